@@ -1,0 +1,35 @@
+"""A number with its interval: nothing is reported without one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Estimate"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """A value, its interval and how both were made.
+
+    Attributes:
+        value: The point estimate, or None when the data cannot resolve it.
+        low: Lower end of the interval, None with ``value``.
+        high: Upper end of the interval, None with ``value``.
+        n: Independent units behind it (images' units, or builds).
+        method: How the interval was made, in words ("percentile bootstrap over units").
+        level: Nominal coverage of the interval.
+        reason: Why ``value`` is None.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    method: str
+    level: float = 0.95
+    reason: str = ""
+
+    @classmethod
+    def unresolvable(cls, *, n: int, method: str, reason: str) -> Estimate:
+        """An estimate the data are too few for, with the reason."""
+        return cls(value=None, low=None, high=None, n=n, method=method, reason=reason)

@@ -1,0 +1,108 @@
+"""A finding: one measured number with its interval, its threat model and its status."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sudare.core.errors import AuditError
+from sudare.core.estimates import Estimate
+from sudare.core.threats import ThreatModel
+
+__all__ = ["SCHEMA", "Finding", "Findings", "Status"]
+
+SCHEMA = "sudare.findings/1"
+
+
+class Status(StrEnum):
+    """Whether a number was measured, and if not, why not."""
+
+    MEASURED = "measured"
+    UNRESOLVABLE = "unresolvable"
+    NOT_APPLICABLE = "not_applicable"
+    FAILED = "failed"
+
+
+class Finding(BaseModel):
+    """One number about one release under one threat model.
+
+    ``value``, ``low`` and ``high`` are finite, or None unless ``status`` is ``measured``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    id: str = Field(description="Dotted, stable name, such as membership.lira.tpr@0.01.")
+    release: str = Field(description="Name of the release the number is about.")
+    route: str = Field(description="Name of the route that built it.")
+    threat_model: ThreatModel = Field(description="What the attacker sees.")
+    level: float = Field(default=0.95, description="Nominal coverage of the interval.")
+    value: float | None = Field(default=None, description="The number.")
+    low: float | None = Field(default=None, description="Lower end of its interval.")
+    high: float | None = Field(default=None, description="Upper end of its interval.")
+    n_units: int = Field(default=0, ge=0, description="Distinct units behind the number.")
+    n_builds: int = Field(default=0, ge=0, description="Builds behind the number.")
+    n_recipients: int = Field(default=0, ge=0, description="Recipients' models per build.")
+    method: str = Field(default="", description="How value and interval were made.")
+    unit: str = Field(default="", description="Unit of the value: a share, s, MB, nats.")
+    group: str = Field(default="", description="The class or group it is about; empty for all.")
+    status: Status = Field(default=Status.MEASURED, description="Measured, or why not.")
+    reason: str = Field(default="", description="Why there is no value.")
+    attack_hash: str = Field(default="", description="Hash of the attack's configuration.")
+
+    @model_validator(mode="after")
+    def _value_iff_measured(self) -> Finding:
+        if (self.value is not None) != (self.status is Status.MEASURED):
+            raise ValueError(f"{self.id}: a value goes with status 'measured' and only with it")
+        if self.value is None and not self.reason:
+            raise ValueError(f"{self.id}: a finding without a value needs a reason")
+        return self
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What identifies the finding within a run: id, release and group."""
+        return self.id, self.release, self.group
+
+    def with_estimate(self, estimate: Estimate) -> Finding:
+        """This finding with an estimate's value, interval, units, method and status."""
+        status = Status.MEASURED if estimate.value is not None else Status.UNRESOLVABLE
+        return Finding.model_validate(
+            {
+                **self.model_dump(),
+                "value": estimate.value,
+                "low": estimate.low,
+                "high": estimate.high,
+                "n_units": estimate.n,
+                "method": estimate.method,
+                "level": estimate.level,
+                "status": status,
+                "reason": estimate.reason,
+            }
+        )
+
+
+class Findings(BaseModel):
+    """The file ``findings.json``: a schema name and the findings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    schema_name: str = Field(default=SCHEMA, alias="schema")
+    findings: tuple[Finding, ...] = ()
+
+    def get(self, name: str, release: str, group: str = "") -> Finding:
+        """The finding of this id, release and group.
+
+        Raises:
+            AuditError: No such finding.
+        """
+        for finding in self.findings:
+            if finding.key == (name, release, group):
+                return finding
+        raise AuditError(
+            f"no finding {name!r} for release {release!r}",
+            fix="Run `sudare report` on the folder to see which there are.",
+        )
+
+    def to_json(self) -> str:
+        """The file's text: indented, without NaN, in a stable order."""
+        return self.model_dump_json(by_alias=True, indent=1) + "\n"

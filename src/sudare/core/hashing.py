@@ -1,0 +1,57 @@
+"""Content hashes: canonical JSON and arrays to SHA-256, the keys of every cache entry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Json", "canonical_json", "hash_arrays", "hash_file", "hash_json", "hash_sources"]
+
+Json: TypeAlias = str | int | float | bool | Sequence["Json"] | Mapping[str, "Json"] | None
+
+
+def canonical_json(value: Json) -> str:
+    """Serialise with sorted keys, no spaces and no NaN, so that equal values give equal text.
+
+    >>> canonical_json({"b": 1, "a": [1.5, None]})
+    '{"a":[1.5,null],"b":1}'
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True
+    )
+
+
+def hash_json(value: Json) -> str:
+    """SHA-256 of the canonical JSON of a value, in hexadecimal."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def hash_arrays(*arrays: npt.NDArray[Any]) -> str:
+    """SHA-256 over dtype, shape and bytes of each array, in order."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_sources(root: Path, rooms: Sequence[str]) -> str:
+    """SHA-256 over the Python sources of some rooms: a changed line is another cache key."""
+    digest = hashlib.sha256()
+    for room in sorted(rooms):
+        for path in sorted((root / room).rglob("*.py")):
+            digest.update(str(path.relative_to(root)).encode() + b"\0")
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,51 @@
+"""Tables of dotted names: what exists is known without importing it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+
+from sudare.core.errors import ConfigError
+
+__all__ = ["Registry"]
+
+
+class Registry(Mapping[str, str]):
+    """A read-only table from a name to a ``module:attribute``.
+
+    Args:
+        kind: What the entries are, in the singular, for error messages.
+        entries: Name to dotted target.
+    """
+
+    def __init__(self, kind: str, entries: Mapping[str, str]) -> None:
+        self.kind, self._entries = kind, dict(entries)
+
+    def __getitem__(self, name: str) -> str:
+        """The dotted target of a name."""
+        try:
+            return self._entries[name]
+        except KeyError:
+            known = ", ".join(sorted(self._entries))
+            raise ConfigError(
+                f"there is no {self.kind} called {name!r}", fix=f"Choose one of: {known}."
+            ) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def load(self, name: str) -> object:
+        """Import and return the object behind a name.
+
+        Raises:
+            ConfigError: No such name.
+        """
+        module, _, attribute = self[name].partition(":")
+        loaded: object = getattr(importlib.import_module(module), attribute)
+        return loaded

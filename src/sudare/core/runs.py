@@ -1,0 +1,138 @@
+"""What an audit writes down beside its findings, and a report reads: the file ``run.json``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sudare.core.threats import ThreatModel
+
+__all__ = [
+    "RUN_SCHEMA",
+    "DataSummary",
+    "ExposedImage",
+    "GateResult",
+    "ReleaseSummary",
+    "RocCurve",
+    "RunSummary",
+    "Stage",
+    "Verdict",
+]
+
+RUN_SCHEMA = "sudare.run/1"
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataSummary(_Value):
+    """The collection in words and counts. Counts of private images are for the internal page."""
+
+    name: str
+    licence: str
+    source: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int] = Field(description="Channels, height, width.")
+    pool: int = Field(description="Pool images. Private.")
+    pool_units: int = Field(description="Distinct units in the pool. Private.")
+    public: int
+    population: int
+    test: int
+    removed: dict[str, int] = Field(
+        default_factory=dict, description="Near-duplicates of the pool taken out of each part."
+    )
+    merged: int = Field(default=0, description="Near-duplicates merged into one unit. Private.")
+
+
+class ReleaseSummary(_Value):
+    """One release of the run."""
+
+    name: str = Field(description="Name within the run, such as dpsgd-eps8.")
+    label: str = Field(description="For charts and tables, such as 'DP-SGD, epsilon 8'.")
+    route: str
+    kind: str = Field(description="classifier, samples, ...")
+    what_leaves: str = Field(description="One sentence: what the recipient gets.")
+    guarantee: str = Field(default="", description="Formal guarantee in words, or empty.")
+    builds_done: int = 0
+    builds_planned: int = 0
+
+
+class RocCurve(_Value):
+    """Exact ROC points (ties grouped) of one attack on one release, thinned for drawing."""
+
+    release: str
+    attack: str = Field(description="Attack id, such as membership.lira.")
+    threat_model: ThreatModel
+    fpr: tuple[float, ...]
+    tpr: tuple[float, ...]
+
+
+class ExposedImage(_Value):
+    """A private image that the attack finds again and again. Internal page only."""
+
+    release: str
+    picture: str = Field(description="PNG file, relative to the run folder.")
+    class_name: str
+    score: float = Field(description="Share of other images that it stands out from, in [0, 1].")
+    found: int = Field(description="Builds in which it was a member and was found.")
+    chances: int = Field(description="Builds in which it was a member.")
+
+
+class Verdict(StrEnum):
+    """Outcome of a gate."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNDECIDED = "undecided"
+    NOT_EVALUABLE = "not_evaluable"
+
+
+class GateResult(_Value):
+    """One threshold on one finding, and how it came out."""
+
+    expression: str = Field(description="As given, such as 'membership.lira.tpr@0.01 > 0.05'.")
+    release: str
+    verdict: Verdict
+    explanation: str
+
+
+class Stage(_Value):
+    """A stage of the run and how far it is."""
+
+    label: str
+    done: int
+    total: int
+
+
+class RunSummary(_Value):
+    """Everything a report needs beside the findings."""
+
+    schema_name: str = Field(default=RUN_SCHEMA, alias="schema")
+    title: str
+    command: str = Field(description="The command that repeats the run.")
+    started: str = Field(description="ISO 8601, UTC.")
+    updated: str = Field(description="ISO 8601, UTC.")
+    complete: bool = False
+    wall_s: float = 0.0
+    seed: int = 0
+    builds: int = Field(description="Builds per release.")
+    null_control: bool = Field(default=False, description="Whether membership was redrawn.")
+    machine: dict[str, str] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+    data: DataSummary
+    releases: tuple[ReleaseSummary, ...] = ()
+    primary: dict[str, str] = Field(
+        default_factory=dict,
+        description="Threat model to the attack declared primary, such as membership.lira.",
+    )
+    roc: tuple[RocCurve, ...] = ()
+    exposed: tuple[ExposedImage, ...] = ()
+    gates: tuple[GateResult, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    limits: tuple[str, ...] = Field(default=(), description="What this run cannot say.")
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
+    )

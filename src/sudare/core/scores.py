@@ -1,0 +1,122 @@
+"""The score table: every signal of every build on every image, and who was a member."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sudare.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from sudare.core.errors import AuditError
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+__all__ = ["Scale", "ScoreTable"]
+
+
+class Scale(StrEnum):
+    """What kind of number a signal is; tests declare the scales they accept."""
+
+    LOGIT = "logit"
+    LOGLIK = "loglik"
+    DISTANCE = "distance"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreTable:
+    """Signals of N builds on n pool images and m population images, with membership.
+
+    Attributes:
+        signals: Name to ``[N, n + m, Q]``; pool columns first. Any float dtype, memory maps too.
+        scales: Name to the scale of that signal.
+        membership: ``bool [N, n]``; True where the image was in the build's private set.
+        complement: ``int64 [N]``; index of each build's complementary partner.
+        units: ``int64 [n]``; images of one unit are in or out together.
+        labels: ``int64 [n + m]``; the class of each column.
+
+    Raises:
+        AuditError: Shapes that do not fit, a value that is not finite, or pairs that are
+            not each other's complement.
+    """
+
+    signals: Mapping[str, Float[FloatArray | Float32Array, "N columns Q"]]
+    scales: Mapping[str, Scale]
+    membership: Bool[BoolArray, "N n"]
+    complement: Int[IntArray, " N"]
+    units: Int[IntArray, " n"]
+    labels: Int[IntArray, " columns"]
+
+    def __post_init__(self) -> None:
+        builds, images = self.membership.shape
+        if builds < 4 or builds % 2:
+            raise AuditError(
+                f"a score table needs an even number of at least 4 builds, not {builds}",
+                fix="Each build needs a shadow in and a shadow out beside its own pair.",
+            )
+        if self.units.shape != (images,) or self.complement.shape != (builds,):
+            raise AuditError("units or complement do not fit the membership matrix")
+        partner = self.membership[self.complement]
+        if not np.array_equal(partner, ~self.membership):
+            raise AuditError(
+                "a build's partner is not its complement",
+                where="membership",
+                fix="Rows 2i and 2i+1 of the plan must be complementary.",
+            )
+        for name, values in self.signals.items():
+            self._check_signal(name, values)
+
+    def _check_signal(self, name: str, values: FloatArray | Float32Array) -> None:
+        expected = (self.n_builds, self.labels.shape[0])
+        if values.ndim != 3 or values.shape[:2] != expected:
+            raise AuditError(
+                f"signal {name!r} has shape {values.shape}, expected {expected} and queries"
+            )
+        # Row by row, so that a memory-mapped table is never in memory as a whole.
+        if not all(bool(np.isfinite(values[row]).all()) for row in range(self.n_builds)):
+            raise AuditError(
+                f"signal {name!r} holds NaN or infinity",
+                fix="A model that diverged cannot be audited; lower its learning rate.",
+            )
+        if name not in self.scales:
+            raise AuditError(f"signal {name!r} has no scale")
+
+    @property
+    def n_builds(self) -> int:
+        """Number of builds N."""
+        return int(self.membership.shape[0])
+
+    @property
+    def n_images(self) -> int:
+        """Number of pool images n."""
+        return int(self.membership.shape[1])
+
+    def pool(self, signal: str) -> FloatArray:
+        """A signal on the pool, ``float64 [N, n, Q]``."""
+        return np.asarray(self._get(signal)[:, : self.n_images], dtype=np.float64)
+
+    def population(self, signal: str) -> FloatArray:
+        """A signal on the population, ``float64 [N, m, Q]``."""
+        return np.asarray(self._get(signal)[:, self.n_images :], dtype=np.float64)
+
+    def with_membership(self, membership: BoolArray) -> ScoreTable:
+        """The same scores under another membership: the null control of the whole audit."""
+        return ScoreTable(
+            signals=self.signals,
+            scales=self.scales,
+            membership=membership,
+            complement=self.complement,
+            units=self.units,
+            labels=self.labels,
+        )
+
+    def _get(self, signal: str) -> FloatArray | Float32Array:
+        if signal not in self.signals:
+            raise AuditError(
+                f"the score table has no signal {signal!r}",
+                fix=f"It has: {', '.join(sorted(self.signals)) or 'none'}.",
+            )
+        return self.signals[signal]

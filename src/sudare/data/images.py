@@ -1,0 +1,179 @@
+"""The image collection as one value: pixels, labels, units and what is known about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sudare.core.arrays import BoolArray, ByteArray, IntArray
+from sudare.core.errors import DataError
+from sudare.core.hashing import hash_arrays
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, UInt8
+
+__all__ = ["ImageDataset", "check_labels", "concatenate"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageDataset:
+    """Images with labels, in memory or memory-mapped; pixels stay uint8 until on the device.
+
+    Attributes:
+        images: ``uint8 [n, c, h, w]`` with c of 1 or 3.
+        labels: ``int64 [n]`` in ``range(len(class_names))``, or multi-hot ``bool [n, C]``.
+        class_names: One name per class.
+        unit: ``int64 [n]``; images of one patient, person, site or duplicate cluster share it.
+        groups: Optional ``int64 [n]``, for fairness; names in ``group_names``.
+        group_names: One name per group.
+        attributes: Optional further columns, ``int64 [n]`` each.
+        silo: Optional ``int64 [n]``; the federation client that holds the image.
+        name: Short name of the collection.
+        licence: Licence in words.
+        source: Where it comes from, in words, with attribution.
+
+    Raises:
+        DataError: Shapes, dtypes or labels that do not fit.
+    """
+
+    images: UInt8[ByteArray, "n c h w"]
+    labels: IntArray | BoolArray
+    class_names: tuple[str, ...]
+    unit: Int[IntArray, " n"]
+    groups: IntArray | None = None
+    group_names: tuple[str, ...] = ()
+    attributes: Mapping[str, IntArray] = field(default_factory=dict)
+    silo: IntArray | None = None
+    name: str = "images"
+    licence: str = "unknown"
+    source: str = "unknown"
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise DataError(
+                f"images must be uint8 of shape [n, c, h, w], not {self.images.dtype} "
+                f"of shape {self.images.shape}",
+                where=self.name,
+            )
+        if self.images.shape[1] not in (1, 3):
+            raise DataError(
+                f"images must have 1 or 3 channels, not {self.images.shape[1]}", where=self.name
+            )
+        check_labels(self.labels, len(self.class_names), where=self.name)
+        columns = {"labels": self.labels, "unit": self.unit, **self.attributes}
+        columns |= {"groups": self.groups} if self.groups is not None else {}
+        columns |= {"silo": self.silo} if self.silo is not None else {}
+        for column, values in columns.items():
+            if len(values) != len(self.images):
+                raise DataError(
+                    f"{column} has {len(values)} rows for {len(self.images)} images",
+                    where=self.name,
+                )
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return int(self.images.shape[0])
+
+    def __getitem__(self, rows: slice | IntArray | BoolArray) -> ImageDataset:
+        """Some rows: a slice gives a view, an index array or mask a copy."""
+        return replace(
+            self,
+            images=self.images[rows],
+            labels=self.labels[rows],
+            unit=self.unit[rows],
+            groups=None if self.groups is None else self.groups[rows],
+            attributes={name: values[rows] for name, values in self.attributes.items()},
+            silo=None if self.silo is None else self.silo[rows],
+        )
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image can have several labels."""
+        return self.labels.ndim == 2
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width in pixels."""
+        channels, height, width = self.images.shape[1:]
+        return int(channels), int(height), int(width)
+
+    @property
+    def classes(self) -> IntArray:
+        """``int64 [n]``: the label, or the first set label of a multi-hot row (for strata)."""
+        if self.multi_label:
+            return np.argmax(self.labels, axis=1).astype(np.int64)
+        return self.labels.astype(np.int64)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of pixels, labels and units in order. Private: it never leaves the premises."""
+        return hash_arrays(self.images, self.labels, self.unit)
+
+    def with_units(self, unit: IntArray) -> ImageDataset:
+        """The same images with another column of units."""
+        return replace(self, unit=unit)
+
+
+def check_labels(labels: IntArray | BoolArray, n_classes: int, *, where: str) -> None:
+    """Refuse labels that are not ``int64 [n]`` in range or ``bool [n, C]``.
+
+    Raises:
+        DataError: Wrong dtype, shape or range.
+    """
+    if labels.ndim == 2 and labels.dtype == np.bool_ and labels.shape[1] == n_classes:
+        return
+    if labels.ndim != 1 or labels.dtype != np.int64:
+        raise DataError(
+            f"labels must be int64 [n] or bool [n, {n_classes}], not {labels.dtype} "
+            f"of shape {labels.shape}",
+            where=where,
+        )
+    if len(labels) and (labels.min() < 0 or labels.max() >= n_classes):
+        bad = labels[(labels < 0) | (labels >= n_classes)][0]
+        raise DataError(
+            f"label {bad} is out of range for {n_classes} classes",
+            where=where,
+            fix="Number the classes from 0 without gaps.",
+        )
+
+
+def concatenate(parts: Sequence[ImageDataset]) -> ImageDataset:
+    """Stack collections of one kind; optional columns survive only where all have them.
+
+    Raises:
+        DataError: No parts, or parts of different shapes or classes.
+    """
+    if not parts:
+        raise DataError("there is nothing to concatenate")
+    first = parts[0]
+    for part in parts[1:]:
+        if part.image_shape != first.image_shape or part.class_names != first.class_names:
+            raise DataError(
+                f"collections differ: {first.image_shape} with {first.n_classes} classes and "
+                f"{part.image_shape} with {part.n_classes}",
+                where=f"{first.name}, {part.name}",
+            )
+    groups = [part.groups for part in parts if part.groups is not None]
+    silos = [part.silo for part in parts if part.silo is not None]
+    shared = set.intersection(*(set(part.attributes) for part in parts))
+    return replace(
+        first,
+        images=np.concatenate([part.images for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        unit=np.concatenate([part.unit for part in parts]),
+        groups=np.concatenate(groups) if len(groups) == len(parts) else None,
+        silo=np.concatenate(silos) if len(silos) == len(parts) else None,
+        attributes={
+            name: np.concatenate([part.attributes[name] for part in parts])
+            for name in sorted(shared)
+        },
+    )

@@ -1,0 +1,167 @@
+"""Pool, public, population and test: four sets that share no unit and no near-duplicate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sudare.core.arrays import BoolArray, IntArray
+from sudare.core.errors import DataError
+from sudare.core.seeds import generator
+from sudare.data.duplicates import duplicate_clusters, near_matches
+from sudare.data.images import ImageDataset
+
+__all__ = ["AuditSplit", "SplitSizes", "make_split"]
+
+MIN_PER_CLASS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSizes:
+    """How many images each part gets; parts end on whole units, so counts may differ by one.
+
+    Attributes:
+        pool: Images whose membership is in question.
+        public: Images that routes may train on.
+        population: Images that attackers may use; never in a build.
+        test: Images for scoring, taken from the official test set where there is one.
+    """
+
+    pool: int
+    public: int = 0
+    population: int = 0
+    test: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AuditSplit:
+    """The four parts of a collection, disjoint by unit.
+
+    Attributes:
+        pool: Images whose membership is in question.
+        public: Images that routes may train on.
+        population: Images that attackers may use; never in a build.
+        test: Scoring only.
+        removed: How many near-duplicates of the pool were taken out of each other part.
+        merged: How many near-duplicate pairs inside the pool became one unit.
+
+    Raises:
+        DataError: A unit in two parts, or a pool class with fewer than 4 images.
+    """
+
+    pool: ImageDataset
+    public: ImageDataset
+    population: ImageDataset
+    test: ImageDataset
+    removed: Mapping[str, int] = field(default_factory=dict)
+    merged: int = 0
+
+    def __post_init__(self) -> None:
+        owner: dict[int, str] = {}
+        for part in ("pool", "public", "population", "test"):
+            for unit in np.unique(getattr(self, part).unit):
+                if owner.setdefault(int(unit), part) != part:
+                    raise DataError(
+                        f"unit {unit} is in both {owner[int(unit)]} and {part}",
+                        where=self.pool.name,
+                        fix="Give each patient, person or site to one part only.",
+                    )
+        counts = np.bincount(self.pool.classes, minlength=self.pool.n_classes)
+        for name, count in zip(self.pool.class_names, counts, strict=True):
+            if count < MIN_PER_CLASS:
+                raise DataError(
+                    f"class {name!r} has {count} images in the pool, fewer than {MIN_PER_CLASS}",
+                    where=self.pool.name,
+                    fix="Enlarge the pool, or leave the class out.",
+                )
+
+
+def make_split(
+    train: ImageDataset, test: ImageDataset | None, *, sizes: SplitSizes, seed: int
+) -> AuditSplit:
+    """Draw the four parts by whole units, stratified by class.
+
+    Near-duplicates of a pool image (``data.duplicates``) are removed from the other parts and
+    counted; inside the pool they are merged into one unit. Units of ``train`` and ``test`` must
+    be numbered apart unless they really are the same.
+
+    Args:
+        train: Where pool, public and population come from (and test, if ``test`` is None).
+        test: The official test set, or None.
+        sizes: Wanted sizes; 0 for an empty part.
+        seed: Root seed.
+
+    Raises:
+        DataError: Too few images for the wanted sizes, or what ``AuditSplit`` refuses.
+    """
+    wanted = [("pool", sizes.pool), ("population", sizes.population), ("public", sizes.public)]
+    if test is None:
+        wanted.append(("test", sizes.test))
+    total = sum(size for _, size in wanted)
+    if total > len(train):
+        raise DataError(
+            f"{total} images are wanted and there are {len(train)}",
+            where=train.name,
+            fix="Ask for a smaller pool, public, population or test.",
+        )
+    parts = {name: train[rows] for name, rows in _deal(train, dict(wanted), seed=seed).items()}
+    if test is not None:
+        rng = generator(seed, "split", "test")
+        keep = np.sort(rng.permutation(len(test))[: sizes.test or len(test)])
+        parts["test"] = test[keep]
+    return _without_near_duplicates(parts)
+
+
+def _deal(data: ImageDataset, wanted: Mapping[str, int], *, seed: int) -> dict[str, IntArray]:
+    """Rows of each part: units in random order, class by class, in proportion."""
+    rng = generator(seed, "split", "train")
+    names, first, of_image, sizes = np.unique(
+        data.unit, return_index=True, return_inverse=True, return_counts=True
+    )
+    unit_class = data.classes[first]
+    part_of_unit = np.full(len(names), -1)
+    quota = {name: size / len(data) for name, size in wanted.items()}
+    for label in np.unique(unit_class):
+        members = rng.permutation(np.flatnonzero(unit_class == label))
+        ends = np.cumsum(sizes[members])
+        start = 0.0
+        for index, name in enumerate(wanted):
+            stop = start + quota[name] * ends[-1]
+            part_of_unit[members[(ends > start + 0.5) & (ends <= stop + 0.5)]] = index
+            start = stop
+    part = part_of_unit[of_image]
+    return {name: np.flatnonzero(part == index) for index, name in enumerate(wanted)}
+
+
+def _without_near_duplicates(parts: Mapping[str, ImageDataset]) -> AuditSplit:
+    pool = parts["pool"]
+    clusters = duplicate_clusters(pool.images)
+    merged_units = _merge(pool.unit, clusters)
+    merged = len(np.unique(pool.unit)) - len(np.unique(merged_units))
+    kept, removed = {}, {}
+    for name in ("public", "population", "test"):
+        part = parts[name]
+        near: BoolArray = near_matches(part.images, pool.images)
+        shared: BoolArray = np.isin(part.unit, pool.unit)
+        # A unit goes as a whole: one near-duplicate betrays the others of its patient.
+        out = np.isin(part.unit, part.unit[near | shared])
+        kept[name], removed[name] = part[~out], int(out.sum())
+    return AuditSplit(pool=pool.with_units(merged_units), removed=removed, merged=merged, **kept)
+
+
+def _merge(units: IntArray, clusters: IntArray) -> IntArray:
+    """The finest units that are unions of both partitions, named by their smallest unit."""
+    merged = units.copy()
+    while True:
+        lowest = np.full(int(clusters.max()) + 1, np.iinfo(np.int64).max)
+        np.minimum.at(lowest, clusters, merged)
+        step = lowest[clusters]
+        _, inverse = np.unique(units, return_inverse=True)
+        by_unit = np.full(int(inverse.max()) + 1, np.iinfo(np.int64).max)
+        np.minimum.at(by_unit, inverse, step)
+        step = by_unit[inverse]
+        if np.array_equal(step, merged):
+            return merged
+        merged = step
