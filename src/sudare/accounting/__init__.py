@@ -1,0 +1,6 @@
+"""Privacy accountants and the ledger."""
+
+from sudare.accounting.accountants import calibrate_noise, epsilon_spent
+from sudare.accounting.ledger import Ledger, LedgerEntry
+
+__all__ = ["Ledger", "LedgerEntry", "calibrate_noise", "epsilon_spent"]

@@ -1,0 +1,71 @@
+"""The contract of a membership test: a pure function from a score table to scores."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, final
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from sudare.core.arrays import FloatArray
+from sudare.core.errors import AuditError
+from sudare.core.hashing import hash_json
+from sudare.core.scores import Scale, ScoreTable
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+__all__ = ["MembershipTest"]
+
+
+class MembershipTest(BaseModel, ABC):
+    """Scores every image of every build, the higher the more likely a member.
+
+    A subclass declares ``id``, ``accepts`` and ``signal``, holds its settings as fields, and
+    writes ``_scores``. Every build is target once; its shadows are all builds but itself and
+    its complement.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: ClassVar[str]
+    accepts: ClassVar[frozenset[Scale]]
+    needs_population: ClassVar[bool] = False
+
+    signal: str = "phi"
+
+    @final
+    def scores(self, table: ScoreTable) -> Float[FloatArray, "N n"]:
+        """Membership scores, ``float64 [N, n]``, finite.
+
+        Raises:
+            AuditError: The test is not attackable on this table, or a score is not finite.
+        """
+        if reason := self.attackable(table):
+            raise AuditError(f"{self.id} cannot run", where=self.signal, fix=reason)
+        scores = self._scores(table)
+        if scores.shape != table.membership.shape or not np.isfinite(scores).all():
+            raise AuditError(f"{self.id} gave scores that are not finite", where=self.signal)
+        return scores
+
+    @final
+    def attackable(self, table: ScoreTable) -> str | None:
+        """Why the test does not apply to this table, or None."""
+        if self.signal not in table.signals:
+            return f"The release gives no signal {self.signal!r}."
+        if table.scales[self.signal] not in self.accepts:
+            wanted = ", ".join(sorted(self.accepts))
+            return f"It needs a signal on one of the scales {wanted}."
+        if self.needs_population and table.labels.shape[0] == table.n_images:
+            return "It needs population images, which this table has none of."
+        return None
+
+    @property
+    def config_hash(self) -> str:
+        """SHA-256 of the test's name and settings."""
+        return hash_json({"id": self.id, **self.model_dump(mode="json")})
+
+    @abstractmethod
+    def _scores(self, table: ScoreTable) -> FloatArray:
+        """Scores ``float64 [N, n]`` of a table that was checked."""

@@ -1,0 +1,76 @@
+"""Intervals of plain means and counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sudare.core.arrays import FloatArray
+from sudare.core.errors import AuditError
+from sudare.core.estimates import Estimate
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+__all__ = ["clopper_pearson", "mean_over_builds"]
+
+
+def mean_over_builds(
+    values: Float[FloatArray, " N"],
+    *,
+    level: float = 0.95,
+    bounds: tuple[float, float] | None = None,
+) -> Estimate:
+    """Mean over builds with Student's t interval.
+
+    Args:
+        values: ``float64 [N]``, one number for each build.
+        level: Nominal coverage.
+        bounds: The interval is cut here where the quantity cannot leave (a share: 0 to 1).
+
+    Raises:
+        AuditError: No values, or one that is not finite.
+    """
+    from scipy.stats import t
+
+    if not len(values) or not np.isfinite(values).all():
+        raise AuditError("a mean over builds needs finite values")
+    mean, method = float(np.mean(values)), "mean over builds, Student t"
+    if len(values) == 1:
+        return Estimate(value=mean, low=mean, high=mean, n=1, method="one build", level=level)
+    # Equal values would give a width of rounding size; a degenerate interval says it better.
+    spread = float(np.std(values, ddof=1)) / len(values) ** 0.5
+    reach = float(t.ppf((1 + level) / 2, len(values) - 1)) * spread
+    low, high = mean - reach, mean + reach
+    if bounds is not None:
+        low, high = max(low, bounds[0]), min(high, bounds[1])
+    return Estimate(value=mean, low=low, high=high, n=len(values), method=method, level=level)
+
+
+def clopper_pearson(successes: int, trials: int, *, level: float = 0.95) -> Estimate:
+    """Exact interval of a proportion whose rule was fixed before the data were seen.
+
+    >>> round(clopper_pearson(0, 10).high, 4)
+    0.3085
+
+    Raises:
+        AuditError: ``successes`` outside 0 to ``trials``.
+    """
+    from scipy.stats import beta
+
+    if not 0 <= successes <= trials or trials == 0:
+        raise AuditError(f"{successes} of {trials} is not a proportion")
+    tail = (1 - level) / 2
+    low = float(beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
+    high = (
+        float(beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
+    )
+    return Estimate(
+        value=successes / trials,
+        low=low,
+        high=high,
+        n=trials,
+        method="Clopper-Pearson",
+        level=level,
+    )

@@ -1,0 +1,85 @@
+"""Nets by name; the only place where weights are drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sudare.core.errors import ConfigError
+from sudare.core.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["NETS", "NetConfig", "build"]
+
+NETS = Registry(
+    "net",
+    {
+        "linear": "sudare.nets.dense:linear",
+        "mlp": "sudare.nets.dense:mlp",
+        "convnet": "sudare.nets.convnet:convnet",
+        "resnet9": "sudare.nets.resnet:resnet9",
+        "resnet14": "sudare.nets.resnet:resnet14",
+        "resnet18": "sudare.nets.resnet:resnet18",
+        "random-features": "sudare.nets.random_features:random_features",
+    },
+)
+
+MIN_SIZE_PX, MAX_SIZE_PX = 8, 64
+
+
+class NetConfig(BaseModel):
+    """Which net, and how large.
+
+    Attributes:
+        name: A name in the registry.
+        width: Channels of the first block (hidden units for ``mlp``); None for the net's own.
+        depth: Blocks (hidden layers for ``mlp``); None for the net's own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(default="convnet", description="Name of the net.")
+    width: int | None = Field(default=None, ge=1, le=1024, description="Channels or units.")
+    depth: int | None = Field(default=None, ge=1, le=5, description="Blocks or hidden layers.")
+
+
+class _Factory(Protocol):
+    def __call__(
+        self, shape: tuple[int, int, int], classes: int, *, width: int | None, depth: int | None
+    ) -> nn.Module: ...
+
+
+def build(
+    config: NetConfig, *, image_shape: tuple[int, int, int], n_classes: int, seed: int
+) -> nn.Module:
+    """A net with weights drawn from the seed, leaving the global generator as it was.
+
+    Args:
+        config: Name and size.
+        image_shape: Channels (1 or 3), height and width (8 to 64 pixels).
+        n_classes: Number of outputs, at least 2.
+        seed: Seed of the weights.
+
+    Raises:
+        ConfigError: Unknown net, or a shape it cannot take.
+    """
+    import torch
+
+    channels, height, width = image_shape
+    if channels not in (1, 3) or not all(
+        MIN_SIZE_PX <= side <= MAX_SIZE_PX for side in (height, width)
+    ):
+        raise ConfigError(
+            f"nets take 1 or 3 channels and {MIN_SIZE_PX} to {MAX_SIZE_PX} pixels, "
+            f"not {image_shape}",
+            fix="Give an image size, for example --image-size 32.",
+        )
+    if n_classes < 2:
+        raise ConfigError("a classifier needs at least two classes", where="class_names")
+    factory = cast("_Factory", NETS.load(config.name))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return factory(image_shape, n_classes, width=config.width, depth=config.depth)

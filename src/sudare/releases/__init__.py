@@ -1,0 +1,1 @@
+"""What leaves: kinds, cards, safe reading and writing."""

@@ -1,0 +1,102 @@
+"""The card: what a release is, what it was made with, and which of its numbers leak."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sudare.accounting.ledger import LedgerEntry
+from sudare.nets.registry import NetConfig
+
+__all__ = ["RELEASE_SCHEMA", "Card", "FileEntry", "Kind", "Statistic"]
+
+RELEASE_SCHEMA = "sudare.release/1"
+
+
+class Kind(StrEnum):
+    """What a release can do."""
+
+    CLASSIFIER = "classifier"
+    SAMPLES = "samples"
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FileEntry(_Value):
+    """A file of the release."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+    bytes: int = Field(ge=0, le=4 * 2**30)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Statistic(_Value):
+    """A number that was computed on private images, and how it was protected."""
+
+    name: str
+    value: str
+    status: Literal["public", "noised", "leak"] = Field(
+        description="public: taken from public data; noised: in the ledger; leak: neither."
+    )
+
+
+class Card(_Value):
+    """The file ``release.json``. It holds no seed, no private index and no private hash."""
+
+    schema_name: str = Field(default=RELEASE_SCHEMA, alias="schema")
+    kind: Kind
+    route: str = Field(description="How it was made.")
+    title: str = Field(description="One line for people.")
+    what_leaves: str = Field(description="One sentence: what the recipient gets.")
+    purpose: Literal["release", "evaluation"] = Field(
+        default="release",
+        description="'evaluation' copies were built for an audit and are not meant to be shared.",
+    )
+    class_names: tuple[str, ...] = Field(min_length=2)
+    image_shape: tuple[int, int, int] = Field(description="Channels, height, width.")
+    net: NetConfig | None = Field(default=None, description="The classifier's architecture.")
+    settings: dict[str, str] = Field(default_factory=dict, description="How it was trained.")
+    statistics: tuple[Statistic, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
+    guarantee: str = Field(default="", description="Formal guarantee in words, or empty.")
+    data_name: str = ""
+    data_licence: str = ""
+    files: tuple[FileEntry, ...] = ()
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
+    )
+
+    def to_markdown(self) -> str:
+        """The card as the text of ``README.md``."""
+        rows = [f"| {name} | {value} |" for name, value in sorted(self.settings.items())]
+        leaks = [f"- {s.name}: {s.value} ({s.status})" for s in self.statistics]
+        books = [
+            f"- {e.purpose}: {e.mechanism}, noise multiplier {e.noise_multiplier:.4g}, sampling "
+            f"rate {e.sample_rate:.4g}, {e.steps} steps: epsilon at most {e.epsilon:.3f} at delta "
+            f"{e.delta:g}"
+            for e in self.ledger
+        ]
+        warning = "**Built for an audit; not meant to be shared.**\n\n"
+        return "\n".join(
+            [
+                f"# {self.title}\n",
+                (warning if self.purpose == "evaluation" else "") + self.what_leaves + "\n",
+                f"- Kind: {self.kind}; route: {self.route}",
+                f"- Classes: {', '.join(self.class_names)}",
+                f"- Images: {' x '.join(str(side) for side in self.image_shape)} (c x h x w)",
+                f"- Data: {self.data_name}, licence: {self.data_licence}",
+                f"- Guarantee: {self.guarantee or 'none'}\n",
+                "## Settings\n\n| setting | value |\n| --- | --- |",
+                *rows,
+                "\n## Numbers computed on private images\n",
+                *(leaks or ["None."]),
+                "\n## Privacy ledger\n",
+                *(books or ["No mechanism was used; nothing is guaranteed."]),
+                "\nOpen it with `sudare open FOLDER`; audit it with `sudare audit FOLDER`.\n",
+            ]
+        )

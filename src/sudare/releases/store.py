@@ -1,0 +1,153 @@
+"""Writing and reading releases: listed files only, nothing that can execute."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from sudare.core.errors import ReleaseError
+from sudare.core.files import atomic_directory
+from sudare.core.hashing import hash_file
+from sudare.releases.card import RELEASE_SCHEMA, Card, FileEntry, Kind
+from sudare.releases.kinds import ClassifierRelease, Release, SamplesRelease
+
+__all__ = ["read_card", "read_release", "release_bytes", "write_release"]
+
+CARD_FILE, README_FILE, TENSOR_FILE = "release.json", "README.md", "tensors.safetensors"
+MAX_CARD_BYTES = 2**20
+MAX_FILE_BYTES = 2 * 2**30
+
+
+def write_release(release: Release, folder: Path) -> Card:
+    """Write a release to a new folder, whole or not at all.
+
+    Returns:
+        The card with its list of files.
+
+    Raises:
+        ReleaseError: The folder exists.
+    """
+    if folder.exists():
+        raise ReleaseError("the folder exists", where=str(folder), fix="Choose another name.")
+    if isinstance(release, SamplesRelease):
+        release.check()
+    with atomic_directory(folder) as draft:
+        (draft / TENSOR_FILE).write_bytes(save_tensors(release.tensors()))
+        (draft / README_FILE).write_text(release.card.to_markdown())
+        files = tuple(
+            FileEntry(name=name, bytes=path.stat().st_size, sha256=hash_file(path))
+            for name in (README_FILE, TENSOR_FILE)
+            for path in [draft / name]
+        )
+        card = release.card.model_copy(update={"files": files})
+        (draft / CARD_FILE).write_text(card.model_dump_json(by_alias=True, indent=1) + "\n")
+    return card
+
+
+def read_release(folder: Path) -> Release:
+    """Read a release, refusing anything that is not what the card lists.
+
+    Raises:
+        ReleaseError: Unlisted, missing, oversized or changed files, symbolic links, folders,
+            a card of another schema, tensors that do not fit.
+    """
+    card = read_card(folder)
+    try:
+        tensors = load_tensors((folder / TENSOR_FILE).read_bytes())
+    except (SafetensorError, OSError) as error:
+        raise ReleaseError(f"the tensors cannot be read: {error}", where=str(folder)) from error
+    return _READERS[card.kind](card, tensors)
+
+
+def read_card(folder: Path) -> Card:
+    """Read and check the card and every listed file, without loading tensors.
+
+    Raises:
+        ReleaseError: As for ``read_release``, tensors excepted.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        raise ReleaseError("a release is a folder", where=str(folder))
+    names = sorted(entry.name for entry in folder.iterdir())
+    for name in names:
+        mode = (folder / name).lstat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a plain file"
+            raise ReleaseError(f"{name!r} is {kind}", where=str(folder))
+    if CARD_FILE not in names:
+        raise ReleaseError(f"there is no {CARD_FILE}", where=str(folder))
+    card = _parse_card(folder / CARD_FILE)
+    _check_files(folder, card, set(names) - {CARD_FILE})
+    return card
+
+
+def release_bytes(card: Card) -> int:
+    """Size of the listed files in bytes."""
+    return sum(entry.bytes for entry in card.files)
+
+
+def _parse_card(path: Path) -> Card:
+    if path.stat().st_size > MAX_CARD_BYTES:
+        raise ReleaseError("the card is larger than 1 MiB", where=str(path))
+    try:
+        card = Card.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ReleaseError(
+            f"the card is not valid: {place}: {first['msg']}", where=str(path)
+        ) from error
+    if card.schema_name != RELEASE_SCHEMA:
+        raise ReleaseError(
+            f"the card has schema {card.schema_name!r}, this version reads {RELEASE_SCHEMA!r}",
+            where=str(path),
+            fix="Install the version of sudare that wrote it.",
+        )
+    return card
+
+
+def _check_files(folder: Path, card: Card, present: set[str]) -> None:
+    listed = {entry.name for entry in card.files}
+    if unlisted := sorted(present - listed):
+        raise ReleaseError(f"{unlisted[0]!r} is not listed on the card", where=str(folder))
+    if missing := sorted((listed | {TENSOR_FILE}) - present):
+        raise ReleaseError(f"{missing[0]!r} is missing", where=str(folder))
+    for entry in card.files:
+        path = folder / entry.name
+        size = path.stat().st_size
+        if size != entry.bytes or size > MAX_FILE_BYTES:
+            raise ReleaseError(
+                f"{entry.name!r} has {size} bytes, the card says {entry.bytes}", where=str(folder)
+            )
+        if hash_file(path) != entry.sha256:
+            raise ReleaseError(f"{entry.name!r} is not the file the card lists", where=str(folder))
+
+
+def _classifier(card: Card, tensors: Mapping[str, torch.Tensor]) -> Release:
+    release = ClassifierRelease(card=card, state=dict(tensors))
+    release.net()
+    return release
+
+
+def _samples(card: Card, tensors: Mapping[str, torch.Tensor]) -> Release:
+    if set(tensors) != {"images", "soft_labels"}:
+        raise ReleaseError(f"unexpected tensors {sorted(tensors)}", where="samples")
+    release = SamplesRelease(
+        card=card,
+        images=tensors["images"].numpy(),
+        soft_labels=tensors["soft_labels"].numpy(),
+    )
+    release.check()
+    return release
+
+
+_READERS: dict[Kind, Callable[[Card, Mapping[str, torch.Tensor]], Release]] = {
+    Kind.CLASSIFIER: _classifier,
+    Kind.SAMPLES: _samples,
+}

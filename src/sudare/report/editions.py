@@ -1,0 +1,128 @@
+"""The two editions: the public page is made from a copy that never held the private parts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+
+from sudare.core import Finding, Status
+from sudare.core.runs import GateResult, ReleaseSummary, RunSummary, Stage
+from sudare.report.load import Run
+from sudare.report.text import say
+
+__all__ = ["Edition", "public_copy"]
+
+
+class Edition(StrEnum):
+    """Who a page is for."""
+
+    INTERNAL = "internal"
+    PUBLIC = "public"
+
+
+# A whole number, with thousands separators, that is not part of a decimal.
+_NUMBER = re.compile(r"(?<![\d.])\d+(?:[,_ \u00a0\u202f]\d{3})*(?!\d)(?!\.\d)")
+_EVERYDAY = frozenset(range(10)) | {10**power for power in range(1, 7)} | {50, 90, 95, 99}
+
+
+def public_copy(run: Run) -> Run:
+    """The run without private pixels, counts, seed, command and configuration.
+
+    Free text that an audit wrote (reasons, methods, limits) may quote a private count, so in
+    it every whole number goes that is not plainly harmless. In names and labels only numbers
+    go that equal a private one.
+    """
+    private = _private_numbers(run)
+    summary = run.summary
+    harmless = (_EVERYDAY | {summary.builds, summary.builds // 2}) - private
+
+    def strict(text: str) -> str:
+        return _replace(text, lambda number: number not in harmless)
+
+    def lenient(text: str) -> str:
+        return _replace(text, lambda number: number >= 10 and number in private)
+
+    data = summary.data.model_copy(
+        update={
+            **{name: lenient(getattr(summary.data, name)) for name in ("name", "licence")},
+            "source": lenient(summary.data.source),
+            "class_names": tuple(lenient(name) for name in summary.data.class_names),
+            **dict.fromkeys(("pool", "pool_units", "public", "population", "test", "merged"), 0),
+            "removed": {},
+        }
+    )
+    public = summary.model_copy(
+        update={
+            "title": lenient(summary.title),
+            "command": "",
+            "seed": 0,
+            "data": data,
+            "exposed": (),
+            "releases": tuple(_release(release, lenient) for release in summary.releases),
+            "gates": tuple(_gate(gate, strict) for gate in summary.gates),
+            "stages": tuple(_stage(stage, strict) for stage in summary.stages),
+            "limits": tuple(strict(limit) for limit in summary.limits),
+        }
+    )
+    findings = tuple(_finding(finding, strict) for finding in run.findings)
+    return Run(folder=run.folder, summary=public, findings=findings, config="")
+
+
+def _private_numbers(run: Run) -> frozenset[int]:
+    summary: RunSummary = run.summary
+    data = summary.data
+    counts = {data.pool, data.pool_units, data.public, data.population, data.test, data.merged}
+    counts |= {count // 2 for count in (data.pool, data.pool_units)}
+    counts |= set(data.removed.values()) | {finding.n_units for finding in run.findings}
+    return frozenset(counts | {summary.seed})
+
+
+def _replace(text: str, is_private: Callable[[int], bool]) -> str:
+    def mask(match: re.Match[str]) -> str:
+        number = int(re.sub(r"\D", "", match.group()))
+        return say("withheld") if is_private(number) else match.group()
+
+    return _NUMBER.sub(mask, text)
+
+
+def _release(release: ReleaseSummary, clean: Callable[[str], str]) -> ReleaseSummary:
+    return release.model_copy(
+        update={
+            name: clean(getattr(release, name)) for name in ("label", "what_leaves", "guarantee")
+        }
+    )
+
+
+def _gate(gate: GateResult, clean: Callable[[str], str]) -> GateResult:
+    return gate.model_copy(update={"explanation": clean(gate.explanation)})
+
+
+def _stage(stage: Stage, clean: Callable[[str], str]) -> Stage:
+    # A total may be a number of images; a share of a hundred says as much to the reader.
+    done = round(100 * stage.done / stage.total) if stage.total else 0
+    return Stage(label=clean(stage.label), done=done, total=100)
+
+
+def _finding(finding: Finding, clean: Callable[[str], str]) -> Finding:
+    reason = clean(finding.reason)
+    if finding.status is Status.UNRESOLVABLE:
+        reason = _needs(finding.id)
+    elif finding.status is Status.FAILED:
+        reason = say("public_failed")
+    return finding.model_copy(
+        update={"n_units": 0, "reason": reason, "method": clean(finding.method)}
+    )
+
+
+def _needs(name: str) -> str:
+    _, found, rate = name.rpartition("tpr@")
+    try:
+        alpha = float(rate) if found else 0.0
+    except ValueError:
+        alpha = 0.0
+    if not 0 < alpha < 1:
+        return say("public_unresolvable")
+    return say(
+        "public_unresolvable_tpr", units=f"{round(1 / alpha):,}", pairs=f"{round(10 / alpha):,}"
+    )

@@ -1,0 +1,167 @@
+"""A run folder as one value: findings, summary and configuration, whatever is there so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from sudare.core import AuditError, Finding, Findings
+from sudare.core.findings import SCHEMA
+from sudare.core.runs import RUN_SCHEMA, ReleaseSummary, RunSummary
+from sudare.report.names import BASELINE_ROUTES
+
+__all__ = ["Interval", "Run", "interval", "load_run"]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Interval(NamedTuple):
+    """A measured value and its interval; an interval that was not given is the whole line."""
+
+    value: float
+    low: float
+    high: float
+
+    def overlaps(self, other: Interval) -> bool:
+        """Whether the two intervals share a point, so that an order is not resolved."""
+        return self.low <= other.high and other.low <= self.high
+
+
+def interval(finding: Finding | None) -> Interval | None:
+    """The interval of a measured finding, or None."""
+    if finding is None or finding.value is None:
+        return None
+    return Interval(
+        finding.value,
+        -math.inf if finding.low is None else finding.low,
+        math.inf if finding.high is None else finding.high,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a report is made from.
+
+    Attributes:
+        folder: The run folder, where pictures are looked up.
+        summary: The file ``run.json``.
+        findings: The findings of ``findings.json``; empty while there are none.
+        config: The text of ``config.toml``, or empty.
+    """
+
+    folder: Path
+    summary: RunSummary
+    findings: tuple[Finding, ...]
+    config: str
+
+    @cached_property
+    def releases(self) -> Mapping[str, ReleaseSummary]:
+        """Releases by name: those of the summary in order, then those only findings name."""
+        known = {release.name: release for release in self.summary.releases}
+        for finding in self.findings:
+            if finding.release not in known:
+                known[finding.release] = ReleaseSummary(
+                    name=finding.release,
+                    label=finding.release,
+                    route=finding.route,
+                    kind="",
+                    what_leaves="",
+                )
+        return known
+
+    @cached_property
+    def _by_key(self) -> Mapping[tuple[str, str, str], Finding]:
+        return {finding.key: finding for finding in self.findings}
+
+    def get(self, name: str, release: str, group: str = "") -> Finding | None:
+        """The finding of this id, release and group, or None."""
+        return self._by_key.get((name, release, group))
+
+    def label(self, release: str) -> str:
+        """The label of a release for charts and tables."""
+        known = self.releases.get(release)
+        return (known.label or release) if known else release
+
+    def is_baseline(self, release: str) -> bool:
+        """Whether a release is there for comparison rather than as a proposal."""
+        return self.releases[release].route.replace("_", "-") in BASELINE_ROUTES
+
+    def primary_attack(self, release: str) -> str:
+        """The attack declared primary for this release's threat model; LiRA if none is."""
+        declared = [
+            attack
+            for finding in self.findings
+            if finding.release == release and not finding.group
+            for attack in [self.summary.primary.get(finding.threat_model.value, "")]
+            if attack and finding.id == f"{attack}.auc"
+        ]
+        lira = "membership.lira"
+        return lira if not declared or lira in declared else declared[0]
+
+    def leakage(self, release: str) -> Finding | None:
+        """The AUC of the primary attack on a release."""
+        return self.get(f"{self.primary_attack(release)}.auc", release)
+
+    def utility(self, release: str) -> Finding | None:
+        """Balanced accuracy on test, or accuracy where that is not measured."""
+        balanced = self.get("utility.balanced_accuracy", release)
+        if balanced is not None and balanced.value is not None:
+            return balanced
+        return self.get("utility.accuracy", release) or balanced
+
+
+def load_run(folder: Path) -> Run:
+    """Read a run folder; only ``run.json`` must be there.
+
+    Args:
+        folder: The folder an audit writes.
+
+    Raises:
+        AuditError: No ``run.json``, or a file that does not fit its schema.
+    """
+    if not (folder / "run.json").is_file():
+        raise AuditError(
+            "there is no run to report on",
+            where=str(folder / "run.json"),
+            fix="Give the folder that `sudare compare` or `sudare audit` wrote.",
+        )
+    summary = _read(folder / "run.json", RunSummary)
+    findings = Findings()
+    if (folder / "findings.json").is_file():
+        findings = _read(folder / "findings.json", Findings)
+    for path, found, known in (
+        ("run.json", summary.schema_name, RUN_SCHEMA),
+        ("findings.json", findings.schema_name, SCHEMA),
+    ):
+        if found != known:
+            raise AuditError(
+                f"the schema is {found!r}, this version reads {known!r}",
+                where=str(folder / path),
+                fix="Report with the version of Sudare that wrote the run.",
+            )
+    config = folder / "config.toml"
+    return Run(
+        folder=folder,
+        summary=summary,
+        findings=findings.findings,
+        config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
+    )
+
+
+def _read(path: Path, model: type[Model]) -> Model:
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise AuditError(
+            f"the file does not fit its schema: {first['msg']} at {where or 'the top'}",
+            where=str(path),
+            fix="Run the audit again, or report with the version that wrote it.",
+        ) from error

@@ -1,0 +1,53 @@
+"""Human names of ids that other rooms write: findings, attacks, threat models, routes."""
+
+from __future__ import annotations
+
+__all__ = ["ATTACKS", "BASELINE_ROUTES", "FINDINGS", "METRICS", "SEES"]
+
+BASELINE_ROUTES = frozenset(
+    {"plain", "dpsgd", "subset", "linear", "linear-public", "linear-public-dp", "kanonymous"}
+)
+
+FINDINGS: dict[str, str] = {
+    "utility.accuracy": "Accuracy",
+    "utility.balanced_accuracy": "Balanced accuracy",
+    "utility.ece": "Calibration error",
+    "utility.recall": "Recall",
+    "utility.heldout_accuracy": "Accuracy on each build's own held-out half",
+    "utility.train_accuracy": "Accuracy on the images it was built from",
+    "cost.build_cpu_s": "CPU time of one build",
+    "cost.storage_mb": "Size of the release",
+    "cost.recipient_train_s": "Time for the recipient to train",
+    "cost.audit_cpu_s": "CPU time of the audit",
+    "cost.transfer_mb": "Data transferred",
+    "cost.train_speedup": "Training speed-up for the recipient",
+    "privacy.epsilon": "Epsilon of differential privacy (claimed)",
+}
+
+ATTACKS: dict[str, str] = {
+    "membership.lira": "LiRA, online",
+    "membership.lira_offline": "LiRA, offline",
+    "membership.rmia": "RMIA, online",
+    "membership.rmia_offline": "RMIA, offline",
+    "membership.loss": "Loss threshold",
+    "membership.shokri": "Shadow classifier (Shokri)",
+}
+
+METRICS: dict[str, str] = {
+    "auc": "{attack}: AUC",
+    "tpr@0.1": "{attack}: members found at 10 % false alarms (TPR at 10 % FPR)",
+    "tpr@0.01": "{attack}: members found at 1 % false alarms (TPR at 1 % FPR)",
+    "tpr@0.001": "{attack}: members found at 0.1 % false alarms (TPR at 0.1 % FPR)",
+    "tpr@0.0001": "{attack}: members found at 0.01 % false alarms (TPR at 0.01 % FPR)",
+    "balanced_accuracy": "{attack}: balanced accuracy",
+    "worst_case": "{attack}: AUC of the most exposed images (cross-fitted)",
+}
+
+SEES: dict[str, str] = {
+    "none": "nothing",
+    "classifier/labels": "only its answers",
+    "classifier/logits": "its scores",
+    "classifier/weights": "its weights",
+    "samples/set": "the released images",
+    "samples/recipient": "the scores of a model trained on it",
+}

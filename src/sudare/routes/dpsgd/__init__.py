@@ -1,0 +1,1 @@
+"""A classifier trained with DP-SGD."""

@@ -1,0 +1,1 @@
+"""A linear head on features that no private image shaped."""

@@ -1,0 +1,1 @@
+"""The baseline: a classifier, trained as anybody would."""

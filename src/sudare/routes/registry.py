@@ -1,0 +1,69 @@
+"""Routes by name: one row each, for the configuration and for the build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import ValidationError
+
+from sudare.core.errors import ConfigError
+from sudare.core.registry import Registry
+from sudare.routes.config import RouteConfig
+
+if TYPE_CHECKING:
+    from sudare.routes.base import Route
+
+__all__ = ["CONFIGS", "ROUTES", "config_class", "make_route", "parse_route"]
+
+ROUTES = Registry(
+    "route",
+    {
+        "plain": "sudare.routes.plain.build:PlainRoute",
+        "smoothing": "sudare.routes.smoothing.build:SmoothingRoute",
+        "dpsgd": "sudare.routes.dpsgd.build:DpsgdRoute",
+        "subset": "sudare.routes.subset.build:SubsetRoute",
+        "linear-public": "sudare.routes.linear_public.build:LinearPublicRoute",
+    },
+)
+
+CONFIGS = Registry(
+    "route",
+    {
+        "plain": "sudare.routes.plain.config:PlainConfig",
+        "smoothing": "sudare.routes.smoothing.config:SmoothingConfig",
+        "dpsgd": "sudare.routes.dpsgd.config:DpsgdConfig",
+        "subset": "sudare.routes.subset.config:SubsetConfig",
+        "linear-public": "sudare.routes.linear_public.config:LinearPublicConfig",
+    },
+)
+
+
+def config_class(kind: str) -> type[RouteConfig]:
+    """The configuration class of a route."""
+    return cast("type[RouteConfig]", CONFIGS.load(kind))
+
+
+def parse_route(values: Mapping[str, Any] | RouteConfig) -> RouteConfig:
+    """A route's configuration from plain values with a ``kind``.
+
+    Raises:
+        ConfigError: No kind, an unknown one, or values that do not fit.
+    """
+    if isinstance(values, RouteConfig):
+        return values
+    kind = values.get("kind")
+    if not isinstance(kind, str):
+        raise ConfigError("a route needs a kind", where="routes", fix='For example kind = "plain".')
+    try:
+        return config_class(kind).model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(first["msg"].lower(), where=f"routes.{kind}.{place}") from error
+
+
+def make_route(config: RouteConfig) -> Route[RouteConfig]:
+    """The route that builds from a configuration. Imports torch."""
+    route_class = cast("type[Route[RouteConfig]]", ROUTES.load(config.kind))
+    return route_class(config)

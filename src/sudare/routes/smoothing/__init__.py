@@ -1,0 +1,1 @@
+"""A classifier trained with positive or negative label smoothing."""

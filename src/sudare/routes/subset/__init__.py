@@ -1,0 +1,1 @@
+"""The baseline for every synthetic set: a few of the real images themselves."""

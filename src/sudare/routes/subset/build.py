@@ -1,0 +1,69 @@
+"""Builds the real subset."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from sudare.core.errors import DataError
+from sudare.core.progress import Progress
+from sudare.core.seeds import generator
+from sudare.data.images import ImageDataset
+from sudare.releases.card import Card, Kind, Statistic
+from sudare.releases.kinds import SamplesRelease
+from sudare.routes.base import Build, BuildRecord, Role, Route
+from sudare.routes.subset.config import SubsetConfig
+
+__all__ = ["SubsetRoute"]
+
+
+class SubsetRoute(Route[SubsetConfig]):
+    """Draws k images of each class without replacement."""
+
+    def _build(
+        self,
+        private: ImageDataset,
+        *,
+        public: ImageDataset,
+        seed: int,
+        device: str,
+        progress: Progress,
+    ) -> Build:
+        start = time.process_time()
+        rng, wanted = generator(seed, "subset"), self.config.images_per_class
+        chosen = []
+        for label, name in enumerate(private.class_names):
+            members = np.flatnonzero(private.classes == label)
+            if len(members) < wanted:
+                raise DataError(
+                    f"class {name!r} has {len(members)} images in this build, {wanted} are wanted",
+                    where=private.name,
+                    fix="Lower images_per_class, or enlarge the pool.",
+                )
+            chosen.append(rng.choice(members, size=wanted, replace=False))
+        rows = np.sort(np.concatenate(chosen))
+        # Shuffled: the order of the released images must not tell their order in the pool.
+        rows = rng.permutation(rows)
+        roles = np.zeros(len(private), dtype=np.int8)
+        roles[rows] = Role.RELEASED
+        soft = np.eye(private.n_classes, dtype=np.float32)[private.classes[rows]]
+        release = SamplesRelease(
+            card=self._card(private), images=private.images[rows], soft_labels=soft
+        )
+        record = BuildRecord(roles=roles, cpu_s=time.process_time() - start)
+        return Build(releases={self.config.name: release}, record=record)
+
+    def _card(self, private: ImageDataset) -> Card:
+        return Card(
+            kind=Kind.SAMPLES,
+            route=self.config.kind,
+            title=self.config.label,
+            what_leaves=self.config.what_leaves,
+            class_names=private.class_names,
+            image_shape=private.image_shape,
+            settings={"images_per_class": str(self.config.images_per_class)},
+            statistics=(Statistic(name="pixels", value="real private images", status="leak"),),
+            data_name=private.name,
+            data_licence=private.licence,
+        )

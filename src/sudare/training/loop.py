@@ -1,0 +1,173 @@
+"""The one training loop: images live on the device as uint8, augmentation is tensor code."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from sudare.core.arrays import ByteArray, Float32Array, FloatArray, IntArray
+from sudare.core.errors import DataError
+from sudare.core.progress import Progress
+from sudare.core.seeds import integer_seed
+from sudare.training.augment import normalise, training_view
+from sudare.training.losses import smoothed_cross_entropy, smoothing_at, soft_cross_entropy
+from sudare.training.optimisers import make_optimiser, rate_at
+from sudare.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+__all__ = ["TrainingData", "TrainingRecord", "batch_losses", "predict", "train"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingData:
+    """What a net learns from, on the device.
+
+    Attributes:
+        images: ``uint8 [n, c, h, w]``.
+        targets: ``int64 [n]`` labels, or ``float32 [n, C]`` soft labels.
+    """
+
+    images: torch.Tensor
+    targets: torch.Tensor
+
+    @classmethod
+    def of(
+        cls, images: ByteArray, targets: IntArray | Float32Array, *, device: str
+    ) -> TrainingData:
+        """Copy arrays to the device, once.
+
+        Raises:
+            DataError: No images.
+        """
+        if not len(images):
+            raise DataError("there are no images to learn from")
+        return cls(
+            images=torch.from_numpy(np.array(images)).to(device),
+            targets=torch.from_numpy(np.array(targets)).to(device),
+        )
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return int(self.images.shape[0])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingRecord:
+    """What happened while a net learned. Private: it stays with the owner.
+
+    Attributes:
+        loss_trace: ``float32 [epochs, n]``, loss of each image's training view in each
+            epoch; NaN where it was not drawn.
+        steps: Optimiser steps taken.
+        wall_s: Seconds on the clock.
+        cpu_s: Processor seconds of this process.
+    """
+
+    loss_trace: Float[Float32Array, "epochs n"]
+    steps: int
+    wall_s: float
+    cpu_s: float
+
+
+def train(
+    net: torch.nn.Module,
+    data: TrainingData,
+    recipe: Recipe,
+    *,
+    seed: int,
+    progress: Progress,
+    label: str = "training",
+) -> TrainingRecord:
+    """Train a net in place, deterministically from the seed.
+
+    Raises:
+        DataError: The loss is not finite.
+    """
+    device = data.images.device
+    generator = torch.Generator(device).manual_seed(integer_seed(seed, "views"))
+    order = torch.Generator().manual_seed(integer_seed(seed, "order"))
+    n, batch = len(data), min(recipe.batch_size, len(data))
+    per_epoch = math.ceil(n / batch)
+    steps = recipe.steps or recipe.epochs * per_epoch
+    epochs = math.ceil(steps / per_epoch)
+    # Channels last: a quarter faster for convolutions on a CPU, and no slower elsewhere.
+    net.to(memory_format=torch.channels_last)
+    optimiser = make_optimiser([p for p in net.parameters() if p.requires_grad], recipe)
+    trace = torch.full((epochs, n), torch.nan, device=device)
+    start_wall, start_cpu = time.perf_counter(), time.process_time()
+    net.train()
+    with progress.stage(label, steps) as task:
+        for epoch in range(epochs):
+            alpha = smoothing_at(
+                recipe.label_smoothing,
+                epoch=epoch,
+                epochs=epochs,
+                schedule=recipe.smoothing_schedule,
+            )
+            shuffled = torch.randperm(n, generator=order).to(device)
+            batches = shuffled.split(batch)[: steps - epoch * per_epoch]
+            for at, rows in enumerate(batches, start=epoch * per_epoch):
+                for group in optimiser.param_groups:
+                    group["lr"] = rate_at(recipe, at, steps)
+                losses = _losses(net, data, rows, recipe, alpha, generator)
+                optimiser.zero_grad(set_to_none=True)
+                losses.mean().backward()
+                optimiser.step()
+                trace[epoch, rows] = losses.detach()
+            task.advance(len(batches))
+            _refuse_divergence(trace[epoch], label)
+    return TrainingRecord(
+        loss_trace=trace.cpu().numpy(),
+        steps=steps,
+        wall_s=time.perf_counter() - start_wall,
+        cpu_s=time.process_time() - start_cpu,
+    )
+
+
+def predict(
+    net: torch.nn.Module, images: ByteArray, *, device: str, batch: int = 512
+) -> Float[FloatArray, "n C"]:
+    """Logits of uint8 images, ``float64 [n, C]``, without augmentation."""
+    net.eval()
+    parts = []
+    with torch.inference_mode():
+        for at in range(0, len(images), batch):
+            view = torch.from_numpy(np.array(images[at : at + batch])).to(device)
+            parts.append(net(normalise(view)).double().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def _losses(
+    net: torch.nn.Module,
+    data: TrainingData,
+    rows: torch.Tensor,
+    recipe: Recipe,
+    alpha: float,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    view = training_view(data.images[rows], recipe, generator)
+    kind = data.images.device.type
+    with torch.autocast(kind, dtype=torch.bfloat16, enabled=recipe.precision == "bf16"):
+        logits = net(view)
+    return batch_losses(logits.float(), data.targets[rows], alpha)
+
+
+def batch_losses(logits: torch.Tensor, targets: torch.Tensor, alpha: float) -> torch.Tensor:
+    """Loss of each image against labels or soft labels, ``[n]``."""
+    if targets.ndim == 1:
+        return smoothed_cross_entropy(logits, targets, alpha=alpha)
+    return soft_cross_entropy(logits, targets)
+
+
+def _refuse_divergence(losses: torch.Tensor, label: str) -> None:
+    if bool(torch.isinf(losses).any()) or bool(torch.isnan(losses).all()):
+        raise DataError(
+            "the loss is not finite", where=label, fix="Lower recipe.lr, or clip the labels."
+        )

@@ -1,0 +1,57 @@
+"""Optimiser and learning-rate schedule of a recipe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+
+from sudare.training.recipe import Recipe
+
+__all__ = ["make_optimiser", "rate_at"]
+
+
+def make_optimiser(
+    parameters: Iterable[torch.nn.Parameter], recipe: Recipe, *, fused: bool = True
+) -> torch.optim.Optimizer:
+    """The recipe's optimiser; fused, one kernel updates all weights."""
+    match recipe.optimizer:
+        case "sgd":
+            return torch.optim.SGD(
+                parameters,
+                lr=recipe.lr,
+                momentum=recipe.momentum,
+                weight_decay=recipe.weight_decay,
+                fused=fused or None,
+            )
+        case "adam":
+            return torch.optim.Adam(
+                parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=fused or None
+            )
+        case "adamw":
+            return torch.optim.AdamW(
+                parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=fused or None
+            )
+
+
+def rate_at(recipe: Recipe, step: int, steps: int) -> float:
+    """The learning rate of a step (counted from 0).
+
+    ``cosine`` falls to zero after the warm-up; ``onecycle`` rises and falls linearly with its
+    peak at a fifth of the steps; ``multistep`` divides by ten at 3/4 and 9/10.
+    """
+    share = step / steps
+    if recipe.schedule == "onecycle":
+        peak = 0.2
+        return recipe.lr * (share / peak if share < peak else (1 - share) / (1 - peak))
+    if share < recipe.warmup:
+        return recipe.lr * (step + 1) / (math.ceil(recipe.warmup * steps))
+    match recipe.schedule:
+        case "cosine":
+            rest = (share - recipe.warmup) / (1 - recipe.warmup)
+            return recipe.lr * (1 + math.cos(math.pi * rest)) / 2
+        case "multistep":
+            return recipe.lr * 0.1 ** sum(share >= milestone for milestone in (0.75, 0.9))
+        case _:
+            return recipe.lr

@@ -1,0 +1,62 @@
+"""How one net learns, as values; imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["DpConfig", "Recipe", "Schedule", "SmoothingSchedule"]
+
+Schedule = Literal["constant", "cosine", "onecycle", "multistep"]
+SmoothingSchedule = Literal["paper", "linear", "none"]
+Augmentation = Literal["flip", "shift", "cutout"]
+
+
+class Recipe(BaseModel):
+    """How one net learns.
+
+    Exactly one of ``epochs`` and ``steps`` counts: ``steps`` wins when it is given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(default=40, ge=1, description="Passes over the private images.")
+    steps: int | None = Field(default=None, ge=1, description="Steps, instead of epochs.")
+    batch_size: int = Field(default=64, ge=1, description="Images per step.")
+    optimizer: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description="Optimiser.")
+    lr: float = Field(default=0.05, gt=0, description="Peak learning rate.")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum (SGD).")
+    weight_decay: float = Field(default=5e-4, ge=0, description="Weight decay.")
+    schedule: Schedule = Field(default="cosine", description="Learning rate over the steps.")
+    warmup: float = Field(default=0.05, ge=0, le=0.5, description="Share of steps that warm up.")
+    label_smoothing: float = Field(
+        default=0.0, le=1.0, description="Smoothing alpha; negative sharpens."
+    )
+    smoothing_schedule: SmoothingSchedule = Field(
+        default="paper", description="How a negative alpha is phased in."
+    )
+    augmentation: tuple[Augmentation, ...] = Field(
+        default=("flip", "shift"), description="Random changes of each training view."
+    )
+    precision: Literal["float32", "bf16"] = Field(default="float32", description="Arithmetic.")
+
+
+class DpConfig(BaseModel):
+    """How a recipe is made differentially private (add/remove one image, Poisson sampling)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target_epsilon: float | None = Field(default=8.0, gt=0, description="Epsilon to spend.")
+    noise_multiplier: float | None = Field(
+        default=None, gt=0, description="Noise over clipping norm, instead of an epsilon."
+    )
+    delta: float = Field(default=1e-5, gt=0, lt=1, description="Delta of the guarantee.")
+    max_grad_norm: float = Field(default=1.0, gt=0, description="Clipping norm per image.")
+    physical_batch: int = Field(default=256, ge=1, description="Images held at once.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> DpConfig:
+        if (self.target_epsilon is None) == (self.noise_multiplier is None):
+            raise ValueError("give target_epsilon or noise_multiplier, not both and not neither")
+        return self
