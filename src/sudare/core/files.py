@@ -9,7 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["atomic_directory", "atomic_write"]
+__all__ = ["atomic_directory", "atomic_write", "default_cache"]
+
+
+def default_cache() -> Path:
+    """Where builds and downloads are kept: ``$SUDARE_CACHE``, else ``~/.cache/sudare``."""
+    named = os.environ.get("SUDARE_CACHE")
+    return Path(named) if named else Path.home() / ".cache" / "sudare"
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:

@@ -48,10 +48,11 @@ def hash_file(path: Path) -> str:
 
 
 def hash_sources(root: Path, rooms: Sequence[str]) -> str:
-    """SHA-256 over the Python sources of some rooms: a changed line is another cache key."""
+    """SHA-256 over the Python sources of some rooms or files: a changed line is another key."""
     digest = hashlib.sha256()
     for room in sorted(rooms):
-        for path in sorted((root / room).rglob("*.py")):
+        paths = [root / room] if room.endswith(".py") else (root / room).rglob("*.py")
+        for path in sorted(paths):
             digest.update(str(path.relative_to(root)).encode() + b"\0")
             digest.update(path.read_bytes())
     return digest.hexdigest()

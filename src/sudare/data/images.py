@@ -110,7 +110,8 @@ class ImageDataset:
     def classes(self) -> IntArray:
         """``int64 [n]``: the label, or the first set label of a multi-hot row (for strata)."""
         if self.multi_label:
-            return np.argmax(self.labels, axis=1).astype(np.int64)
+            first: IntArray = np.argmax(self.labels, axis=1)
+            return first
         return self.labels.astype(np.int64)
 
     @cached_property

@@ -13,7 +13,7 @@ from sudare.core.seeds import generator
 from sudare.data.duplicates import duplicate_clusters, near_matches
 from sudare.data.images import ImageDataset
 
-__all__ = ["AuditSplit", "SplitSizes", "make_split"]
+__all__ = ["AuditSplit", "SplitSizes", "make_split", "merge_partitions"]
 
 MIN_PER_CLASS = 4
 
@@ -138,7 +138,7 @@ def _deal(data: ImageDataset, wanted: Mapping[str, int], *, seed: int) -> dict[s
 def _without_near_duplicates(parts: Mapping[str, ImageDataset]) -> AuditSplit:
     pool = parts["pool"]
     clusters = duplicate_clusters(pool.images)
-    merged_units = _merge(pool.unit, clusters)
+    merged_units = merge_partitions(pool.unit, clusters)
     merged = len(np.unique(pool.unit)) - len(np.unique(merged_units))
     kept, removed = {}, {}
     for name in ("public", "population", "test"):
@@ -151,7 +151,7 @@ def _without_near_duplicates(parts: Mapping[str, ImageDataset]) -> AuditSplit:
     return AuditSplit(pool=pool.with_units(merged_units), removed=removed, merged=merged, **kept)
 
 
-def _merge(units: IntArray, clusters: IntArray) -> IntArray:
+def merge_partitions(units: IntArray, clusters: IntArray) -> IntArray:
     """The finest units that are unions of both partitions, named by their smallest unit."""
     merged = units.copy()
     while True:

@@ -38,7 +38,9 @@ class LabelsView:
 
     def labels(self, images: UInt8[ByteArray, "n c h w"]) -> Int[IntArray, " n"]:
         """The predicted class of each image."""
-        return predict(self._net, images, device=self._device).argmax(axis=1).astype(np.int64)
+        logits = predict(self._net, images, device=self._device)
+        top: IntArray = np.argmax(logits, axis=1)
+        return top
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,12 @@ from pydantic import BaseModel, ValidationError
 from sudare.core import AuditError, Finding, Findings
 from sudare.core.findings import SCHEMA
 from sudare.core.runs import RUN_SCHEMA, ReleaseSummary, RunSummary
-from sudare.report.names import BASELINE_ROUTES
 
 __all__ = ["Interval", "Run", "interval", "load_run"]
+
+BASELINE_ROUTES = frozenset(
+    {"plain", "dpsgd", "subset", "linear", "linear-public", "linear-public-dp", "kanonymous"}
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -1,12 +1,8 @@
-"""Human names of ids that other rooms write: findings, attacks, threat models, routes."""
+"""Human names of ids that other rooms write: findings, attacks, threat models."""
 
 from __future__ import annotations
 
-__all__ = ["ATTACKS", "BASELINE_ROUTES", "FINDINGS", "METRICS", "SEES"]
-
-BASELINE_ROUTES = frozenset(
-    {"plain", "dpsgd", "subset", "linear", "linear-public", "linear-public-dp", "kanonymous"}
-)
+__all__ = ["ATTACKS", "FINDINGS", "METRICS", "SEES"]
 
 FINDINGS: dict[str, str] = {
     "utility.accuracy": "Accuracy",

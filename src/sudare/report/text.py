@@ -32,20 +32,24 @@ TEXT: dict[str, str] = {
     "not_given": "not given",
     # The verdict.
     "verdict": "Verdict",
-    "asked_one": "Sudare built {data} into 1 release, {builds} times over, each time from a random "
-    "half of the images, and asked: can somebody who holds the release tell which images went "
-    "into it?",
-    "asked_many": "Sudare built {data} into {count} different releases, each {builds} times over "
-    "from a random half of the images, and asked of each: can somebody who holds the release "
-    "tell which images went into it?",
+    "l_asked": "Asked",
+    "l_found": "Found",
+    "l_means": "What it means",
+    "l_gates": "Gates",
+    "asked_one": "Sudare made 1 release from {data}, {builds} times over, each time from a random "
+    "half of the images, and asked: can somebody who holds it tell the images that went into it "
+    "(members) from those that did not (non-members)?",
+    "asked_many": "Sudare made {count} different releases from {data}, each {builds} times over "
+    "from a random half of the images, and asked of each: can somebody who holds it tell the "
+    "images that went into it (members) from those that did not (non-members)?",
     "found_none": "No release has been attacked to the end yet, so there is nothing to report on "
     "leakage so far.",
-    "found_one": "Sharing {one} lets an attacker who sees {sees} tell members from non-members "
-    "with AUC {auc}; 0.50 is a coin flip. Its {utility}.",
-    "found_one_chance": "For {one}, an attacker who sees {sees} did no better than a coin flip "
+    "found_one": "{one}: sharing it lets an attacker who sees {sees} tell members from "
+    "non-members with AUC {auc}; 0.50 is a coin flip. Its {utility}.",
+    "found_one_chance": "{one}: an attacker who sees {sees} did no better than a coin flip "
     "by more than this run can resolve: AUC {auc}; 0.50 is a coin flip. Its {utility}.",
-    "found_most": "Highest measured leakage: sharing {one} lets an attacker who sees {sees} tell "
-    "members from non-members with AUC {auc}; 0.50 is a coin flip. Its {utility}.",
+    "found_most": "Highest measured leakage: {one}. Sharing it lets an attacker who sees {sees} "
+    "tell members from non-members with AUC {auc}; 0.50 is a coin flip. Its {utility}.",
     "found_least": "Lowest measured leakage: {one}, with AUC {auc} for an attacker who sees "
     "{sees}. Its {utility}.",
     "found_least_chance": "Lowest measured leakage: {one}, with AUC {auc} for an attacker who "
@@ -54,8 +58,8 @@ TEXT: dict[str, str] = {
     "by more than this run can resolve; the highest figure is that of {one}, with AUC {auc}.",
     "found_below": "The whole interval of {names} lies below the coin flip, which points at a "
     "fault in the audit and not at privacy.",
-    "found_null": "Of {count} leakage intervals in this null control, {inside} include the coin "
-    "flip (AUC 0.50).",
+    "found_null": "Leakage intervals in this null control: {count}; of these, {inside} include "
+    "the coin flip (AUC 0.50).",
     "means_none": "Nothing can be chosen yet: write the report again when the first release is "
     "done.",
     "means_one": "With one release measured there is nothing to compare it with; a baseline such "
@@ -71,17 +75,25 @@ TEXT: dict[str, str] = {
     "means_unpriced_many": "{names} leak less than {reference}; their utility is not measured.",
     "means_open_all": "Which of the releases leaks most or least is not resolved: all intervals "
     "overlap.",
-    "means_open_least": "Which of {names} leaks least is not resolved: their intervals overlap.",
-    "means_open_most": "Which of {names} leaks most is not resolved: their intervals overlap.",
-    "means_open_pairs": "These are the figures of the attacks listed below; a stronger attack may "
+    "means_open_least": "Which of {names} leaks least is not resolved: their intervals "
+    "overlap that of the lowest.",
+    "means_open_most": "Which of {names} leaks most is not resolved: their intervals "
+    "overlap that of the highest.",
+    "means_caveat": "These are the figures of the attacks listed below; a stronger attack may "
     "find more.",
+    "gates_failed": "Failed: {gates}.",
+    "gates_undecided": "Undecided: {gates}.",
+    "gate_on": "{expression} on {label}",
     "utility_is": "{name} is {value}",
     "utility_missing": "utility is not measured",
-    "gates": "Gates: {passed} pass, {failed} fail, {undecided} undecided, {not_evaluable} not "
-    "evaluable.",
+    "gates": "{passed} pass, {failed} fail, {undecided} undecided, {not_evaluable} not evaluable.",
     "estimate": "{value} ({low} to {high})",
+    "range": "{low} to {high}",
+    "list_others": "{count} others",
     "list_two": "{first} and {last}",
     "list_step": "{first}, {last}",
+    "list_two_long": "{first}; and {last}",
+    "list_step_long": "{first}; {last}",
     # Section headings and captions.
     "h_tradeoff": "Leakage against utility",
     "p_tradeoff": "Each mark is a release; the lines are its intervals. Further right is more "
@@ -91,7 +103,7 @@ TEXT: dict[str, str] = {
     "alt_point": "{label}, AUC {auc}, utility {utility}",
     "empty_tradeoff": "No release has both a leakage and a utility figure yet.",
     "axis_utility": "{name} (right: more useful)",
-    "axis_auc": "{name} (up: leaks more)",
+    "axis_auc": "AUC of {name} (up: leaks more)",
     "coin_flip": "coin flip",
     "h_releases": "The releases",
     "p_releases": "AUC: how often a member scores above a non-member; 0.5 is a coin flip. TPR at "
@@ -101,8 +113,8 @@ TEXT: dict[str, str] = {
     "no_guarantee": "none",
     "guarantee_epsilon": "epsilon {epsilon} (claimed)",
     "h_roc": "How well each attack does",
-    "p_roc": "Members found (TPR) against false alarms (FPR), both on a logarithmic scale, under "
-    "the worst reading: the further above the dashed chance line at the left, the more certain "
+    "p_roc": "Members found (TPR) against false alarms (FPR), both on logarithmic scales. The "
+    "further a curve runs above the dashed chance line at the left, the more certain "
     "the attacker is about some images. Curves end where the run has too few images to say more.",
     "alt_roc": "Log-log ROC curves of {attack} for: {releases}.",
     "axis_fpr": "False positive rate",
@@ -110,8 +122,8 @@ TEXT: dict[str, str] = {
     "chance": "chance",
     "empty_roc": "No attack has produced a curve yet.",
     "h_classes": "By class",
-    "p_classes": "Some classes leak more than others, and small classes most of all. Lines are "
-    "intervals. The figures are in the table of findings.",
+    "p_classes": "Leakage (AUC) and utility (recall) of each class, highest leakage first. "
+    "Lines are intervals. The figures are in the table of findings.",
     "p_classes_cut": "Only the {shown} classes with the highest leakage of {count} are drawn.",
     "alt_classes": "Dot chart for {release}: leakage (AUC) and utility (recall) of each class.",
     "axis_class_auc": "Leakage (AUC)",
@@ -121,6 +133,7 @@ TEXT: dict[str, str] = {
     "on all builds: fit for looking at, not for quoting as numbers.",
     "exposed_found": "found in {found} of {chances} builds where it was a member",
     "exposed_alt": "Exposed private image of class {name}",
+    "empty_exposed": "No picture was chosen in this run, or not yet.",
     "exposed_missing": "The picture is missing from the run folder.",
     "p_exposed_public": "The internal edition shows which images are exposed most. This edition "
     "holds no private image.",
@@ -182,7 +195,7 @@ TEXT: dict[str, str] = {
     "r_parts": "Other parts",
     "v_parts": "public {public}, population {population}, test {test}",
     "r_removed": "Near-duplicates of the pool taken out",
-    "v_removed": "{part}: {count}",
+    "v_removed": "{count} from {part}",
     "r_seed": "Seed",
     "r_wall": "Wall time",
     "r_started": "Started",
@@ -191,13 +204,15 @@ TEXT: dict[str, str] = {
     "r_version": "Version of {name}",
     "r_machine": "Machine: {name}",
     # What a cell says when there is no number, and how a number reads.
+    "clock": "{hours} h {minutes} min {seconds} s",
     "na": "n/a ({reason})",
+    "na_failed": "n/a (failed: {reason})",
     "na_running": "n/a (still running)",
     "na_not_planned": "n/a (not part of this run)",
     "withheld": "[withheld]",
     "public_unresolvable": "needs more images or builds than this run has",
     "public_unresolvable_tpr": "needs {units} distinct non-member units and {pairs} scored pairs",
-    "public_failed": "the measurement failed",
+    "public_failed": "see the internal report",
     "read_above": "above chance",
     "read_open": "not resolved from chance",
     "read_below": "below chance",
@@ -226,14 +241,20 @@ def say(key: str, /, **fields: str | int) -> str:
         ) from error
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names as a list in a sentence: "a, b and c"."""
+def listed(names: Sequence[str], *, most: int = 1000) -> str:
+    """Names as a list in a sentence: "a, b and c"; "a, b; and c" where a name has a comma.
+
+    Of more than ``most`` names the last ones are counted: "a, b and 5 others".
+    """
     if not names:
         return say("none")
+    if len(names) > most:
+        names = [*names[: most - 1], say("list_others", count=len(names) - most + 1)]
+    long = "_long" if any("," in name for name in names) else ""
     head = names[0]
     for name in names[1:-1]:
-        head = say("list_step", first=head, last=name)
-    return head if len(names) == 1 else say("list_two", first=head, last=names[-1])
+        head = say(f"list_step{long}", first=head, last=name)
+    return head if len(names) == 1 else say(f"list_two{long}", first=head, last=names[-1])
 
 
 def attack_name(attack: str) -> str:

@@ -150,4 +150,4 @@ def _empty_batch(net: torch.nn.Module) -> None:
     """No image was drawn: the step still happens and adds noise alone."""
     for parameter in net.parameters():
         empty = torch.zeros((0, *parameter.shape), device=parameter.device, dtype=parameter.dtype)
-        parameter.grad_sample = empty
+        vars(parameter)["grad_sample"] = empty

@@ -31,7 +31,7 @@ class MembershipTest(BaseModel, ABC):
 
     id: ClassVar[str]
     accepts: ClassVar[frozenset[Scale]]
-    needs_population: ClassVar[bool] = False
+    needs_shadows: ClassVar[bool] = True
 
     signal: str = "phi"
 
@@ -57,8 +57,6 @@ class MembershipTest(BaseModel, ABC):
         if table.scales[self.signal] not in self.accepts:
             wanted = ", ".join(sorted(self.accepts))
             return f"It needs a signal on one of the scales {wanted}."
-        if self.needs_population and table.labels.shape[0] == table.n_images:
-            return "It needs population images, which this table has none of."
         return None
 
     @property

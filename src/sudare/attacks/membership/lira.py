@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from sudare.attacks.membership.base import MembershipTest
-from sudare.attacks.membership.shadows import ShadowMoments, shadow_moments
+from sudare.attacks.membership.shadows import shadow_moments
 from sudare.core.arrays import FloatArray
 from sudare.core.scores import Scale, ScoreTable
 
@@ -41,7 +41,10 @@ class LiRA(MembershipTest):
     def _scores(self, table: ScoreTable) -> FloatArray:
         values = table.pool(self.signal)
         moments = shadow_moments(values, table.membership, table.complement)
-        std_in, std_out = _standard_deviations(moments, self.variance, table.n_builds)
+        if _is_fixed(self.variance, table.n_builds):
+            std_in = std_out = _pooled(moments.var_in, moments.var_out)
+        else:
+            std_in, std_out = (np.sqrt(v) + _TINY_STD for v in (moments.var_in, moments.var_out))
         ratio = _log_normal(values, moments.mean_in, std_in) - _log_normal(
             values, moments.mean_out, std_out
         )
@@ -73,7 +76,8 @@ class OfflineLiRA(MembershipTest):
 
         values = table.pool(self.signal)
         moments = shadow_moments(values, table.membership, table.complement)
-        _, std_out = _standard_deviations(moments, self.variance, table.n_builds)
+        fixed = _is_fixed(self.variance, table.n_builds)
+        std_out = _pooled(moments.var_out) if fixed else np.sqrt(moments.var_out) + _TINY_STD
         if self.tail == "reference":
             density = _log_normal(values, moments.mean_out, std_out)
             unlikely: FloatArray = -density.mean(axis=2)
@@ -84,19 +88,18 @@ class OfflineLiRA(MembershipTest):
         return surprise
 
 
-def _standard_deviations(
-    moments: ShadowMoments, variance: Variance, builds: int
-) -> tuple[FloatArray, FloatArray]:
-    fixed = variance == "fixed" or (variance == "auto" and builds < _PER_EXAMPLE_FROM)
-    if not fixed:
-        return np.sqrt(moments.var_in) + _TINY_STD, np.sqrt(moments.var_out) + _TINY_STD
-    # Pooled within images. The authors' code takes one std over all images, which adds the
-    # spread between images; within a target the ranking is the same, and so online.
-    pooled = (
-        moments.var_in.mean(axis=1, keepdims=True) + moments.var_out.mean(axis=1, keepdims=True)
-    ) / 2
-    out = moments.var_out.mean(axis=1, keepdims=True)
-    return np.sqrt(pooled) + _TINY_STD, np.sqrt(out) + _TINY_STD
+def _is_fixed(variance: Variance, builds: int) -> bool:
+    return variance == "fixed" or (variance == "auto" and builds < _PER_EXAMPLE_FROM)
+
+
+def _pooled(*variances: FloatArray) -> FloatArray:
+    """One standard deviation for all images of a target, pooled within images.
+
+    The authors' code takes one deviation over all images, which adds the spread between
+    them. It only scales the online score of a target, so the ranking within one is the same.
+    """
+    mean: FloatArray = np.mean([v.mean(axis=1, keepdims=True) for v in variances], axis=0)
+    return np.sqrt(mean) + _TINY_STD
 
 
 def _log_normal(values: FloatArray, mean: FloatArray, std: FloatArray) -> FloatArray:

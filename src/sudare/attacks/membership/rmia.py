@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RMIA", "OfflineRMIA"]
 
+_LEAST_PRIOR = 1e-12
+
 
 class _RMIA(MembershipTest):
     """What the online and the offline form share.
@@ -71,7 +73,10 @@ class _RMIA(MembershipTest):
         )
         prior_x = self._reference_pool(np.exp(log_x), table)
         prior_z = self._reference_population(np.exp(log_z), table)
-        return log_x - np.log(prior_x), log_z - np.log(prior_z)
+        # The sums behind a prior are exact to about 1e-16; below the floor only rounding is left.
+        ratio_x = log_x - np.log(np.maximum(prior_x, _LEAST_PRIOR))
+        ratio_z = log_z - np.log(np.maximum(prior_z, _LEAST_PRIOR))
+        return ratio_x, ratio_z
 
     @abstractmethod
     def _reference_pool(self, confidence: FloatArray, table: ScoreTable) -> FloatArray:

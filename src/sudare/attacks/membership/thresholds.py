@@ -23,6 +23,7 @@ class LossThreshold(MembershipTest):
 
     id: ClassVar[str] = "membership.loss"
     accepts: ClassVar[frozenset[Scale]] = frozenset({Scale.LOGIT})
+    needs_shadows: ClassVar[bool] = False
 
     def _scores(self, table: ScoreTable) -> FloatArray:
         log_likelihood: FloatArray = -np.logaddexp(0.0, -table.pool(self.signal))

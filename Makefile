@@ -1,0 +1,44 @@
+# `make demo` and `make test` do all set-up on a fresh machine and then the job.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-slow lint docs clean
+
+demo: $(STAMP)
+	$(BIN)/sudare compare --preset demo --out runs/demo
+
+test: $(STAMP) browser
+	$(BIN)/pytest
+
+test-slow: $(STAMP) browser
+	$(BIN)/pytest -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell src tests docs benchmarks README.md CHANGELOG.md
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+docs: $(STAMP)
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+# Debian's Chromium, for the tests that open the reports; nothing where one is there.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+	  || { apt-get update -qq && apt-get install -y -qq chromium; } \
+	  || { sudo -n apt-get update -qq && sudo -n apt-get install -y -qq chromium; } \
+	  || echo "chromium is missing and could not be installed; browser tests will fail"
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,docs]'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) docs/_build

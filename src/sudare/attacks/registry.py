@@ -1,0 +1,43 @@
+"""Membership tests by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import ValidationError
+
+from sudare.core.errors import ConfigError
+from sudare.core.registry import Registry
+
+if TYPE_CHECKING:
+    from sudare.attacks.membership.base import MembershipTest
+
+__all__ = ["MEMBERSHIP_TESTS", "make_test"]
+
+MEMBERSHIP_TESTS = Registry(
+    "membership test",
+    {
+        "lira": "sudare.attacks.membership.lira:LiRA",
+        "lira_offline": "sudare.attacks.membership.lira:OfflineLiRA",
+        "rmia": "sudare.attacks.membership.rmia:RMIA",
+        "rmia_offline": "sudare.attacks.membership.rmia:OfflineRMIA",
+        "loss": "sudare.attacks.membership.thresholds:LossThreshold",
+        "shokri": "sudare.attacks.membership.shokri:ShokriClassifier",
+    },
+)
+
+
+def make_test(name: str, settings: Mapping[str, Any]) -> MembershipTest:
+    """A membership test by name, with settings.
+
+    Raises:
+        ConfigError: Unknown name or settings that do not fit.
+    """
+    test = cast("type[MembershipTest]", MEMBERSHIP_TESTS.load(name))
+    try:
+        return test.model_validate(dict(settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(first["msg"].lower(), where=f"attacks.{name}.{place}") from error

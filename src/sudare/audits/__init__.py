@@ -1,0 +1,1 @@
+"""Which attacks meet which release; runs, findings, gates."""

@@ -1,0 +1,434 @@
+"""One artefact: built to ship with an audit key beside it, opened, and audited as it is."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sudare.audits.compare import check, device_of, planned_release, split_of
+from sudare.audits.config import AttacksConfig, RunConfig, load_config
+from sudare.audits.findings import audit_release
+from sudare.audits.gates import parse_gate
+from sudare.audits.measure import (
+    MeasureConfig,
+    Measured,
+    artefact_task,
+    load_measures,
+    measure_tasks,
+)
+from sudare.audits.record import RunRecord, RunResult, data_summary
+from sudare.audits.toml import to_toml
+from sudare.core.arrays import BoolArray
+from sudare.core.errors import AuditError, DataError, NotEvaluableError, ReleaseError
+from sudare.core.files import atomic_write
+from sudare.core.progress import Progress
+from sudare.core.seeds import generator
+from sudare.data.images import ImageDataset, concatenate
+from sudare.data.pictures import contact_sheet
+from sudare.data.plan import draw_plan
+from sudare.data.sources import Source, load_source
+from sudare.data.splits import AuditSplit
+from sudare.fleets.builds import BuildPlan, build_tasks
+from sudare.fleets.cache import Cache
+from sudare.fleets.local import LocalExecutor
+from sudare.releases.card import Card
+from sudare.releases.kinds import ClassifierRelease, Release, SamplesRelease
+from sudare.releases.store import read_card, write_release
+from sudare.routes.config import RouteConfig
+from sudare.routes.registry import make_route
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = [
+    "Artefact",
+    "AuditRequest",
+    "audit_artefact",
+    "contact_sheet_of",
+    "make_artefact",
+    "try_classifier",
+]
+
+WITHHELD = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artefact:
+    """Where a release and its audit key were written."""
+
+    release: Path
+    key: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditRequest:
+    """What is known about a release that is to be audited."""
+
+    release: Path
+    key: Path | None = None
+    members: str | None = None
+    non_members: str | None = None
+    builds: int = 16
+    image_size: int | None = None
+    fail_on: tuple[str, ...] = ()
+    null: bool = False
+    workers: int | None = None
+    command: str = ""
+
+
+def make_artefact(config: RunConfig, folder: Path, *, progress: Progress) -> Artefact:
+    """Build one release from all but a fifth of the units, and the key to audit it with.
+
+    The key holds which units were withheld, the configuration and the seed of the split, never
+    the seed of the build, which comes from the operating system and is not kept.
+
+    Args:
+        config: A run with one route; every image of the collection that is neither public
+            nor population is used, whatever ``data.pool`` says.
+        folder: Gets ``release/`` and ``audit-key.npz``.
+        progress: Where to report.
+
+    Raises:
+        ReleaseError: The folder holds a release already.
+    """
+    target, key = folder / "release", folder / "audit-key.npz"
+    if target.exists() or key.exists():
+        raise ReleaseError(
+            "there is a release already", where=str(folder), fix="Choose another --out."
+        )
+    source = load_source(config.data.source, image_size=config.data.image_size, progress=progress)
+    aside = config.data.public + config.data.population
+    aside += config.data.test if source.test is None else 0
+    whole = config.data.model_copy(update={"pool": len(source.train) - aside})
+    config = config.model_copy(update={"data": whole, "seed": secrets.randbits(31)})
+    _, split = split_of(config, progress=progress)
+    member = _withhold(split.pool)
+    build = make_route(config.routes[0]).build(
+        split.pool[member],
+        public=split.public,
+        seed=secrets.randbits(63),
+        device=device_of(config),
+        progress=progress,
+    )
+    release = build.releases[config.routes[0].name]
+    about = {
+        "config": config.model_dump(mode="json"),
+        "pool": split.pool.content_hash,
+        "release": config.routes[0].name,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    # The key first: a release without its key could never be audited.
+    np.savez(key, member=member, about=np.array(json.dumps(about)))
+    key.chmod(0o600)
+    write_release(release, target)
+    return Artefact(release=target, key=key)
+
+
+def audit_artefact(
+    request: AuditRequest,
+    folder: Path,
+    *,
+    cache: Cache,
+    progress: Progress,
+    after_stage: Callable[[Path], object] = lambda folder: None,
+) -> RunResult:
+    """Attack a release with a key and shadows, or with known members and non-members.
+
+    Raises:
+        NotEvaluableError: Neither is given: nothing about membership can be measured.
+        DataError: The collection is not the one the key was made for.
+    """
+    card = read_card(request.release)
+    gates = [parse_gate(expression) for expression in request.fail_on]
+    if request.key is not None:
+        evidence = _from_key(request, request.key, cache, progress)
+    elif request.members is not None and request.non_members is not None:
+        evidence = _from_images(request, card, cache, progress)
+    else:
+        progress.say(_diagnostics(request.release, card))
+        raise NotEvaluableError(
+            "membership is not evaluable without an audit key, or members and non-members",
+            where=str(request.release),
+            fix="Give --key, or --members and --non-members.",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write(folder / "config.toml", to_toml(evidence.config.model_dump(mode="json")))
+    planned = planned_release(evidence.route, evidence.config)
+    record = RunRecord(
+        config=evidence.config,
+        folder=folder,
+        pool=evidence.split.pool,
+        data=data_summary(evidence.source, evidence.split),
+        command=request.command,
+        planned=[planned],
+        gates=gates,
+        limits=evidence.limits,
+        after_stage=after_stage,
+    )
+    audit = audit_release(
+        evidence.measured,
+        evidence.split,
+        evidence.route,
+        card,
+        evidence.config,
+        target=evidence.target,
+        shadows=evidence.shadows,
+    )
+    record.add(evidence.route.name, card, audit)
+    record.complete = True
+    return record.write()
+
+
+def try_classifier(release: Release, images: str) -> str:
+    """What a classifier says about the user's images, in lines.
+
+    Raises:
+        ReleaseError: The release is no classifier.
+        DataError: Images of another shape.
+    """
+    if not isinstance(release, ClassifierRelease):
+        raise ReleaseError("only a classifier can classify", where=release.card.title)
+    source = load_source(images, image_size=release.card.image_shape[1])
+    data = source.train
+    if data.image_shape != release.card.image_shape:
+        raise DataError(
+            f"images are {data.image_shape}, the release takes {release.card.image_shape}",
+            where=images,
+        )
+    from sudare.training.loop import predict
+
+    answers = predict(release.net(), data.images, device="cpu").argmax(axis=1)
+    counts = np.bincount(answers, minlength=len(release.card.class_names))
+    lines = [
+        f"{name}: {count:,} of {len(data):,} images"
+        for name, count in zip(release.card.class_names, counts, strict=True)
+    ]
+    if data.class_names == release.card.class_names:
+        right = float(np.mean(answers == data.classes))
+        lines.append(f"agreement with the given labels: {right:.1%}")
+    return "\n".join(lines)
+
+
+def contact_sheet_of(release: Release) -> Image:
+    """A contact sheet of released images.
+
+    Raises:
+        ReleaseError: The release holds no images.
+    """
+    if not isinstance(release, SamplesRelease):
+        raise ReleaseError("this release holds no images", where=release.card.title)
+    labels = release.soft_labels.argmax(axis=1).astype(np.int64)
+    return contact_sheet(
+        ImageDataset(
+            images=release.images,
+            labels=labels,
+            class_names=release.card.class_names,
+            unit=np.arange(len(labels)),
+        )
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Evidence:
+    """What an audit of one artefact works with."""
+
+    config: RunConfig
+    source: Source
+    split: AuditSplit
+    route: RouteConfig
+    measured: Measured
+    target: int
+    shadows: bool
+    limits: tuple[str, ...]
+
+
+def _withhold(pool: ImageDataset) -> BoolArray:
+    """True for images whose unit is used; a fifth of the units is withheld."""
+    names, of_image = np.unique(pool.unit, return_inverse=True)
+    withheld = np.zeros(len(names), dtype=bool)
+    rng = generator(secrets.randbits(63), "withheld")
+    withheld[rng.permutation(len(names))[: round(WITHHELD * len(names))]] = True
+    used: BoolArray = ~withheld[of_image]
+    return used
+
+
+def _from_key(request: AuditRequest, key: Path, cache: Cache, progress: Progress) -> _Evidence:
+    member, config, pool_hash = _read_key(key)
+    fleet = {"builds": request.builds, "workers": request.workers}
+    values = config.model_dump(mode="json")
+    values["fleet"] |= fleet
+    values["audit"] |= {"null": request.null, "fail_on": list(request.fail_on)}
+    values["title"] = f"Audit of {config.routes[0].label}"
+    config = load_config(values)
+    check(config)
+    source, split = split_of(config, progress=progress)
+    if split.pool.content_hash != pool_hash:
+        raise DataError(
+            "the collection is not the one this key was made for",
+            where=config.data.source,
+            fix="Audit with the same images, in the same place.",
+        )
+    device, route = device_of(config), config.routes[0]
+    plan = draw_plan(
+        split.pool.unit, split.pool.classes, builds=config.fleet.builds, seed=config.seed
+    )
+    builds = BuildPlan(
+        pool=split.pool,
+        public=split.public,
+        membership=plan.membership,
+        seed=config.seed,
+        device=device,
+        threads=config.fleet.threads,
+    )
+    measuring = MeasureConfig.of(config, device)
+    tasks = build_tasks(builds, route, cache)
+    measures = measure_tasks(tasks, route.name, split, cache=cache, config=measuring)
+    target = artefact_task(request.release, split, cache=cache, config=measuring)
+    chains = [(target,), *zip(tasks, measures, strict=True)]
+    workers = 1 if device == "cuda" else config.fleet.workers
+    with LocalExecutor(cache, workers=workers, threads=config.fleet.threads) as executor:
+        executor.run(chains, progress=progress, label=f"shadows of {route.label}")
+    # The artefact is one more row; a copy of it stands where its complement would, so that
+    # leaving the pair out leaves exactly the shadows in.
+    measured = load_measures(
+        tasks,
+        [*measures, target, target],
+        split,
+        np.concatenate([plan.membership, [member, ~member]]),
+        cache=cache,
+        config=measuring,
+    )
+    return _Evidence(
+        config=config,
+        source=source,
+        split=split,
+        route=route,
+        measured=measured,
+        target=len(plan.membership),
+        shadows=True,
+        limits=_limits(config.fleet.builds),
+    )
+
+
+def _read_key(key: Path) -> tuple[BoolArray, RunConfig, str]:
+    try:
+        with np.load(key, allow_pickle=False) as arrays:
+            member, about = arrays["member"], json.loads(str(arrays["about"]))
+        return member.astype(bool), load_config(about["config"]), str(about["pool"])
+    except (OSError, ValueError, KeyError) as error:
+        raise AuditError(f"the audit key cannot be read: {error}", where=str(key)) from error
+
+
+def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Progress) -> _Evidence:
+    parts = [
+        load_source(str(name), image_size=request.image_size, progress=progress).train
+        for name in (request.members, request.non_members)
+    ]
+    inside, outside = parts
+    if inside.class_names != card.class_names or outside.class_names != card.class_names:
+        raise DataError(
+            f"the images have classes {inside.class_names}, the release {card.class_names}",
+            where=str(request.members),
+            fix="Name the class folders as the card does.",
+        )
+    outside = outside.with_units(outside.unit + 1 + inside.unit.max())
+    pool = concatenate([inside, outside])
+    member = np.arange(len(pool)) < len(inside)
+    nothing = pool[:0]
+    split = AuditSplit(pool=pool, public=nothing, population=nothing, test=outside[:0])
+    split = AuditSplit(
+        pool=pool,
+        public=nothing,
+        population=nothing,
+        test=outside.with_units(outside.unit + 1 + pool.unit.max()),
+    )
+    config = RunConfig(
+        title=f"Audit of {card.title}",
+        attacks=AttacksConfig(primary="loss"),
+    )
+    values = config.model_dump(mode="json")
+    values["fleet"] |= {"builds": 4}
+    values["audit"] |= {"null": request.null, "fail_on": list(request.fail_on)}
+    config = load_config(values)
+    measuring = MeasureConfig.of(config, device_of(config))
+    task = artefact_task(request.release, split, cache=cache, config=measuring)
+    with LocalExecutor(cache, workers=1) as executor:
+        executor.run([(task,)], progress=progress, label=f"measuring {card.title}")
+    # Four rows of the same release: tests without shadows look at one row only.
+    measured = load_measures(
+        [],
+        [task] * 4,
+        split,
+        np.stack([member, ~member, member, ~member]),
+        cache=cache,
+        config=measuring,
+    )
+    source = Source(
+        train=pool,
+        test=None,
+        name=inside.name,
+        licence=inside.licence,
+        source=inside.source,
+        splits={"members": len(inside), "non-members": len(outside)},
+    )
+    return _Evidence(
+        config=config,
+        source=source,
+        split=split,
+        route=_Unknown(kind=card.route, title=card.title, leaves=card.what_leaves),
+        measured=measured,
+        target=0,
+        shadows=False,
+        limits=(
+            "Members and non-members were given, not drawn: if they differ in any other way, an "
+            "attack may tell them apart by that.",
+            "No shadow builds: only attacks that need none were run, the weakest there are.",
+            "Accuracy is measured on the given non-members.",
+        ),
+    )
+
+
+class _Unknown(RouteConfig):
+    """A route that somebody else took; only what the card says is known."""
+
+    title: str
+    leaves: str
+
+    @property
+    def label(self) -> str:
+        """Name for charts and tables."""
+        return self.title
+
+    @property
+    def what_leaves(self) -> str:
+        """One sentence: what the recipient gets."""
+        return self.leaves
+
+
+def _diagnostics(folder: Path, card: Card) -> str:
+    leaks = [f"  {s.name}: {s.value}" for s in card.statistics if s.status == "leak"]
+    return "\n".join(
+        [
+            f"{folder}: {card.title}",
+            f"  kind {card.kind}, route {card.route}, guarantee: {card.guarantee or 'none'}",
+            f"  {len(card.files)} files, {sum(f.bytes for f in card.files) / 1e6:.2f} MB, all listed",
+            "  numbers computed on private images that leak:" if leaks else "  no number leaks",
+            *leaks,
+        ]
+    )
+
+
+def _limits(builds: int) -> tuple[str, ...]:
+    return (
+        "One artefact was attacked: its figures hold for it, not for the way it was made.",
+        "Members are the images it was trained on, non-members the withheld fifth.",
+        f"{builds} shadow builds were trained on random halves of the collection, the artefact "
+        "on four fifths: the difference in size weakens the attack somewhat.",
+        "Only membership inference was run.",
+    )

@@ -1,0 +1,247 @@
+"""The configuration of a run: one schema for TOML files, the command line and the report."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+)
+
+from sudare.core.errors import ConfigError
+from sudare.recipients.config import RecipientConfig
+from sudare.routes.config import RouteConfig
+from sudare.routes.registry import CONFIGS, config_class, parse_route
+
+__all__ = ["PRESETS", "RunConfig", "apply_overrides", "load_config", "read_toml"]
+
+PRESETS = ("smoke", "demo", "lite", "paper")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataConfig(_Section):
+    """Which images, and how many for what."""
+
+    source: str = Field(default="pneumonia", description="A named source, folder or file.")
+    image_size: int | None = Field(default=None, ge=8, le=64, description="Resize to, pixels.")
+    pool: int = Field(default=1200, ge=16, description="Images whose membership is in question.")
+    population: int = Field(default=600, ge=0, description="Images attackers may use.")
+    public: int = Field(default=0, ge=0, description="Images routes may use.")
+    test: int = Field(default=0, ge=0, description="Images for scoring; 0 for the official set.")
+
+
+class FleetConfig(_Section):
+    """How many builds, and on what."""
+
+    builds: int = Field(default=16, ge=4, description="Builds per release, even.")
+    workers: int | None = Field(default=None, ge=1, description="Processes; one per core.")
+    threads: int = Field(default=1, ge=1, description="Threads of each process.")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where to train.")
+
+    @field_validator("builds")
+    @classmethod
+    def _even(cls, builds: int) -> int:
+        if builds % 2:
+            raise ValueError(f"builds come in complementary pairs; {builds} is odd")
+        return builds
+
+
+class AttacksConfig(_Section):
+    """Which attacks run, with what settings."""
+
+    membership: tuple[str, ...] = Field(
+        default=("lira", "lira_offline", "rmia", "rmia_offline", "loss", "shokri"),
+        description="Membership tests.",
+    )
+    primary: str = Field(default="lira", description="The test the verdict is about.")
+    queries: int = Field(default=2, ge=1, le=2, description="Image, or image and mirror image.")
+    settings: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Settings of a test, by its name."
+    )
+
+
+class AuditConfig(_Section):
+    """How findings are made and judged."""
+
+    alphas: tuple[float, ...] = Field(
+        default=(0.1, 0.01, 0.001, 0.0001), description="False-positive rates of the TPRs."
+    )
+    draws: int = Field(default=1000, ge=100, description="Bootstrap draws.")
+    worst_share: float = Field(default=0.01, gt=0, le=0.5, description="Worst-case share.")
+    exposed: int = Field(default=6, ge=0, description="Exposed images shown for each release.")
+    fail_on: tuple[str, ...] = Field(default=(), description="Gates, 'finding > threshold'.")
+    null: bool = Field(default=False, description="Redraw membership: the null control.")
+
+
+class PricesConfig(_Section):
+    """Optional money, for the cost findings."""
+
+    currency: str = Field(default="EUR", description="Currency of the prices.")
+    cpu_hour: float | None = Field(default=None, ge=0, description="Price of a core-hour.")
+
+
+def _parse_routes(values: object) -> tuple[RouteConfig, ...]:
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        raise ConfigError("routes must be a list", fix='Write [[routes]] with kind = "plain".')
+    routes = tuple(parse_route(value) for value in values)
+    names = [route.name for route in routes]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"two routes are both called {name!r}", where="routes")
+    return routes
+
+
+def _routes_schema() -> dict[str, Any]:
+    schemas = [config_class(kind).model_json_schema() for kind in CONFIGS]
+    definitions: dict[str, Any] = {}
+    for schema in schemas:
+        definitions |= schema.pop("$defs", {})
+    return {"type": "array", "items": {"oneOf": schemas}, "$defs": definitions}
+
+
+class RunConfig(_Section):
+    """A whole run: data in, releases built and attacked, a report out."""
+
+    title: str = Field(default="What can we share?", description="Title of the report.")
+    seed: int = Field(default=0, ge=0, description="Root of every random number.")
+    data: DataConfig = DataConfig()
+    fleet: FleetConfig = FleetConfig()
+    routes: Annotated[
+        tuple[SerializeAsAny[RouteConfig], ...],
+        BeforeValidator(_parse_routes),
+        WithJsonSchema({"type": "array", "items": {"type": "object"}}),
+    ] = Field(default=(), description="Releases to build.")
+    recipients: RecipientConfig = RecipientConfig()
+    attacks: AttacksConfig = AttacksConfig()
+    audit: AuditConfig = AuditConfig()
+    prices: PricesConfig = PricesConfig()
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """JSON Schema of the TOML file, every route spelled out."""
+        schema, routes = cls.model_json_schema(), _routes_schema()
+        schema["$defs"] |= routes.pop("$defs")
+        schema["properties"]["routes"] |= routes
+        schema["properties"]["defaults"] = {
+            "type": "object",
+            "description": "Values every route takes where it has the field and does not set it.",
+        }
+        return schema
+
+
+def read_toml(source: str) -> dict[str, Any]:
+    """The values of a preset by name, or of a TOML file by path.
+
+    Raises:
+        ConfigError: Neither a preset nor a readable TOML file.
+    """
+    if source in PRESETS:
+        text = (resources.files("sudare.presets") / f"{source}.toml").read_text()
+    else:
+        try:
+            text = Path(source).read_text()
+        except OSError as error:
+            raise ConfigError(
+                f"{source!r} is neither a preset nor a readable file",
+                fix=f"Presets are: {', '.join(PRESETS)}.",
+            ) from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"not valid TOML: {error}", where=source) from error
+
+
+def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Values with dotted overrides such as ``fleet.builds=8`` or ``routes.0.alpha=0.2``.
+
+    Raises:
+        ConfigError: An override that is not ``name=value``, or a path that leads nowhere.
+    """
+    result = copy.deepcopy(values)
+    for override in overrides:
+        path, sign, text = override.partition("=")
+        if not sign or not path:
+            raise ConfigError(
+                f"{override!r} is not an override", fix="Write, for example, fleet.builds=8."
+            )
+        _set(result, path.split("."), _toml_value(text), override)
+    return result
+
+
+def load_config(values: Mapping[str, Any]) -> RunConfig:
+    """A checked configuration from plain values; ``defaults`` are merged into the routes.
+
+    Raises:
+        ConfigError: Values that do not fit the schema.
+    """
+    merged = dict(values)
+    defaults = merged.pop("defaults", {})
+    routes = [_with_defaults(route, defaults) for route in merged.get("routes", [])]
+    try:
+        return RunConfig.model_validate({**merged, "routes": routes})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(
+            message[:1].lower() + message[1:],
+            where=place,
+            fix="`sudare config schema` lists every field.",
+        ) from error
+
+
+def _with_defaults(route: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    kind = str(route.get("kind", ""))
+    fields = config_class(kind).model_fields if kind in CONFIGS else {}
+    merged = dict(route)
+    for name, value in defaults.items():
+        if name not in fields:
+            continue
+        own = merged.get(name)
+        if isinstance(value, Mapping) and (own is None or isinstance(own, Mapping)):
+            built_in = fields[name].default
+            base = built_in.model_dump() if isinstance(built_in, BaseModel) else {}
+            merged[name] = {**base, **value, **(own or {})}
+        else:
+            merged.setdefault(name, value)
+    return merged
+
+
+def _toml_value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        # A bare word is a string: --set data.source=digits.
+        return text
+
+
+def _set(values: dict[str, Any], path: list[str], value: object, override: str) -> None:
+    here: Any = values
+    for step in path[:-1]:
+        if isinstance(here, list) and step.isdigit() and int(step) < len(here):
+            here = here[int(step)]
+        elif isinstance(here, dict):
+            here = here.setdefault(step, {})
+        else:
+            raise ConfigError(f"there is nothing at {step!r}", where=override)
+    if isinstance(here, list) and path[-1].isdigit() and int(path[-1]) < len(here):
+        here[int(path[-1])] = value
+    elif isinstance(here, dict):
+        here[path[-1]] = value
+    else:
+        raise ConfigError(f"there is nothing at {path[-1]!r}", where=override)

@@ -1,0 +1,359 @@
+"""From what was measured to findings: utility, membership, worst case, null control, costs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from sudare.attacks.membership.base import MembershipTest
+from sudare.attacks.membership.exposure import worst_case
+from sudare.attacks.registry import make_test
+from sudare.audits.config import RunConfig
+from sudare.audits.measure import Measured
+from sudare.core.arrays import BoolArray, FloatArray, IntArray
+from sudare.core.estimates import Estimate
+from sudare.core.findings import Finding, Status
+from sudare.core.scores import ScoreTable
+from sudare.core.seeds import generator
+from sudare.core.threats import ThreatModel
+from sudare.data.plan import draw_plan
+from sudare.data.splits import AuditSplit
+from sudare.metrics import (
+    AttackEstimates,
+    accuracy,
+    balanced_accuracy,
+    expected_calibration_error,
+    mean_over_builds,
+    membership_estimates,
+    recall_per_class,
+)
+from sudare.releases.card import Card, Kind
+from sudare.routes.config import RouteConfig
+
+__all__ = ["ReleaseAudit", "audit_release", "score_threat_model"]
+
+CHANCE_UNIT = "AUC"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseAudit:
+    """Findings about one release, and the scores pictures and curves are drawn from.
+
+    Attributes:
+        findings: In a stable order.
+        scores: Test id to scores ``[N, n]``.
+        membership: ``bool [N, n]`` the scores were judged against.
+    """
+
+    findings: tuple[Finding, ...]
+    scores: dict[str, FloatArray]
+    membership: BoolArray
+
+
+def score_threat_model(kind: Kind) -> ThreatModel:
+    """The threat model under which scores of this kind of release are seen."""
+    match kind:
+        case Kind.CLASSIFIER:
+            return ThreatModel.CLASSIFIER_LOGITS
+        case Kind.SAMPLES:
+            return ThreatModel.SAMPLES_RECIPIENT
+
+
+def audit_release(
+    measured: Measured,
+    split: AuditSplit,
+    route: RouteConfig,
+    card: Card,
+    config: RunConfig,
+    *,
+    target: int | None = None,
+    shadows: bool = True,
+) -> ReleaseAudit:
+    """Every finding about one release.
+
+    With ``config.audit.null`` membership is redrawn with an independent seed and the scores
+    are kept: every AUC must then be 0.5 within its interval.
+
+    Args:
+        measured: Signals, predictions and costs of every build.
+        split: The collection.
+        route: How the release is made.
+        card: Its card.
+        config: The run.
+        target: Row of one artefact the findings are about; None for every build in turn.
+        shadows: Whether the other rows are shadow builds; tests that need them are left out
+            if not.
+    """
+    start = time.process_time()
+    rows = np.arange(measured.table.n_builds) if target is None else np.array([target])
+    maker = _Maker(
+        release=route.name,
+        route=route.kind,
+        builds=len(rows),
+        recipients=measured.test.shape[1] if card.kind is Kind.SAMPLES else 0,
+    )
+    null = _redrawn(measured.table, config.seed, target)
+    table = null if config.audit.null else measured.table
+    findings = _utility(maker, measured, split, rows)
+    scores: dict[str, FloatArray] = {}
+    threat = score_threat_model(card.kind)
+    tests = [make_test(n, config.attacks.settings.get(n, {})) for n in config.attacks.membership]
+    for name, test in zip(config.attacks.membership, tests, strict=True):
+        reason = test.attackable(table)
+        if test.needs_shadows and not shadows:
+            reason = "It needs shadow builds: give the audit key."
+        if reason:
+            findings.append(maker.not_applicable(f"{test.id}.auc", threat, reason))
+            continue
+        scores[test.id] = test.scores(table)[rows]
+        findings += _membership(
+            maker,
+            test,
+            table,
+            scores[test.id],
+            threat,
+            config,
+            split.pool.class_names,
+            rows,
+            primary=name == config.attacks.primary,
+        )
+        if not config.audit.null:
+            findings.append(_null_control(maker, test, null, threat, config, rows, len(tests)))
+    findings += _costs(maker, measured, config, time.process_time() - start)
+    findings += _claim(maker, card)
+    membership = table.membership[rows]
+    return ReleaseAudit(findings=tuple(findings), scores=scores, membership=membership)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Maker:
+    """Fills in what all findings about one release share."""
+
+    release: str
+    route: str
+    builds: int
+    recipients: int
+
+    def finding(
+        self,
+        name: str,
+        estimate: Estimate,
+        *,
+        threat: ThreatModel = ThreatModel.NONE,
+        unit: str = "share",
+        group: str = "",
+        attack_hash: str = "",
+    ) -> Finding:
+        blank = Finding(
+            id=name,
+            release=self.release,
+            route=self.route,
+            threat_model=threat,
+            n_builds=self.builds,
+            n_recipients=self.recipients,
+            unit=unit,
+            group=group,
+            status=Status.UNRESOLVABLE,
+            reason="not yet estimated",
+            attack_hash=attack_hash,
+        )
+        return blank.with_estimate(estimate)
+
+    def not_applicable(self, name: str, threat: ThreatModel, reason: str) -> Finding:
+        return Finding(
+            id=name,
+            release=self.release,
+            route=self.route,
+            threat_model=threat,
+            n_builds=self.builds,
+            status=Status.NOT_APPLICABLE,
+            reason=reason,
+        )
+
+
+def _redrawn(table: ScoreTable, seed: int, target: int | None) -> ScoreTable:
+    """The table under membership drawn with an independent seed; an artefact keeps its share."""
+    classes = table.labels[: table.n_images]
+    plan = draw_plan(table.units, classes, builds=table.n_builds, seed=seed + 1_000_003)
+    membership = plan.membership.copy()
+    if target is not None:
+        names, of_image = np.unique(table.units, return_inverse=True)
+        inside = np.zeros(len(names), dtype=bool)
+        inside[of_image] = table.membership[target]
+        drawn = generator(seed, "null", "artefact").permutation(inside)[of_image]
+        membership[target], membership[table.complement[target]] = drawn, ~drawn
+    return table.with_membership(membership)
+
+
+def _utility(maker: _Maker, measured: Measured, split: AuditSplit, rows: IntArray) -> list[Finding]:
+    # Recipients of one build share its data: their mean is one number, the build is the unit.
+    test = measured.test[rows].astype(np.float64)
+    labels = split.test.classes
+    findings = []
+
+    def over_builds(name: str, values: FloatArray, group: str = "") -> None:
+        estimate = mean_over_builds(values, bounds=(0.0, 1.0))
+        findings.append(maker.finding(name, estimate, group=group))
+
+    for name, metric in (
+        ("utility.accuracy", accuracy),
+        ("utility.balanced_accuracy", balanced_accuracy),
+        ("utility.ece", expected_calibration_error),
+    ):
+        per_build = np.array([[metric(one, labels) for one in build] for build in test])
+        over_builds(name, per_build.mean(axis=1))
+    recalls = np.array([[recall_per_class(one, labels) for one in build] for build in test])
+    for index, group in enumerate(split.test.class_names):
+        column = recalls[:, :, index].mean(axis=1)
+        if np.isfinite(column).all():
+            over_builds("utility.recall", column, group)
+    posterior, classes = measured.table.pool("log_posterior")[rows], split.pool.classes
+    members = measured.table.membership[rows]
+    held_out, trained = (
+        np.array([accuracy(p[k], classes[k]) for p, k in zip(posterior, side, strict=True)])
+        for side in (~members, members)
+    )
+    over_builds("utility.heldout_accuracy", held_out)
+    over_builds("utility.train_accuracy", trained)
+    return findings
+
+
+def _membership(
+    maker: _Maker,
+    test: MembershipTest,
+    table: ScoreTable,
+    scores: FloatArray,
+    threat: ThreatModel,
+    config: RunConfig,
+    class_names: tuple[str, ...],
+    rows: IntArray,
+    *,
+    primary: bool,
+) -> list[Finding]:
+    members = table.membership[rows]
+    estimates = _estimates(maker, test, scores, members, table.units, config)
+
+    def finding(suffix: str, estimate: Estimate, unit: str, group: str = "") -> Finding:
+        return maker.finding(
+            f"{test.id}.{suffix}",
+            estimate,
+            threat=threat,
+            unit=unit,
+            group=group,
+            attack_hash=test.config_hash,
+        )
+
+    findings = [finding("auc", estimates.auc, CHANCE_UNIT)]
+    findings += [
+        finding(f"tpr@{alpha:g}", estimate, "share") for alpha, estimate in estimates.tpr_at.items()
+    ]
+    findings.append(finding("balanced_accuracy", estimates.balanced_accuracy, "share"))
+    if not primary:
+        return findings
+    classes = table.labels[: table.n_images]
+    for label in np.unique(classes):
+        columns: IntArray = np.flatnonzero(classes == label)
+        name = class_names[int(label)]
+        per_class = membership_estimates(
+            scores[:, columns],
+            members[:, columns],
+            table.units[columns],
+            rng=generator(config.seed, "bootstrap", maker.release, test.id, int(label)),
+            alphas=(),
+            draws=config.audit.draws,
+        )
+        findings.append(finding("auc", per_class.auc, CHANCE_UNIT, name))
+    if len(rows) < table.n_builds:
+        return findings
+    worst = worst_case(
+        test,
+        table,
+        rng=generator(config.seed, "worst case", maker.release, test.id),
+        share=config.audit.worst_share,
+        draws=config.audit.draws // 2,
+    )
+    findings.append(finding("worst_case", worst, CHANCE_UNIT))
+    return findings
+
+
+def _estimates(
+    maker: _Maker,
+    test: MembershipTest,
+    scores: FloatArray,
+    membership: BoolArray,
+    units: IntArray,
+    config: RunConfig,
+    *,
+    level: float = 0.95,
+    alphas: tuple[float, ...] | None = None,
+) -> AttackEstimates:
+    return membership_estimates(
+        scores,
+        membership,
+        units,
+        rng=generator(config.seed, "bootstrap", maker.release, test.id),
+        alphas=config.audit.alphas if alphas is None else alphas,
+        draws=config.audit.draws,
+        level=level,
+    )
+
+
+def _null_control(
+    maker: _Maker,
+    test: MembershipTest,
+    null: ScoreTable,
+    threat: ThreatModel,
+    config: RunConfig,
+    rows: IntArray,
+    tests: int,
+) -> Finding:
+    """The test on redrawn membership, at a level corrected for the number of tests."""
+    scores, members = test.scores(null)[rows], null.membership[rows]
+    level = 1 - 0.05 / tests
+    estimate = _estimates(
+        maker, test, scores, members, null.units, config, level=level, alphas=()
+    ).auc
+    return maker.finding(
+        f"{test.id}.null_auc",
+        estimate,
+        threat=threat,
+        unit=CHANCE_UNIT,
+        attack_hash=test.config_hash,
+    )
+
+
+def _costs(
+    maker: _Maker, measured: Measured, config: RunConfig, audit_cpu_s: float
+) -> list[Finding]:
+    costs = {name: np.array(values) for name, values in measured.costs.items()}
+    named = [
+        ("cost.storage_mb", costs["storage_mb"], "MB"),
+        ("cost.transfer_mb", costs["storage_mb"], "MB"),
+    ]
+    if "cpu_s" in costs:
+        named.append(("cost.build_cpu_s", costs["cpu_s"], "s"))
+    if "recipient_train_s" in costs:
+        named.append(("cost.recipient_train_s", costs["recipient_train_s"], "s"))
+    if config.prices.cpu_hour is not None and "cpu_s" in costs:
+        price = costs["cpu_s"] / 3600 * config.prices.cpu_hour
+        named.append(("cost.build_price", price, config.prices.currency))
+    findings = [
+        maker.finding(name, mean_over_builds(values, bounds=(0.0, np.inf)), unit=unit)
+        for name, values, unit in named
+    ]
+    spent = audit_cpu_s + float(costs["measure_cpu_s"].sum())
+    once = Estimate(value=spent, low=spent, high=spent, n=1, method="measured once")
+    return [*findings, maker.finding("cost.audit_cpu_s", once, unit="s")]
+
+
+def _claim(maker: _Maker, card: Card) -> list[Finding]:
+    if not card.ledger:
+        return []
+    epsilon = sum(entry.epsilon for entry in card.ledger)
+    estimate = Estimate(
+        value=epsilon, low=epsilon, high=epsilon, n=0, method="claimed, PRV upper bound"
+    )
+    threat = ThreatModel.CLASSIFIER_WEIGHTS
+    return [maker.finding("privacy.epsilon", estimate, threat=threat, unit="epsilon")]

@@ -1,0 +1,111 @@
+"""Gates: thresholds on findings that decide an exit status, never by the point estimate alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sudare.core.errors import ConfigError
+from sudare.core.findings import Finding, Status
+from sudare.core.runs import GateResult, Verdict
+
+__all__ = ["Gate", "exit_status", "judge", "parse_gate"]
+
+_PATTERN = re.compile(
+    r"\s*(?:(?P<release>[\w.+-]+)\s*:\s*)?(?P<name>[\w.@]+)\s*(?P<sign>[<>])\s*(?P<value>[-+.\deE]+)\s*"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """Fails when a finding is above (or below) a threshold.
+
+    Attributes:
+        expression: As given.
+        release: Only this release, or all when empty.
+        name: Id of the finding.
+        above: True for ``>``.
+        threshold: The threshold.
+    """
+
+    expression: str
+    release: str
+    name: str
+    above: bool
+    threshold: float
+
+
+def parse_gate(expression: str) -> Gate:
+    """A gate from text such as ``membership.lira.tpr@0.01 > 0.05`` or ``plain: ... > ...``.
+
+    >>> parse_gate("plain: membership.lira.auc > 0.6").threshold
+    0.6
+
+    Raises:
+        ConfigError: Text of another form.
+    """
+    match = _PATTERN.fullmatch(expression)
+    try:
+        threshold = float(match["value"]) if match else None
+    except ValueError:
+        threshold = None
+    if match is None or threshold is None:
+        raise ConfigError(
+            f"{expression!r} is not a gate",
+            where="--fail-on",
+            fix="Write, for example, 'membership.lira.tpr@0.01 > 0.05'.",
+        )
+    return Gate(
+        expression=expression,
+        release=match["release"] or "",
+        name=match["name"],
+        above=match["sign"] == ">",
+        threshold=threshold,
+    )
+
+
+def judge(gate: Gate, findings: Sequence[Finding], releases: Sequence[str]) -> list[GateResult]:
+    """The gate on each release it is about.
+
+    ``x > t`` fails if the low end is above t, passes if the high end is at most t, and is
+    undecided otherwise.
+    """
+    wanted = [name for name in releases if not gate.release or name == gate.release]
+    if not wanted:
+        return [_result(gate, gate.release, Verdict.NOT_EVALUABLE, "no such release")]
+    results = []
+    for release in wanted:
+        key = (gate.name, release, "")
+        found = next((finding for finding in findings if finding.key == key), None)
+        results.append(_judge_one(gate, release, found))
+    return results
+
+
+def exit_status(results: Sequence[GateResult]) -> int:
+    """0 when all pass, 1 when any fails, 3 when none fails but one is undecided."""
+    verdicts = {result.verdict for result in results}
+    if Verdict.FAIL in verdicts:
+        return 1
+    return 0 if verdicts <= {Verdict.PASS} else 3
+
+
+def _judge_one(gate: Gate, release: str, finding: Finding | None) -> GateResult:
+    if finding is None:
+        return _result(gate, release, Verdict.NOT_EVALUABLE, "there is no such finding")
+    if finding.status is not Status.MEASURED or finding.low is None or finding.high is None:
+        return _result(gate, release, Verdict.NOT_EVALUABLE, finding.reason)
+    text = f"{finding.value:.4g} ({finding.low:.4g} to {finding.high:.4g})"
+    low, high, at = finding.low, finding.high, gate.threshold
+    fails, passes = (low > at, high <= at) if gate.above else (high < at, low >= at)
+    if fails:
+        return _result(gate, release, Verdict.FAIL, text)
+    if passes:
+        return _result(gate, release, Verdict.PASS, text)
+    return _result(gate, release, Verdict.UNDECIDED, f"{text} contains the threshold")
+
+
+def _result(gate: Gate, release: str, verdict: Verdict, explanation: str) -> GateResult:
+    return GateResult(
+        expression=gate.expression, release=release, verdict=verdict, explanation=explanation
+    )

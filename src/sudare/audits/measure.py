@@ -1,0 +1,203 @@
+"""Measuring one build: signals on pool and population, predictions on test."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sudare.attacks.signals import LogPosterior, Phi, Signal, log_posterior
+from sudare.audits.config import RunConfig
+from sudare.core.arrays import BoolArray, Float32Array
+from sudare.core.hashing import Json, hash_json
+from sudare.core.progress import Progress
+from sudare.core.scores import ScoreTable
+from sudare.core.seeds import integer_seed
+from sudare.core.threats import ThreatModel
+from sudare.data.images import concatenate
+from sudare.data.splits import AuditSplit
+from sudare.data.storage import load_images
+from sudare.fleets.builds import store
+from sudare.fleets.cache import BUILD_ROOMS, Cache, entry_key
+from sudare.fleets.tasks import Task
+from sudare.recipients.config import RecipientConfig
+from sudare.recipients.train import recipients_view, train_recipients
+from sudare.releases.kinds import ClassifierRelease, LogitsView, SamplesRelease
+from sudare.releases.store import read_card, read_release, release_bytes
+
+__all__ = [
+    "MeasureConfig",
+    "Measured",
+    "artefact_task",
+    "load_measures",
+    "measure_tasks",
+    "run_measure",
+    "signals",
+]
+
+MEASURE_ROOMS = (*BUILD_ROOMS, "recipients", "attacks", "audits/measure.py")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureConfig:
+    """How releases are measured; equal for targets and shadows."""
+
+    recipients: RecipientConfig
+    queries: int
+    device: str
+    threads: int
+
+    @classmethod
+    def of(cls, config: RunConfig, device: str) -> MeasureConfig:
+        """From a run's configuration."""
+        return cls(
+            recipients=config.recipients,
+            queries=config.attacks.queries,
+            device=device,
+            threads=config.fleet.threads,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measured:
+    """What was measured on every build of one release.
+
+    Attributes:
+        table: Signals on pool and population.
+        test: ``float32 [N, R, n_test, C]``, log-posteriors of each recipient (R is 1 for
+            classifiers).
+        costs: Name to one number for each build.
+    """
+
+    table: ScoreTable
+    test: Float32Array
+    costs: dict[str, list[float]]
+
+
+def signals(queries: int) -> tuple[Signal, ...]:
+    """The signals every release is measured with."""
+    return Phi(queries=queries), LogPosterior()
+
+
+def measure_tasks(
+    builds: list[Task],
+    release: str,
+    split: AuditSplit,
+    *,
+    cache: Cache,
+    config: MeasureConfig,
+) -> list[Task]:
+    """One measuring task for each build of a release."""
+    return [
+        _task(
+            f"{build.key}/{release}",
+            cache.path(build.key) / "releases" / release,
+            split,
+            cache,
+            config,
+        )
+        for build in builds
+    ]
+
+
+def artefact_task(folder: Path, split: AuditSplit, *, cache: Cache, config: MeasureConfig) -> Task:
+    """The measuring task of a release that lies somewhere else."""
+    listed = [[entry.name, entry.sha256] for entry in read_card(folder).files]
+    return _task(hash_json(listed), folder.resolve(), split, cache, config)
+
+
+def _task(
+    identity: str, release: Path, split: AuditSplit, cache: Cache, config: MeasureConfig
+) -> Task:
+    scored = concatenate([split.pool, split.population]) if len(split.population) else split.pool
+    values: dict[str, Json] = {
+        "work": "measure",
+        "release": identity,
+        "scored": scored.content_hash,
+        "test": split.test.content_hash,
+        "recipients": config.recipients.model_dump(mode="json"),
+        "queries": config.queries,
+        "seed": integer_seed(0, "recipients", identity),
+        "device": config.device,
+        "threads": config.threads,
+    }
+    arguments: dict[str, Json] = {
+        "release": str(release),
+        "scored": str(store(scored, cache)),
+        "test": str(store(split.test, cache)),
+        **{name: values[name] for name in ("recipients", "queries", "seed", "device")},
+    }
+    key = entry_key(values, rooms=MEASURE_ROOMS)
+    function = f"{__name__}:run_measure"
+    return Task(key=key, function=function, arguments=arguments, weight=0.15)
+
+
+def run_measure(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:
+    """Measure one release. Runs in a worker."""
+    release = read_release(Path(str(arguments["release"])))
+    scored, test = (
+        load_images(Path(str(arguments["scored"]))),
+        load_images(Path(str(arguments["test"]))),
+    )
+    device, seed = str(arguments["device"]), int(str(arguments["seed"]))
+    costs = {"storage_mb": release_bytes(release.card) / 1e6}
+    start = time.process_time()
+    if isinstance(release, SamplesRelease):
+        config = RecipientConfig.model_validate(arguments["recipients"])
+        trained = train_recipients(release, config, seed=seed, device=device, progress=progress)
+        view = recipients_view(trained, device=device)
+        costs["recipient_train_s"] = (time.process_time() - start) / config.count
+    else:
+        view = _classifier_view(release, device)
+    start = time.process_time()
+    for signal in signals(int(str(arguments["queries"]))):
+        values = signal.measure(view, scored.images, scored.classes, seed=seed)
+        np.save(folder / f"{signal.name}.npy", values)
+    costs["measure_cpu_s"] = time.process_time() - start
+    np.save(folder / "test.npy", log_posterior(view.logits(test.images)).astype(np.float32))
+    (folder / "costs.json").write_text(json.dumps(costs))
+
+
+def load_measures(
+    builds: list[Task],
+    measures: list[Task],
+    split: AuditSplit,
+    membership: BoolArray,
+    *,
+    cache: Cache,
+    config: MeasureConfig,
+) -> Measured:
+    """Collect what the tasks wrote into one score table.
+
+    ``builds`` may be shorter than ``measures``: a release from elsewhere has no build cost.
+    """
+    folders = [cache.path(task.key) for task in measures]
+    arrays = {
+        signal.name: np.stack([np.load(folder / f"{signal.name}.npy") for folder in folders])
+        for signal in signals(config.queries)
+    }
+    costs: dict[str, list[float]] = {}
+    for folder in (*(cache.path(task.key) for task in builds), *folders):
+        for name, value in json.loads((folder / "costs.json").read_text()).items():
+            costs.setdefault(name, []).append(float(value))
+    table = ScoreTable(
+        signals=arrays,
+        scales={signal.name: signal.scale for signal in signals(config.queries)},
+        membership=membership,
+        complement=np.arange(len(membership)) ^ 1,
+        units=split.pool.unit,
+        labels=np.concatenate([split.pool.classes, split.population.classes]),
+    )
+    test = np.stack([np.load(folder / "test.npy") for folder in folders])
+    return Measured(table=table, test=test, costs=costs)
+
+
+def _classifier_view(release: ClassifierRelease, device: str) -> LogitsView:
+    view = release.expose(ThreatModel.CLASSIFIER_LOGITS, device=device)
+    if not isinstance(view, LogitsView):
+        raise TypeError("the logits threat model must give a logits view")
+    return view

@@ -1,0 +1,171 @@
+"""What is known of a run so far: findings, curves, pictures, gates; written after every stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from sudare.audits.config import RunConfig
+from sudare.audits.environment import machine, now, versions
+from sudare.audits.findings import ReleaseAudit, score_threat_model
+from sudare.audits.gates import Gate, judge
+from sudare.audits.pictures import exposed_images, roc_curve
+from sudare.core.files import atomic_write
+from sudare.core.findings import Finding, Findings
+from sudare.core.runs import (
+    DataSummary,
+    ExposedImage,
+    GateResult,
+    ReleaseSummary,
+    RocCurve,
+    RunSummary,
+    Stage,
+)
+from sudare.data.images import ImageDataset
+from sudare.data.sources import Source
+from sudare.data.splits import AuditSplit
+from sudare.releases.card import Card, Kind
+
+__all__ = ["RunRecord", "RunResult", "data_summary"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a run gave."""
+
+    findings: Findings
+    summary: RunSummary
+
+    @property
+    def gates(self) -> tuple[GateResult, ...]:
+        """How each gate came out."""
+        return self.summary.gates
+
+
+@dataclass(kw_only=True)
+class RunRecord:
+    """Collects a run's results and writes them whenever there are new ones.
+
+    Attributes:
+        config: The run.
+        folder: Run folder.
+        pool: The images whose membership is in question, for pictures.
+        data: The collection in words and counts.
+        command: The command that repeats the run.
+        planned: Every release, finished or not.
+        gates: Thresholds to judge.
+        limits: What the run cannot say.
+        after_stage: Called with the folder after each write.
+    """
+
+    config: RunConfig
+    folder: Path
+    pool: ImageDataset
+    data: DataSummary
+    command: str
+    planned: Sequence[ReleaseSummary]
+    gates: Sequence[Gate]
+    limits: tuple[str, ...]
+    after_stage: Callable[[Path], object] = lambda folder: None
+    started: str = field(default_factory=now)
+    clock: float = field(default_factory=time.monotonic)
+    findings: list[Finding] = field(default_factory=list)
+    cards: dict[str, Card] = field(default_factory=dict)
+    curves: list[RocCurve] = field(default_factory=list)
+    exposed: list[ExposedImage] = field(default_factory=list)
+    complete: bool = False
+
+    def add(self, name: str, card: Card, audit: ReleaseAudit) -> None:
+        """Take in one release's audit."""
+        self.cards[name] = card
+        self.findings += audit.findings
+        threat = score_threat_model(card.kind)
+        for attack, scores in audit.scores.items():
+            self.curves.append(roc_curve(name, attack, threat, scores, audit.membership))
+        primary = audit.scores.get(f"membership.{self.config.attacks.primary}")
+        # A single target says nothing about how often an image is found.
+        if primary is None or len(primary) < 2 or self.config.audit.null:
+            return
+        self.exposed += exposed_images(
+            name,
+            self.pool,
+            primary,
+            audit.membership,
+            folder=self.folder,
+            count=self.config.audit.exposed,
+        )
+
+    def write(self) -> RunResult:
+        """Write findings and summary, then let the caller draw its pages."""
+        findings = Findings(findings=tuple(self.findings))
+        summary = self._summary()
+        atomic_write(self.folder / "findings.json", findings.to_json())
+        text = summary.model_dump_json(by_alias=True, indent=1)
+        atomic_write(self.folder / "run.json", text + "\n")
+        self.after_stage(self.folder)
+        return RunResult(findings=findings, summary=summary)
+
+    def _summary(self) -> RunSummary:
+        done = list(self.cards)
+        kinds = {Kind(release.kind) for release in self.planned}
+        primary = f"membership.{self.config.attacks.primary}"
+        return RunSummary(
+            title=self.config.title,
+            command=self.command,
+            started=self.started,
+            updated=now(),
+            complete=self.complete,
+            wall_s=time.monotonic() - self.clock,
+            seed=self.config.seed,
+            builds=self.config.fleet.builds,
+            null_control=self.config.audit.null,
+            machine=machine(),
+            versions=versions(),
+            data=self.data,
+            releases=tuple(self._release(release) for release in self.planned),
+            primary={score_threat_model(kind).value: primary for kind in sorted(kinds)},
+            roc=tuple(self.curves),
+            exposed=tuple(self.exposed),
+            gates=tuple(
+                result for gate in self.gates for result in judge(gate, self.findings, done)
+            ),
+            stages=tuple(
+                Stage(
+                    label=release.label,
+                    done=release.builds_planned if release.name in self.cards else 0,
+                    total=release.builds_planned,
+                )
+                for release in self.planned
+            ),
+            limits=self.limits,
+        )
+
+    def _release(self, planned: ReleaseSummary) -> ReleaseSummary:
+        card = self.cards.get(planned.name)
+        if card is None:
+            return planned
+        update = {"guarantee": card.guarantee, "builds_done": planned.builds_planned}
+        return planned.model_copy(update=update)
+
+
+def data_summary(source: Source, split: AuditSplit) -> DataSummary:
+    """The collection in words and counts."""
+    pool = split.pool
+    return DataSummary(
+        name=source.name,
+        licence=source.licence,
+        source=source.source,
+        class_names=pool.class_names,
+        image_shape=pool.image_shape,
+        pool=len(pool),
+        pool_units=len(np.unique(pool.unit)),
+        public=len(split.public),
+        population=len(split.population),
+        test=len(split.test),
+        removed=dict(split.removed),
+        merged=split.merged,
+    )

@@ -1,0 +1,103 @@
+"""``sudare audit``: attack a release that exists, and gate on what was found."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+__all__ = ["audit"]
+
+
+def audit(
+    release: Path,
+    *,
+    key: Path | None = None,
+    members: str | None = None,
+    non_members: str | None = None,
+    builds: int = 16,
+    image_size: int | None = None,
+    fail_on: tuple[str, ...] = (),
+    null: Annotated[bool, Parameter(negative="")] = False,
+    out: Path | None = None,
+    workers: int | None = None,
+    cache: Path | None = None,
+) -> int:
+    """Attack one release: what does this very artefact tell about its training images?
+
+    With the audit key that `sudare release` wrote, shadows are built with the same recipe and
+    every attack runs. With two folders of images known to be members and non-members, only attacks
+    without shadows run. With neither, nothing can be measured: diagnostics are printed and the
+    exit status is 3.
+
+    Examples:
+    `sudare audit releases/plain/release --key releases/plain/audit-key.npz`
+
+    `sudare audit theirs/ --members in/ --non-members out/ --fail-on "membership.loss.auc > 0.6"`
+
+    Parameters
+    ----------
+    release
+        The release folder.
+    key
+        The audit key.
+    members
+        Images known to have been used: a source, folder or .npz file.
+    non_members
+        Images known not to have been used.
+    builds
+        Shadow builds, even.
+    image_size
+        Resize the given images to this side in pixels.
+    fail_on
+        A gate such as "membership.lira.tpr@0.01 > 0.05"; may be given several times.
+    null
+        The null control: call a random set of the same size "members".
+    out
+        Run folder; runs/audit by default.
+    workers
+        Worker processes; one per core.
+    cache
+        Where builds are kept; $SUDARE_CACHE or ~/.cache/sudare.
+
+    Returns:
+    -------
+    int
+        0 all gates pass, 1 one fails, 2 error, 3 undecided or not evaluable.
+    """
+    from sudare.audits.artefact import AuditRequest, audit_artefact
+    from sudare.audits.gates import exit_status
+    from sudare.core.files import default_cache
+    from sudare.core.progress import auto
+    from sudare.fleets.cache import Cache
+    from sudare.report import write_report
+
+    progress = auto()
+    request = AuditRequest(
+        release=release,
+        key=key,
+        members=members,
+        non_members=non_members,
+        builds=builds,
+        image_size=image_size,
+        fail_on=fail_on,
+        null=null,
+        workers=workers,
+        command=shlex.join(["sudare", *sys.argv[1:]]),
+    )
+    folder = out or Path("runs/audit")
+    result = audit_artefact(
+        request, folder, cache=Cache(cache or default_cache()), progress=progress
+    )
+    paths = write_report(folder)
+    for line in paths.verdict:
+        progress.say(line)
+    progress.say(f"\nInternal report: {paths.internal}\nPublic report:   {paths.public}")
+    for gate in result.gates:
+        progress.say(
+            f"{gate.verdict.upper()}: {gate.release}: {gate.expression} ({gate.explanation})"
+        )
+    return exit_status(result.gates)

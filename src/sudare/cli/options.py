@@ -1,0 +1,49 @@
+"""Turning flags into configuration values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from sudare.core.errors import ConfigError
+
+__all__ = ["choose_routes", "with_options"]
+
+
+def with_options(values: Mapping[str, Any], options: Mapping[str, object]) -> dict[str, Any]:
+    """Values with those options that were given, by dotted name."""
+    result = deepcopy(dict(values))
+    for name, value in options.items():
+        if value is not None:
+            *path, last = name.split(".")
+            here = result
+            for step in path:
+                here = here.setdefault(step, {})
+            here[last] = value
+    return result
+
+
+def choose_routes(values: Mapping[str, Any], routes: str | None) -> dict[str, Any]:
+    """Only the named routes: the preset's where it has them, built-in settings otherwise.
+
+    Raises:
+        ConfigError: A name that is no route.
+    """
+    if routes is None:
+        return dict(values)
+    from sudare.routes.registry import CONFIGS, parse_route
+
+    known = list(values.get("routes", []))
+    named = [(parse_route(route).name, route) for route in known]
+    chosen = []
+    for wanted in (name.strip() for name in routes.split(",") if name.strip()):
+        found = [route for name, route in named if wanted in (name, route["kind"])]
+        if not found and wanted not in CONFIGS:
+            raise ConfigError(
+                f"there is no route called {wanted!r}",
+                where="--routes",
+                fix=f"Choose from: {', '.join(CONFIGS)}.",
+            )
+        chosen += [route for route in (found or [{"kind": wanted}]) if route not in chosen]
+    return {**values, "routes": chosen}

@@ -1,0 +1,115 @@
+"""``sudare release`` and ``sudare open``: make one artefact that may ship, and use one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+__all__ = ["open_release", "release"]
+
+
+def release(
+    route: str,
+    *,
+    data: str | None = None,
+    preset: Annotated[str, Parameter(name=["--preset", "--config", "-c"])] = "demo",
+    override: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"])] = (),
+    out: Path | None = None,
+    device: str = "auto",
+) -> int:
+    """Build one release that may leave the premises, with its card.
+
+    A random fifth of the patients, persons or sites is withheld, and `audit-key.npz` is written
+    beside the release, never inside it: with it this very artefact can be audited later. Every
+    random number comes from the operating system; no seed is kept.
+
+    Examples:
+    `sudare release smoothing --data pneumonia`
+
+    `sudare release dpsgd --set routes.0.privacy.target_epsilon=2`
+
+    Parameters
+    ----------
+    route
+        plain, smoothing, dpsgd, subset or linear-public, or a release's name in the preset.
+    data
+        A source of `sudare data list`, a folder of images or an .npz file.
+    preset
+        Where the route's settings come from: a preset or a TOML file.
+    override
+        A value by dotted name; the route is routes.0.
+    out
+        Folder for `release/` and `audit-key.npz`; releases/NAME by default.
+    device
+        auto, cpu or cuda.
+
+    Returns:
+    -------
+    int
+        0, or 2 after an error.
+    """
+    from sudare.audits.artefact import make_artefact
+    from sudare.audits.config import apply_overrides, load_config, read_toml
+    from sudare.cli.options import choose_routes, with_options
+    from sudare.core.errors import ConfigError
+    from sudare.core.progress import auto
+
+    values = choose_routes(read_toml(preset), route)
+    if not override and len(values["routes"]) > 1:
+        from sudare.routes.registry import parse_route
+
+        names = ", ".join(parse_route(value).name for value in values["routes"])
+        raise ConfigError(
+            f"{route!r} is more than one route in {preset!r}", fix=f"Choose one of: {names}."
+        )
+    values["routes"] = values["routes"][:1]
+    options = {"data.source": data, "fleet.device": device}
+    config = load_config(apply_overrides(with_options(values, options), override))
+    folder = out or Path("releases") / config.routes[0].name
+    progress = auto()
+    made = make_artefact(config, folder, progress=progress)
+    progress.say(f"Release (may be shared):        {made.release}")
+    progress.say(f"Audit key (must not be shared): {made.key}")
+    progress.say(f"Audit it with: sudare audit {made.release} --key {made.key}")
+    return 0
+
+
+def open_release(folder: Path, *, images: str | None = None, picture: Path | None = None) -> int:
+    """Open a release somebody gave you: check it, say what it is, and use it.
+
+    Nothing in a release is executed. A classifier predicts the images you give; a set of images
+    can be drawn as a contact sheet.
+
+    Example: `sudare open releases/plain/release --images my-images/`
+
+    Parameters
+    ----------
+    folder
+        The release.
+    images
+        Images to classify: a source, a folder or an .npz file.
+    picture
+        Write a contact sheet of released images to this PNG file.
+
+    Returns:
+    -------
+    int
+        0, or 2 after an error.
+    """
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from sudare.audits.artefact import contact_sheet_of, try_classifier
+    from sudare.releases.store import read_release
+
+    console = Console()
+    opened = read_release(folder)
+    console.print(Markdown(opened.card.to_markdown()))
+    if images is not None:
+        console.print(try_classifier(opened, images))
+    if picture is not None:
+        contact_sheet_of(opened).save(picture)
+        console.print(f"Contact sheet: {picture}")
+    return 0

@@ -1,0 +1,7 @@
+"""Named sources of images, and the user's own folders and files."""
+
+from sudare.data.sources.catalogue import CATALOGUE, Entry
+from sudare.data.sources.registry import SOURCES, at_hand, load_source
+from sudare.data.sources.source import Source
+
+__all__ = ["CATALOGUE", "SOURCES", "Entry", "Source", "at_hand", "load_source"]

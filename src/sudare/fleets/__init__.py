@@ -1,0 +1,1 @@
+"""Many builds at once: a content-addressed cache and executors over it."""

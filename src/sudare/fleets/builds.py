@@ -1,0 +1,123 @@
+"""The work of one build: private rows in, releases and a private record in a cache entry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sudare.core.arrays import BoolArray
+from sudare.core.hashing import Json
+from sudare.core.progress import Progress
+from sudare.core.seeds import integer_seed
+from sudare.data.images import ImageDataset
+from sudare.data.storage import load_images, save_images
+from sudare.fleets.cache import BUILD_ROOMS, Cache, entry_key
+from sudare.fleets.tasks import Task
+from sudare.releases.store import write_release
+from sudare.routes.config import RouteConfig
+from sudare.routes.registry import make_route, parse_route
+
+__all__ = ["BuildPlan", "build_seed", "build_tasks", "releases_folder", "run_build"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BuildPlan:
+    """Which rows go into which build.
+
+    Attributes:
+        pool: The pool.
+        public: Images routes may use.
+        membership: ``bool [N, n]``.
+        seed: Root seed; build i draws from the part ("build", i).
+        device: ``cpu`` or ``cuda``.
+        threads: Threads of a worker.
+    """
+
+    pool: ImageDataset
+    public: ImageDataset
+    membership: BoolArray
+    seed: int
+    device: str
+    threads: int
+
+
+def build_seed(root: int, row: int) -> int:
+    """The seed of one build."""
+    return integer_seed(root, "build", row)
+
+
+def releases_folder(cache: Cache, task: Task) -> Path:
+    """Where the releases of a build task lie."""
+    return cache.path(task.key) / "releases"
+
+
+def build_tasks(plan: BuildPlan, route: RouteConfig, cache: Cache) -> list[Task]:
+    """One task for each row of the plan; the data are stored in the cache once."""
+    pool, public = store(plan.pool, cache), store(plan.public, cache)
+    tasks = []
+    for row, members in enumerate(plan.membership):
+        rows = np.flatnonzero(members)
+        values: dict[str, Json] = {
+            "work": "build",
+            "route": route.model_dump(mode="json"),
+            "private": plan.pool[rows].content_hash,
+            "public": plan.public.content_hash,
+            "seed": build_seed(plan.seed, row),
+            "device": plan.device,
+            "threads": plan.threads,
+            "packing": 1,
+        }
+        key = entry_key(values, rooms=BUILD_ROOMS)
+        arguments: dict[str, Json] = {
+            "pool": str(pool),
+            "public": str(public),
+            "rows": np.packbits(members).tobytes().hex(),
+            "route": values["route"],
+            "seed": values["seed"],
+            "device": plan.device,
+        }
+        tasks.append(Task(key=key, function=f"{__name__}:run_build", arguments=arguments))
+    return tasks
+
+
+def store(data: ImageDataset, cache: Cache) -> Path:
+    """Put a collection into the cache for workers to map, and say where it lies."""
+    folder = cache.root / "data" / data.content_hash
+    save_images(data, folder)
+    return folder
+
+
+def run_build(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:
+    """Build one row's releases into the folder. Runs in a worker."""
+    pool, public = (
+        load_images(Path(str(arguments["pool"]))),
+        load_images(Path(str(arguments["public"]))),
+    )
+    packed = np.frombuffer(bytes.fromhex(str(arguments["rows"])), dtype=np.uint8)
+    rows = np.flatnonzero(np.unpackbits(packed, count=len(pool)))
+    route_values = arguments["route"]
+    if not isinstance(route_values, Mapping):
+        raise TypeError("the route of a build task must be a mapping")
+    build = make_route(parse_route(route_values)).build(
+        pool[rows],
+        public=public,
+        seed=int(str(arguments["seed"])),
+        device=str(arguments["device"]),
+        progress=progress,
+    )
+    for name, release in build.releases.items():
+        card = release.card.model_copy(update={"purpose": "evaluation"})
+        write_release(release.with_card(card), folder / "releases" / name)
+    record = build.record
+    np.savez(
+        folder / "record.npz",
+        rows=rows,
+        roles=record.roles,
+        loss_trace=np.empty((0, 0)) if record.loss_trace is None else record.loss_trace,
+    )
+    costs = {"cpu_s": record.cpu_s, "wall_s": record.wall_s}
+    (folder / "costs.json").write_text(json.dumps(costs))

@@ -1,0 +1,182 @@
+"""The local executor: one worker process a core, one thread each on a CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from sudare.core import errors
+from sudare.core.errors import CacheError, SudareError
+from sudare.core.progress import Progress
+from sudare.core.progress import Task as ProgressTask
+from sudare.fleets.cache import Cache
+from sudare.fleets.tasks import Chain
+
+__all__ = ["LocalExecutor"]
+
+_TRIES = 2
+
+
+@dataclass
+class _Worker:
+    process: subprocess.Popen[str]
+    chain: int | None = None
+
+
+@dataclass
+class _Run:
+    """What is left to do, and how far each chain is."""
+
+    chains: Sequence[Chain]
+    waiting: deque[int]
+    bar: ProgressTask
+    share: dict[int, float] = field(default_factory=dict)
+    tries: dict[int, int] = field(default_factory=dict)
+    open: int = 0
+
+    def reached(self, chain: int, share: float) -> None:
+        """Move the bar; a chain that starts again after a crash does not move it back."""
+        before = self.share.get(chain, 0.0)
+        if share > before:
+            self.bar.advance(share - before)
+            self.share[chain] = share
+
+
+class LocalExecutor:
+    """Runs chains of tasks in worker processes that live as long as the context.
+
+    Args:
+        cache: Where entries go.
+        workers: Number of processes; one per core by default.
+        threads: Threads of each.
+    """
+
+    def __init__(self, cache: Cache, *, workers: int | None = None, threads: int = 1) -> None:
+        self.cache, self.threads = cache, threads
+        self.workers = workers or max(1, (os.cpu_count() or 1) // threads)
+        self._pool: list[_Worker] = []
+        self._messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
+
+    def __enter__(self) -> LocalExecutor:
+        """Start nothing yet: workers start with the first work."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End every worker, whatever it is doing."""
+        for worker in self._pool:
+            worker.process.kill()
+        for worker in self._pool:
+            worker.process.wait()
+            for stream in (worker.process.stdin, worker.process.stdout):
+                if stream is not None:
+                    stream.close()
+        self._pool.clear()
+
+    def run(self, chains: Sequence[Chain], *, progress: Progress, label: str) -> None:
+        """Fill every entry of every chain; those that are there already cost nothing.
+
+        Raises:
+            SudareError: What a task raised, or a worker that died twice on one chain.
+        """
+        missing = [
+            index
+            for index, chain in enumerate(chains)
+            if not all(self.cache.has(task.key) for task in chain)
+        ]
+        with progress.stage(label, len(chains)) as bar:
+            bar.advance(len(chains) - len(missing))
+            run = _Run(chains=chains, waiting=deque(missing), bar=bar, open=len(missing))
+            for worker in self._pool:
+                self._feed(worker, run)
+            while len(self._pool) < min(self.workers, len(missing)):
+                self._feed(self._start(), run)
+            while run.open:
+                worker, message = self._messages.get()
+                self._handle(worker, message, run)
+
+    def _start(self) -> _Worker:
+        environment = os.environ | {
+            "OMP_NUM_THREADS": str(self.threads),
+            "MKL_NUM_THREADS": str(self.threads),
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sudare.fleets.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        worker = _Worker(process)
+        self._pool.append(worker)
+        threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
+        return worker
+
+    def _listen(self, worker: _Worker) -> None:
+        stream = worker.process.stdout
+        if stream is not None:
+            for line in stream:
+                self._messages.put((worker, json.loads(line)))
+        self._messages.put((worker, None))
+
+    def _feed(self, worker: _Worker, run: _Run) -> None:
+        worker.chain = None
+        stream = worker.process.stdin
+        if not run.waiting or stream is None:
+            return
+        worker.chain = run.waiting.popleft()
+        chain = [vars(task) for task in run.chains[worker.chain]]
+        message = {"cache": str(self.cache.root), "threads": self.threads, "chain": chain}
+        stream.write(json.dumps(message) + "\n")
+        stream.flush()
+
+    def _handle(self, worker: _Worker, message: dict[str, Any] | None, run: _Run) -> None:
+        if message is None:
+            self._replace(worker, run)
+        elif worker.chain is None:
+            return
+        elif "at" in message:
+            run.reached(worker.chain, message["at"])
+        elif "failed" in message:
+            raise _error(message["failed"])
+        else:
+            run.reached(worker.chain, 1.0)
+            run.open -= 1
+            self._feed(worker, run)
+
+    def _replace(self, worker: _Worker, run: _Run) -> None:
+        """A worker died (out of memory, killed): give its chain to a fresh one, once."""
+        if worker in self._pool:
+            self._pool.remove(worker)
+        if worker.chain is None:
+            return
+        run.tries[worker.chain] = run.tries.get(worker.chain, 1) + 1
+        if run.tries[worker.chain] > _TRIES:
+            raise CacheError(
+                f"a worker died twice (exit status {worker.process.wait()}) on the same work",
+                fix="It may have run out of memory: use fewer workers or a smaller batch.",
+            )
+        run.waiting.appendleft(worker.chain)
+        self._feed(self._start(), run)
+
+
+def _error(failed: dict[str, str]) -> SudareError:
+    kind = getattr(errors, failed["kind"], None) if failed["kind"] else None
+    if kind is None:
+        return CacheError(f"a worker failed:\n{failed['what']}")
+    error: SudareError = kind(failed["what"], where=failed["where"], fix=failed["fix"])
+    return error

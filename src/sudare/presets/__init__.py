@@ -1,0 +1,1 @@
+"""Presets: files of values, not code paths."""

@@ -1,0 +1,81 @@
+"""The tables at the end: data, run, machine and versions. Counts and seed are internal."""
+
+from __future__ import annotations
+
+from sudare.core.runs import DataSummary
+from sudare.report.editions import Edition
+from sudare.report.load import Run
+from sudare.report.tables import Cell, Table
+from sudare.report.text import listed, say
+
+__all__ = ["data_table", "limits", "run_table"]
+
+
+def data_table(run: Run, edition: Edition) -> Table:
+    """Name, licence, source; how many images only on the internal page."""
+    data = run.summary.data
+    channels, height, width = data.image_shape
+    facts = [
+        (say("r_name"), data.name),
+        (say("r_licence"), data.licence or say("not_given")),
+        (say("r_source"), data.source or say("not_given")),
+        (say("r_classes"), listed(data.class_names)),
+        (say("r_shape"), say("v_shape", height=height, width=width, channels=channels)),
+    ]
+    if edition is Edition.INTERNAL:
+        facts += _counts(data)
+    return _facts("data", say("cap_data"), facts)
+
+
+def run_table(run: Run, edition: Edition) -> Table:
+    """Dates, builds, versions and machine; the seed only on the internal page."""
+    summary = run.summary
+    facts = [
+        (say("r_started"), summary.started),
+        (say("r_updated"), summary.updated),
+        (say("r_wall"), _clock(summary.wall_s)),
+        (say("r_builds"), str(summary.builds)),
+    ]
+    if edition is Edition.INTERNAL:
+        facts.append((say("r_seed"), str(summary.seed)))
+    facts += [(say("r_machine", name=name), text) for name, text in summary.machine.items()]
+    facts += [(say("r_version", name=name), text) for name, text in summary.versions.items()]
+    return _facts("run", say("cap_run"), facts)
+
+
+def limits(run: Run) -> list[str]:
+    """What the run cannot say: what holds of every run, then what the audit wrote."""
+    return [say("limit_half"), say("limit_attack"), say("limit_worst"), *run.summary.limits]
+
+
+def _counts(data: DataSummary) -> list[tuple[str, str]]:
+    removed = [say("v_removed", part=part, count=count) for part, count in data.removed.items()]
+    pool = say(
+        "v_pool", images=f"{data.pool:,}", units=f"{data.pool_units:,}", merged=f"{data.merged:,}"
+    )
+    parts = say(
+        "v_parts",
+        public=f"{data.public:,}",
+        population=f"{data.population:,}",
+        test=f"{data.test:,}",
+    )
+    return [
+        (say("r_pool"), pool),
+        (say("r_parts"), parts),
+        (say("r_removed"), listed(removed)),
+    ]
+
+
+def _facts(name: str, caption: str, facts: list[tuple[str, str]]) -> Table:
+    return Table(
+        name=name,
+        caption=caption,
+        columns=[say("c_field"), say("c_content")],
+        rows=[(Cell(text=field), Cell(text=content)) for field, content in facts],
+    )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return say("clock", hours=hours, minutes=f"{minutes:02d}", seconds=f"{rest:02d}")

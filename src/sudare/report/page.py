@@ -1,0 +1,132 @@
+"""From a run folder to its two pages: ``report.html`` (internal) and ``report-public.html``."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from sudare import __version__
+from sudare.core.files import atomic_write
+from sudare.report.drawing import dark_rules
+from sudare.report.editions import Edition, public_copy
+from sudare.report.facts import data_table, limits, run_table
+from sudare.report.load import Run, load_run
+from sudare.report.pictures import Gallery, galleries
+from sudare.report.profiles import Profiles, profiles
+from sudare.report.roc import RocChart, roc_charts
+from sudare.report.tables import findings_table, gates_table, releases_table, threats_table
+from sudare.report.text import listed, say
+from sudare.report.tradeoff import key, tradeoff
+from sudare.report.verdict import verdict
+
+__all__ = ["ReportPaths", "write_report"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportPaths:
+    """What was written.
+
+    Attributes:
+        internal: ``report.html``, with private images; stays in the house.
+        public: ``report-public.html``, without.
+        verdict: The verdict's sentences, as on the page.
+    """
+
+    internal: Path
+    public: Path
+    verdict: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Charts:
+    tradeoff: Markup | None
+    tradeoff_narrow: Markup | None
+    key: list[tuple[Markup, str]]
+    roc: list[RocChart]
+    profiles: Profiles | None
+
+
+def write_report(run_folder: Path) -> ReportPaths:
+    """Write both pages of a run, finished or not; each is one file that works offline.
+
+    Args:
+        run_folder: Holds ``run.json`` and, as far as they exist yet, ``findings.json``,
+            ``config.toml`` and the pictures of exposed images.
+
+    Returns:
+        Where the pages are, and the verdict.
+
+    Raises:
+        AuditError: The folder holds no run, or a file does not fit its schema.
+    """
+    run = load_run(run_folder)
+    public = public_copy(run)
+    # Drawn once, from the copy without private counts: charts say the same on both pages.
+    charts = _Charts(
+        tradeoff=tradeoff(public),
+        tradeoff_narrow=tradeoff(public, narrow=True),
+        key=key(public),
+        roc=roc_charts(public),
+        profiles=profiles(public),
+    )
+    internal_path, public_path = run_folder / "report.html", run_folder / "report-public.html"
+    atomic_write(internal_path, _page(run, Edition.INTERNAL, charts, galleries(run)))
+    atomic_write(public_path, _page(public, Edition.PUBLIC, charts, []))
+    return ReportPaths(internal=internal_path, public=public_path, verdict=verdict(run).sentences)
+
+
+def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery]) -> str:
+    environment = Environment(
+        loader=PackageLoader("sudare.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["say"] = say
+    style = Markup(environment.get_template("style.css").render(dark=dark_rules()))
+    script = Markup(environment.get_template("tables.js").render())
+    return environment.get_template("report.html.j2").render(
+        run=run,
+        summary=run.summary,
+        internal=edition is Edition.INTERNAL,
+        version=__version__,
+        style=style,
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        verdict=verdict(run),
+        charts=charts,
+        galleries=shown,
+        banner=_progress(run),
+        releases=releases_table(run),
+        gates=gates_table(run),
+        findings=findings_table(run, edition),
+        threats=threats_table(run),
+        data=data_table(run, edition),
+        run_facts=run_table(run, edition),
+        limits=limits(run),
+    )
+
+
+def _progress(run: Run) -> list[str]:
+    """What is still running, in sentences; empty when the run is complete."""
+    if run.summary.complete:
+        return []
+    missing = [run.label(name) for name in run.releases if run.leakage(name) is None]
+    total = len(run.releases)
+    lines = [say("banner_running", done=total - len(missing), total=total)]
+    if missing:
+        lines.append(say("banner_running_more", missing=listed(missing)))
+    under_way = [stage for stage in run.summary.stages if stage.done < stage.total]
+    if under_way:
+        stages = [
+            say("stage", label=stage.label, done=stage.done, total=stage.total)
+            for stage in under_way
+        ]
+        lines.append(say("banner_stages", stages=listed(stages)))
+    return lines

@@ -1,0 +1,73 @@
+"""The most exposed images as embedded PNGs, for the internal page only."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image, UnidentifiedImageError
+
+from sudare.core.runs import ExposedImage
+from sudare.report.load import Run
+
+__all__ = ["Gallery", "Picture", "galleries"]
+
+_MOST_PER_RELEASE = 12
+_LARGEST_PX = 160
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One exposed image, ready to embed.
+
+    Attributes:
+        source: A ``data:`` address, or empty where the file is missing.
+        image: What the audit said about it.
+    """
+
+    source: str
+    image: ExposedImage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """The exposed images of one release."""
+
+    release: str
+    pictures: Sequence[Picture]
+
+
+def galleries(run: Run) -> list[Gallery]:
+    """Exposed images by release, worst first, at most twelve each."""
+    found = []
+    for name in run.releases:
+        mine = [image for image in run.summary.exposed if image.release == name]
+        mine.sort(key=lambda image: (-image.score, -image.found))
+        if mine:
+            pictures = [
+                Picture(source=_embedded(run, image.picture), image=image)
+                for image in mine[:_MOST_PER_RELEASE]
+            ]
+            found.append(Gallery(release=run.label(name), pictures=pictures))
+    return found
+
+
+def _embedded(run: Run, picture: str) -> str:
+    """The picture as a ``data:`` address; only files inside the run folder are read."""
+    folder = run.folder.resolve()
+    path = (folder / picture).resolve()
+    if not path.is_relative_to(folder) or not path.is_file():
+        return ""
+    try:
+        with Image.open(path, formats=["PNG"]) as opened:
+            # Written anew: a file's own metadata may name a patient or a path.
+            image = opened.convert("L" if opened.mode in {"1", "L", "I;16"} else "RGB")
+    except (UnidentifiedImageError, OSError, ValueError):
+        return ""
+    image.thumbnail((_LARGEST_PX, _LARGEST_PX))
+    image.info.clear()
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,159 @@
+"""Leakage and utility of each class, one small chart per release."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import altair as alt
+from markupsafe import Markup
+
+from sudare.core import Finding
+from sudare.report.drawing import INK, Look, draw, looks, rows
+from sudare.report.load import Run, interval
+from sudare.report.text import say
+
+__all__ = ["Profiles", "profiles"]
+
+_MOST_CLASSES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profiles:
+    """The charts and how many classes they show.
+
+    Attributes:
+        charts: Release label and chart.
+        shown: Classes drawn.
+        count: Classes there are.
+    """
+
+    charts: Sequence[tuple[str, Markup]]
+    shown: int
+    count: int
+
+
+def profiles(run: Run) -> Profiles | None:
+    """Draw them; None where no finding is about a class."""
+    leakage = {
+        name: _by_class(run, f"{run.primary_attack(name)}.auc", name) for name in run.releases
+    }
+    recall = {name: _by_class(run, "utility.recall", name) for name in run.releases}
+    groups = _order(leakage, recall)
+    if not groups:
+        return None
+    shown = groups[:_MOST_CLASSES]
+    domains = _domain(leakage.values(), shown, 0.5), _domain(recall.values(), shown, 1.0)
+    styles = looks({name: run.is_baseline(name) for name in run.releases})
+    charts = []
+    for number, name in enumerate(run.releases):
+        if leakage[name] or recall[name]:
+            sides = (leakage[name], recall[name])
+            label = run.label(name)
+            svg = _chart(sides, shown, domains, styles[name], name=f"class{number}", label=label)
+            charts.append((label, svg))
+    return Profiles(charts=charts, shown=len(shown), count=len(groups))
+
+
+def _by_class(run: Run, name: str, release: str) -> dict[str, Finding]:
+    return {
+        finding.group: finding
+        for finding in run.findings
+        if finding.id == name
+        and finding.release == release
+        and finding.group
+        and finding.value is not None
+    }
+
+
+def _order(*tables: dict[str, dict[str, Finding]]) -> list[str]:
+    """Classes by their mean leakage, highest first; the same order in every chart."""
+    totals: dict[str, list[float]] = {}
+    for found in tables[0].values():
+        for group, finding in found.items():
+            totals.setdefault(group, []).append(finding.value or 0.0)
+    ranked = sorted(totals, key=lambda group: -sum(totals[group]) / len(totals[group]))
+    others = {group for table in tables[1:] for found in table.values() for group in found}
+    return ranked + sorted(others - set(ranked))
+
+
+def _domain(
+    tables: Iterable[dict[str, Finding]], groups: Sequence[str], mark: float
+) -> list[float]:
+    """Common limits of one axis; ``mark`` (the coin flip, or all found) is always inside."""
+    ends = [mark]
+    for table in tables:
+        for group in groups:
+            found = interval(table.get(group))
+            if found is not None:
+                ends += [found.value, *(end for end in found[1:] if math.isfinite(end))]
+    margin = 0.06 * (max(ends) - min(ends)) + 0.005
+    return [min(ends) - margin, max(ends) + margin]
+
+
+def _chart(
+    sides: tuple[dict[str, Finding], dict[str, Finding]],
+    groups: Sequence[str],
+    domains: tuple[list[float], list[float]],
+    look: Look,
+    *,
+    name: str,
+    label: str,
+) -> Markup:
+    titles = (say("axis_class_auc"), say("axis_class_recall"))
+    left, right = (
+        _panel(side, groups, domain, look, title=title, first=index == 0)
+        for index, (side, domain, title) in enumerate(zip(sides, domains, titles, strict=True))
+    )
+    spoken = say("alt_classes", release=label)
+    return draw(
+        alt.hconcat(left, right, spacing=14), name=name, alt_text=spoken, narrow=True, zoom=1.2
+    )
+
+
+def _panel(
+    found: dict[str, Finding],
+    groups: Sequence[str],
+    domain: list[float],
+    look: Look,
+    *,
+    title: str,
+    first: bool,
+) -> alt.LayerChart | alt.FacetChart:
+    x = alt.X(
+        "x:Q",
+        title=title,
+        scale=alt.Scale(domain=domain, nice=False),
+        axis=alt.Axis(format=".2~f", tickCount=3),
+    )
+    names = alt.Axis(title=None, labels=first, ticks=False, domain=False, grid=True, labelLimit=84)
+    y = alt.Y("group:N", sort=None, scale=alt.Scale(domain=list(groups)), axis=names)
+    points = rows(_point(group, found[group]) for group in groups if group in found)
+    rule = alt.Chart(points).mark_rule(
+        color=look.colour, strokeWidth=1.4, strokeDash=[3, 2] if look.hollow else [1, 0]
+    )
+    dot = alt.Chart(points).mark_point(
+        shape=look.shape, size=42, strokeWidth=1.6, opacity=1, stroke=look.colour, fill=look.fill
+    )
+    layers = [
+        rule.encode(x=_low(x), x2="high:Q", y=y),
+        dot.encode(x=x, y=y),
+    ]
+    if first:
+        flip = alt.Chart(rows([{"x": 0.5}])).mark_rule(color=INK, strokeDash=[2, 3])
+        layers.insert(0, flip.encode(x=x))
+    return alt.layer(*layers).properties(width=112, height=max(20 * len(groups), 40))
+
+
+def _low(x: alt.X) -> alt.X:
+    copied = x.copy()
+    copied.shorthand = "low:Q"
+    return copied
+
+
+def _point(group: str, finding: Finding) -> dict[str, object]:
+    value = finding.value
+    low = value if finding.low is None else finding.low
+    high = value if finding.high is None else finding.high
+    return {"group": group, "x": value, "low": low, "high": high}

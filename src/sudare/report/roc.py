@@ -1,0 +1,219 @@
+"""Log-log ROC curves, one chart per attack, one curve per release, cut where the data resolve."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import altair as alt
+import numpy as np
+from markupsafe import Markup
+
+from sudare.core.arrays import FloatArray
+from sudare.core.runs import RocCurve
+from sudare.report.drawing import INK, MUTED, Look, draw, looks, rows, shortened, text_width
+from sudare.report.labels import spread
+from sudare.report.load import Run
+from sudare.report.text import attack_name, listed, say
+
+__all__ = ["RocChart", "resolved_from", "roc_charts", "sampled"]
+
+_WIDTH, _HEIGHT, _SIZE = 300, 250, 10
+_PER_DECADE = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class RocChart:
+    """One attack's chart.
+
+    Attributes:
+        attack: Its human name.
+        svg: The chart.
+    """
+
+    attack: str
+    svg: Markup
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Curve:
+    label: str
+    look: Look
+    cut: float
+    fpr: FloatArray
+    tpr: FloatArray
+
+
+def roc_charts(run: Run) -> list[RocChart]:
+    """One chart per attack that has at least one curve the data resolve; primary ones first."""
+    primary = set(run.summary.primary.values())
+    attacks = dict.fromkeys(curve.attack for curve in run.summary.roc)
+    charts = []
+    for number, attack in enumerate(sorted(attacks, key=lambda name: name not in primary)):
+        curves = _curves(run, attack)
+        if curves:
+            charts.append(
+                RocChart(attack=attack_name(attack), svg=_chart(curves, attack, f"roc{number}"))
+            )
+    return charts
+
+
+def resolved_from(run: Run, curve: RocCurve) -> float | None:
+    """The lowest false positive rate at which a curve says something, or None for nowhere.
+
+    It is the lowest rate whose TPR was measured; without such findings, ten scored pairs per
+    false alarm are asked for, as everywhere in an audit.
+    """
+    stem = f"{curve.attack}.tpr@"
+    points = [
+        (float(finding.id.removeprefix(stem)), finding.value is not None)
+        for finding in run.findings
+        if finding.release == curve.release and finding.id.startswith(stem) and not finding.group
+    ]
+    if points:
+        return min((rate for rate, measured in points if measured), default=None)
+    positive = [rate for rate in curve.fpr if rate > 0]
+    if not positive:
+        return None
+    return min(10.0 ** math.ceil(math.log10(10 * min(positive)) - 1e-9), 0.1)
+
+
+def sampled(curve: RocCurve, cut: float) -> tuple[FloatArray, FloatArray]:
+    """TPR at ``fpr <= rate`` on a grid of rates that is the same for every run.
+
+    The exact corners of a curve count the private images behind it; a fixed grid does not.
+
+    Returns:
+        Rates and TPR, both ``float64 [k]``.
+    """
+    size = min(len(curve.fpr), len(curve.tpr))
+    fpr, tpr = np.asarray(curve.fpr[:size]), np.asarray(curve.tpr[:size])
+    order = np.lexsort((tpr, fpr))
+    fpr, best = fpr[order], np.maximum.accumulate(tpr[order])
+    count = round(-math.log10(cut) * _PER_DECADE) + 1
+    grid = np.logspace(math.log10(cut), 0.0, max(count, 2))
+    index = np.searchsorted(fpr, grid * (1 + 1e-9), side="right") - 1
+    return grid, np.where(index >= 0, best[np.maximum(index, 0)], 0.0)
+
+
+def _curves(run: Run, attack: str) -> list[_Curve]:
+    styles = looks({name: run.is_baseline(name) for name in run.releases})
+    curves = []
+    for curve in run.summary.roc:
+        cut = resolved_from(run, curve) if curve.attack == attack and curve.fpr else None
+        if cut is None or curve.release not in styles:
+            continue
+        fpr, tpr = sampled(curve, cut)
+        keep = tpr > 0
+        if keep.any():
+            look = styles[curve.release]
+            label = run.label(curve.release)
+            curves.append(_Curve(label=label, look=look, cut=cut, fpr=fpr[keep], tpr=tpr[keep]))
+    return curves
+
+
+class _Frame:
+    """Log axes with a gutter for labels to the left of where curves begin."""
+
+    def __init__(self, curves: list[_Curve]) -> None:
+        self.cut = min(curve.cut for curve in curves)
+        lowest = min(self.cut, *(float(curve.tpr.min()) for curve in curves))
+        self.y_low = 10.0 ** math.floor(math.log10(lowest) + 1e-9)
+        widest = max(text_width(curve.label, _SIZE) for curve in curves)
+        self.gutter_px = min(widest, 128.0) + 24
+        per_px = -math.log10(self.cut) / (_WIDTH - self.gutter_px)
+        self.per_px = per_px
+        self.x_low = 10.0 ** (math.log10(self.cut) - per_px * self.gutter_px)
+
+    def x_at(self, pixel: float) -> float:
+        return float(10.0 ** (math.log10(self.x_low) + self.per_px * pixel))
+
+    def y_at(self, pixel: float) -> float:
+        return float(10.0 ** (math.log10(self.y_low) * pixel / _HEIGHT))
+
+    def y_px(self, value: float) -> float:
+        return math.log10(value) / math.log10(self.y_low) * _HEIGHT
+
+
+def _chart(curves: list[_Curve], attack: str, name: str) -> Markup:
+    frame = _Frame(curves)
+    ticks = [10.0**power for power in range(round(math.log10(frame.cut)), 1)]
+    x = alt.X(
+        "x:Q",
+        title=say("axis_fpr"),
+        scale=alt.Scale(type="log", domain=[frame.x_low, 1.0], nice=False),
+        axis=alt.Axis(values=ticks, format="~%"),
+    )
+    y = alt.Y(
+        "y:Q",
+        title=say("axis_tpr"),
+        scale=alt.Scale(type="log", domain=[frame.y_low, 1.0], nice=False),
+        axis=alt.Axis(
+            values=[10.0**power for power in range(round(math.log10(frame.y_low)), 1)],
+            format="~%",
+        ),
+    )
+    layers = [*_chance(frame, x, y), *(_line(curve, x, y) for curve in curves)]
+    layers += _labels(curves, frame, x, y)
+    chart = alt.layer(*layers).properties(width=_WIDTH, height=_HEIGHT)
+    spoken = say(
+        "alt_roc",
+        attack=attack_name(attack),
+        releases=listed([curve.label for curve in curves]),
+    )
+    return draw(chart, name=name, alt_text=spoken, narrow=True, zoom=1.35)
+
+
+def _chance(frame: _Frame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    low = max(frame.cut, frame.y_low)
+    ends = [{"x": low, "y": low}, {"x": 1.0, "y": 1.0}]
+    line = alt.Chart(rows(ends)).mark_line(color=INK, strokeWidth=1, strokeDash=[2, 3])
+    pixel = frame.gutter_px + (_WIDTH - frame.gutter_px) * 0.5
+    at = frame.x_at(pixel)
+    text = alt.Chart(rows([{"x": at, "y": at, "t": say("chance")}])).mark_text(
+        align="left", baseline="top", dx=6, dy=6, fontSize=_SIZE, fontStyle="italic", color=INK
+    )
+    return [line.encode(x=x, y=y), text.encode(x=x, y=y, text="t:N")]
+
+
+def _line(curve: _Curve, x: alt.X, y: alt.Y) -> alt.Chart:
+    points = [{"x": float(a), "y": float(b)} for a, b in zip(curve.fpr, curve.tpr, strict=True)]
+    line = alt.Chart(rows(points)).mark_line(
+        interpolate="step-after",
+        color=curve.look.colour,
+        strokeDash=list(curve.look.dash),
+        strokeWidth=1.6,
+    )
+    drawn: alt.Chart = line.encode(x=x, y=y)
+    return drawn
+
+
+def _labels(curves: list[_Curve], frame: _Frame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """Each curve's name in the gutter, joined to where the curve begins."""
+    starts = [frame.y_px(float(curve.tpr[0])) for curve in curves]
+    places = spread(starts, gap=_SIZE * 1.3, low=6.0, high=_HEIGHT - 6.0)
+    names, joins, marks = [], [], []
+    for curve, place in zip(curves, places, strict=True):
+        text = shortened(curve.label, frame.gutter_px - 24, _SIZE)
+        edge, at = frame.x_at(frame.gutter_px - 20), frame.y_at(place)
+        start = {"x": float(curve.fpr[0]), "y": float(curve.tpr[0])}
+        names.append({"x": frame.x_at(frame.gutter_px - 23), "y": at, "t": text})
+        joins.append({"x": edge, "y": at, "x2": start["x"], "y2": start["y"]})
+        look = curve.look
+        marks.append({**start, "c": look.colour, "f": look.fill, "s": look.shape})
+    text_mark = alt.Chart(rows(names)).mark_text(
+        align="right", baseline="middle", fontSize=_SIZE, color=INK
+    )
+    join_mark = alt.Chart(rows(joins)).mark_rule(color=MUTED, strokeWidth=0.7)
+    point_mark = alt.Chart(rows(marks)).mark_point(size=38, strokeWidth=1.5, opacity=1)
+    return [
+        join_mark.encode(x=x, y=y, x2="x2:Q", y2="y2:Q"),
+        point_mark.encode(
+            x=x,
+            y=y,
+            stroke=alt.Stroke("c:N", scale=None),
+            fill=alt.Fill("f:N", scale=None),
+            shape=alt.Shape("s:N", scale=None),
+        ),
+        text_mark.encode(x=x, y=y, text="t:N"),
+    ]

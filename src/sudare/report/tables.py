@@ -1,0 +1,204 @@
+"""The report's tables as values: captions, columns and cells, before any markup."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from sudare.core import Finding, Status
+from sudare.core.runs import Verdict as Outcome
+from sudare.report.drawing import looks, swatch
+from sudare.report.editions import Edition
+from sudare.report.formats import chance_of, missing_text, range_text, value_text
+from sudare.report.load import Run
+from sudare.report.text import attack_name, finding_name, listed, say
+
+__all__ = [
+    "Cell",
+    "Table",
+    "findings_table",
+    "gates_table",
+    "releases_table",
+    "severity",
+    "threats_table",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell.
+
+    Attributes:
+        text: What it says.
+        small: A second, smaller line.
+        sort: What it sorts by, where that is not the text.
+        kind: A style: ``num``, ``bad``, ``good``, ``open``, or empty.
+        mark: A picture before the text.
+    """
+
+    text: str
+    small: str = ""
+    sort: str = ""
+    kind: str = ""
+    mark: Markup | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table whose first column heads its rows."""
+
+    name: str
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
+def releases_table(run: Run) -> Table:
+    """What leaves, what it is good for, what it leaks and what it costs."""
+    columns = ("release", "leaves", "utility", "auc", "tpr", "guarantee", "build", "storage")
+    styles = looks({name: run.is_baseline(name) for name in run.releases})
+    rows = []
+    for name, release in run.releases.items():
+        attack = run.primary_attack(name)
+        running = not run.summary.complete and release.builds_done < release.builds_planned
+        found = (
+            run.utility(name),
+            run.leakage(name),
+            run.get(f"{attack}.tpr@0.01", name),
+            run.get("cost.build_cpu_s", name),
+            run.get("cost.storage_mb", name),
+        )
+        utility, auc, tpr, build, storage = (_number(item, running=running) for item in found)
+        small = say("baseline") if run.is_baseline(name) else ""
+        head = Cell(text=run.label(name), small=small, mark=swatch(styles[name]))
+        leaves, guarantee = Cell(text=release.what_leaves), Cell(text=_guarantee(run, name))
+        rows.append((head, leaves, utility, auc, tpr, guarantee, build, storage))
+    return Table(
+        name="releases",
+        caption=say("cap_releases"),
+        columns=[say(f"c_{column}") for column in columns],
+        rows=rows,
+    )
+
+
+def gates_table(run: Run) -> Table | None:
+    """The gates, failed ones on top; None where there are none."""
+    if not run.summary.gates:
+        return None
+    order = (Outcome.FAIL, Outcome.UNDECIDED, Outcome.NOT_EVALUABLE, Outcome.PASS)
+    kinds = {Outcome.FAIL: "bad", Outcome.PASS: "good"}
+    rows = [
+        (
+            Cell(text=gate.expression),
+            Cell(text=run.label(gate.release)),
+            Cell(text=say(f"gate_{gate.verdict.value}"), kind=kinds.get(gate.verdict, "open")),
+            Cell(text=gate.explanation),
+        )
+        for gate in sorted(run.summary.gates, key=lambda gate: order.index(gate.verdict))
+    ]
+    columns = [say(f"c_{name}") for name in ("gate", "release", "verdict", "explanation")]
+    return Table(name="gates", caption=say("cap_gates"), columns=columns, rows=rows)
+
+
+def findings_table(run: Run, edition: Edition) -> Table:
+    """Every finding, by severity; units are counted on the internal page only."""
+    columns = ["finding", "release", "group", "value", "reading", "threat", "builds", "method"]
+    internal = edition is Edition.INTERNAL
+    if internal:
+        columns.insert(6, "units")
+    rows = []
+    for finding in sorted(run.findings, key=severity):
+        reading, kind = _reading(finding)
+        row = [
+            Cell(text=finding_name(finding.id), small=finding.id),
+            Cell(text=run.label(finding.release)),
+            Cell(text=finding.group),
+            _number(finding),
+            Cell(text=reading, kind=kind),
+            Cell(text=finding.threat_model.value),
+            Cell(text=str(finding.n_builds or ""), kind="num"),
+            Cell(text=finding.method),
+        ]
+        if internal:
+            row.insert(6, Cell(text=f"{finding.n_units or ''}", kind="num"))
+        rows.append(row)
+    return Table(
+        name="findings",
+        caption=say("cap_findings"),
+        columns=[say(f"c_{column}") for column in columns],
+        rows=rows,
+    )
+
+
+def threats_table(run: Run) -> Table:
+    """What each attacker of this run sees."""
+    used = dict.fromkeys(finding.threat_model for finding in run.findings)
+    rows = []
+    for threat in used:
+        releases = dict.fromkeys(
+            run.label(finding.release) for finding in run.findings if finding.threat_model is threat
+        )
+        primary = run.summary.primary.get(threat.value, "")
+        rows.append(
+            (
+                Cell(text=threat.value),
+                Cell(text=threat.sees),
+                Cell(text=attack_name(primary) if primary else say("none")),
+                Cell(text=listed(list(releases))),
+            )
+        )
+    columns = [say(f"c_{name}") for name in ("threat", "sees", "primary", "release")]
+    return Table(name="threats", caption=say("cap_threats"), columns=columns, rows=rows)
+
+
+def severity(finding: Finding) -> tuple[int, float, str, str, str]:
+    """Sort key: leakage above chance by how far, failures, other leakage, promises, use, cost."""
+    chance = chance_of(finding.id)
+    low = finding.low if finding.low is not None else -math.inf
+    rank, excess = 5, 0.0
+    if finding.status is Status.FAILED:
+        rank = 1
+    elif finding.status is not Status.MEASURED:
+        rank = 3 if finding.id.startswith("membership.") else 6
+    elif chance is not None:
+        rank = 0 if low > chance else 2
+        excess = -((low if rank == 0 else finding.value or 0.0) - chance) / (1 - chance)
+    elif finding.id.startswith(("membership.", "privacy.")):
+        rank = 4
+    return rank, excess, *finding.key
+
+
+def _reading(finding: Finding) -> tuple[str, str]:
+    if finding.status is not Status.MEASURED:
+        kind = "bad" if finding.status is Status.FAILED else "open"
+        return say(f"read_{finding.status.value}"), kind
+    chance = chance_of(finding.id)
+    if chance is None:
+        return say("read_value"), ""
+    if finding.low is None or finding.high is None or finding.low <= chance <= finding.high:
+        return say("read_open"), "open"
+    return (say("read_above"), "bad") if finding.low > chance else (say("read_below"), "open")
+
+
+def _number(finding: Finding | None, *, running: bool = False) -> Cell:
+    if finding is None or finding.value is None:
+        return Cell(text=missing_text(finding, running=running), sort="-1", kind="na")
+    return Cell(
+        text=value_text(finding),
+        small=range_text(finding),
+        sort=f"{finding.value:.4g}",
+        kind="num",
+    )
+
+
+def _guarantee(run: Run, release: str) -> str:
+    known = run.releases[release].guarantee
+    if known:
+        return known
+    epsilon = run.get("privacy.epsilon", release)
+    if epsilon is None or epsilon.value is None:
+        return say("no_guarantee")
+    return say("guarantee_epsilon", epsilon=f"{epsilon.value:.3g}")

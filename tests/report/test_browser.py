@@ -1,0 +1,210 @@
+"""The pages in a real browser: nothing fetched, nothing overflows, nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from sudare.core import Findings, Status
+from sudare.report import ReportPaths, write_report
+from tests.report.conftest import Plan, finding, write_run
+
+PHONE, DESKTOP = 390, 1280
+
+
+@contextmanager
+def opened(browser: Browser, path: Path, *, width: int, scheme: str = "light") -> Iterator[Page]:
+    """A page of its own context that fails on console errors and on any other request."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+    )
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith(("data:image/png", path.resolve().as_uri()))
+            else complaints.append(request.url)
+        ),
+    )
+    page.goto(path.resolve().as_uri())
+    yield page
+    context.close()
+    assert not complaints
+
+
+@pytest.mark.parametrize("edition", ["internal", "public"])
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+def test_page_never_scrolls_sideways(
+    browser: Browser, pages: ReportPaths, edition: str, width: int
+):
+    with opened(browser, getattr(pages, edition), width=width) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_table_of_releases_fits_a_desktop(browser: Browser, pages: ReportPaths):
+    with opened(browser, pages.public, width=DESKTOP) as page:
+        box = "document.querySelector('#table-releases').parentElement"
+        assert page.evaluate(f"{box}.scrollWidth <= {box}.clientWidth")
+
+
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+def test_charts_are_drawn_and_fit(browser: Browser, pages: ReportPaths, width: int):
+    with opened(browser, pages.public, width=width) as page:
+        charts = page.locator("figure svg.chart:visible")
+        assert charts.count() == 1 + 3 + 6
+        for chart in charts.all():
+            assert chart.locator("path").count() > 2
+            box = chart.bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+
+
+def test_every_exposed_image_is_shown_pixelated(browser: Browser, pages: ReportPaths):
+    with opened(browser, pages.internal, width=DESKTOP) as page:
+        images = page.locator("#exposed img")
+        assert images.count() == 16
+        assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth === 8)")
+        assert images.first.evaluate("i => getComputedStyle(i).imageRendering") == "pixelated"
+        assert images.first.get_attribute("alt") == "Exposed private image of class 0"
+
+
+def test_internal_banner_is_the_first_thing_said(browser: Browser, pages: ReportPaths):
+    with opened(browser, pages.internal, width=DESKTOP) as page:
+        assert page.locator("body > p.banner").first.inner_text().startswith("Internal: contains")
+
+
+def test_headings_tables_and_charts_are_named_for_screen_readers(
+    browser: Browser, pages: ReportPaths
+):
+    with opened(browser, pages.internal, width=DESKTOP) as page:
+        assert page.locator("h1").count() == 1
+        assert page.locator("table:not(:has(caption))").count() == 0
+        assert page.locator("tbody tr:not(:has(th[scope=row]))").count() == 0
+        assert page.locator("thead th:not([scope=col])").count() == 0
+        assert page.locator("figure svg:not([role=img])").count() == 0
+        ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
+        assert len(ids) == len(set(ids))
+        named = page.evaluate(
+            "[...document.querySelectorAll('[aria-labelledby]')]"
+            ".every(e => document.getElementById(e.getAttribute('aria-labelledby')))"
+        )
+        assert named
+
+
+def test_keyboard_reaches_the_verdict_first(browser: Browser, pages: ReportPaths):
+    with opened(browser, pages.public, width=DESKTOP) as page:
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.getAttribute('href')") == "#verdict"
+
+
+def test_findings_are_filtered_by_text_and_sorted_by_number(browser: Browser, pages: ReportPaths):
+    with opened(browser, pages.public, width=DESKTOP) as page:
+        rows = page.locator("#table-findings tbody tr:visible")
+        everything = rows.count()
+        page.get_by_label("Show rows with").fill("dp-sgd rmia")
+        assert 0 < rows.count() < everything
+        assert all("DP-SGD" in text and "RMIA" in text for text in rows.all_inner_texts())
+        page.locator("#table-releases").get_by_role("button", name="AUC").click()
+        cells = page.locator("#table-releases tbody tr td:nth-child(4)")
+        values = [float(text.split()[0]) for text in cells.all_inner_texts()]
+        assert values == sorted(values, reverse=True)
+
+
+def test_page_reads_without_script_and_in_the_dark(browser: Browser, pages: ReportPaths):
+    context = browser.new_context(java_script_enabled=False, color_scheme="dark")
+    page = context.new_page()
+    page.goto(pages.public.resolve().as_uri())
+    assert "Highest measured leakage" in page.locator("#verdict").inner_text()
+    assert page.locator("#table-findings tbody tr").count() > 100
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_wcag_aa_contrast(browser: Browser, pages: ReportPaths, scheme: str):
+    with opened(browser, pages.internal, width=DESKTOP, scheme=scheme) as page:
+        assert page.evaluate(_CONTRAST) == []
+
+
+def test_printed_page_shows_every_finding(browser: Browser, pages: ReportPaths):
+    with opened(browser, pages.public, width=DESKTOP) as page:
+        page.emulate_media(media="print")
+        box = "document.querySelector('#table-findings').parentElement"
+        assert page.evaluate(f"{box}.scrollHeight <= {box}.clientHeight + 1")
+        page.set_viewport_size({"width": 700, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 700
+        assert page.pdf()[:4] == b"%PDF"
+
+
+def test_markup_from_a_run_stays_text(browser: Browser, tmp_path: Path):
+    bad = "</title><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}"
+    plan = Plan(bad, f"{bad} label", "smoothing", 0.6, 0.9, bad, bad)
+    folder = write_run(
+        tmp_path / "run",
+        plans=[plan],
+        finished=0,
+        title=bad,
+        command=bad,
+        machine={bad: bad},
+        versions={bad: bad},
+        limits=(bad,),
+    )
+    run_json = folder / "run.json"
+    run_json.write_text(run_json.read_text().replace("Handwritten digits", f"{bad}"[:40]))
+    (folder / "config.toml").write_text(f"# {bad}")
+    found = (
+        finding("membership.lira.auc", plan, 0.6, 0.01, method=bad, n_builds=4),
+        finding("membership.lira.auc", plan, 0.6, 0.01, group=bad),
+        finding("utility.accuracy", plan, 0.9, 0.01),
+        finding("<script>alert(3)</script>", plan, 0.5),
+        finding("membership.rmia.auc", plan, None, status=Status.FAILED, reason=bad),
+    )
+    (folder / "findings.json").write_text(Findings(findings=found).to_json())
+    paths = write_report(folder)
+    for path in (paths.internal, paths.public):
+        with opened(browser, path, width=PHONE) as page:
+            assert page.locator("script").count() == 1
+            assert page.locator("img").count() == 0
+            assert "{{ 7*7 }}" in page.locator("h1").inner_text()
+            assert page.locator("figure svg:visible").count() == 2
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
+
+
+_CONTRAST = """
+(() => {
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = (rgb) => {
+    const linear = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+    const [r, g, b] = rgb.map((v) => linear(v / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const paper = (e) => {
+    for (; e; e = e.parentElement) {
+      const c = parse(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] > 0) return c.slice(0, 3);
+    }
+    return [255, 255, 255];
+  };
+  const poor = new Set();
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const e = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || e.closest("script, style, title")) continue;
+    const style = getComputedStyle(e);
+    const ink = e.closest("svg") ? style.fill : style.color;
+    const [a, b] = [light(parse(ink).slice(0, 3)), light(paper(e))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) poor.add(e.tagName + " " + ink + " on " + paper(e));
+  }
+  return [...poor];
+})()
+"""

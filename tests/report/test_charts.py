@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sudare.core import ThreatModel
+from sudare.core.runs import RocCurve
+from sudare.report.drawing import COLOURS, INK, MUTED, PAPER, looks, shortened
+from sudare.report.labels import Box, place_beside, spread
+from sudare.report.load import load_run
+from sudare.report.profiles import profiles
+from sudare.report.roc import resolved_from, roc_charts, sampled
+from sudare.report.tradeoff import key, tradeoff
+from tests.report.conftest import PLANS, write_run
+
+
+def curve(fpr: tuple[float, ...], tpr: tuple[float, ...], release: str = "plain") -> RocCurve:
+    return RocCurve(
+        release=release,
+        attack="membership.lira",
+        threat_model=ThreatModel.CLASSIFIER_LOGITS,
+        fpr=fpr,
+        tpr=tpr,
+    )
+
+
+def contrast(one: str, other: str) -> float:
+    def luminance(colour: str) -> float:
+        parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("light", COLOURS)
+def test_marks_stand_out_on_light_and_dark_paper(light: str):
+    assert contrast(light, PAPER) >= 3
+    assert contrast(COLOURS[light], "#171b17") >= 3
+
+
+@pytest.mark.parametrize("colour", [INK, MUTED])
+def test_chart_text_meets_wcag_aa(colour: str):
+    assert contrast(colour, PAPER) >= 4.5
+
+
+def test_fifty_six_releases_look_different_without_colour_alone():
+    styles = looks({str(index): False for index in range(56)})
+    assert len({(look.colour, look.shape) for look in styles.values()}) == 56
+
+
+def test_tradeoff_labels_every_release_and_the_coin_flip(run_folder: Path):
+    svg = str(tradeoff(load_run(run_folder)))
+    assert all(f">{plan.label}<" in svg for plan in PLANS)
+    assert ">coin flip<" in svg
+
+
+def test_many_releases_get_numbers_and_a_key_on_a_phone(tmp_path: Path, run_folder: Path):
+    plans = [replace(PLANS[0], name=f"r{i}", label=f"Release {i}") for i in range(8)]
+    run = load_run(write_run(tmp_path / "run", plans=plans))
+    assert [label for _, label in key(run)] == [f"Release {i}" for i in range(8)]
+    narrow = str(tradeoff(run, narrow=True))
+    assert ">8</text>" in narrow
+    assert ">Release 7</text>" not in narrow
+    assert key(load_run(run_folder)) == []
+
+
+def test_baselines_are_hollow_and_routes_are_filled(run_folder: Path):
+    run = load_run(run_folder)
+    assert run.is_baseline("plain")
+    assert run.is_baseline("subset")
+    assert not run.is_baseline("smoothing-neg")
+    root = ET.fromstring(str(tradeoff(run)))
+    hollow = [item for item in root.iter() if item.get("fill") == PAPER and item.get("stroke")]
+    assert len(hollow) == 4
+
+
+def test_tradeoff_is_absent_while_nothing_is_measured(tmp_path: Path):
+    assert tradeoff(load_run(write_run(tmp_path / "run", finished=0))) is None
+
+
+def test_every_attack_has_one_roc_chart_primary_first(run_folder: Path):
+    names = [chart.attack for chart in roc_charts(load_run(run_folder))]
+    assert names == ["LiRA, online", "RMIA, online", "Loss threshold"]
+
+
+def test_roc_is_cut_at_the_lowest_measured_rate(run_folder: Path):
+    run = load_run(run_folder)
+    assert resolved_from(run, run.summary.roc[0]) == 0.01
+
+
+def test_roc_without_rate_findings_is_cut_at_ten_pairs_per_false_alarm(tmp_path: Path):
+    run = load_run(write_run(tmp_path / "run", finished=0))
+    grid = tuple(np.arange(0, 1001) / 1000)
+    assert resolved_from(run, curve(grid, grid)) == pytest.approx(0.01)
+
+
+def test_roc_without_a_single_false_alarm_is_not_drawn(tmp_path: Path):
+    run = load_run(write_run(tmp_path / "run", finished=0))
+    assert resolved_from(run, curve((0.0,), (1.0,))) is None
+
+
+def test_sampled_roc_is_the_best_tpr_at_or_below_each_rate():
+    fpr, tpr = sampled(curve((0.0, 0.01, 0.02, 1.0), (0.0, 0.1, 0.3, 1.0)), 0.01)
+    assert tpr[0] == 0.1
+    assert tpr[np.searchsorted(fpr, 0.0195)] in {0.1, 0.3}
+    assert tpr[-1] == 1.0
+
+
+def test_sampled_roc_does_not_tell_how_many_images_there_were():
+    few, _ = sampled(curve(tuple(np.arange(101) / 100), tuple(np.arange(101) / 100)), 0.01)
+    many, _ = sampled(curve(tuple(np.arange(973) / 972), tuple(np.arange(973) / 972)), 0.01)
+    np.testing.assert_array_equal(few, many)
+
+
+def test_unsorted_tied_and_uneven_curves_are_sampled_alike():
+    straight = sampled(curve((0.0, 0.1, 0.1, 1.0), (0.0, 0.2, 0.4, 1.0)), 0.1)
+    twisted = sampled(curve((1.0, 0.1, 0.0, 0.1), (1.0, 0.4, 0.0, 0.2)), 0.1)
+    np.testing.assert_array_equal(straight, twisted)
+    np.testing.assert_array_equal(straight[1][0], 0.4)
+
+
+def test_class_charts_show_the_classes_with_highest_leakage(run_folder: Path):
+    drawn = profiles(load_run(run_folder))
+    assert drawn is not None
+    assert (len(drawn.charts), drawn.shown, drawn.count) == (6, 10, 10)
+
+
+def test_ids_of_two_charts_never_meet(run_folder: Path):
+    run = load_run(run_folder)
+    charts = [tradeoff(run), tradeoff(run, narrow=True), *(item.svg for item in roc_charts(run))]
+    ids = [item.get("id") for svg in charts for item in ET.fromstring(str(svg)).iter()]
+    named = [name for name in ids if name]
+    assert len(named) == len(set(named))
+
+
+def test_chart_says_its_points_to_a_screen_reader(run_folder: Path):
+    root = ET.fromstring(str(tradeoff(load_run(run_folder))))
+    assert root.get("role") == "img"
+    title = root.find("{http://www.w3.org/2000/svg}title")
+    assert title is not None
+    assert "Plain classifier, AUC 0.61 (0.60 to 0.62)" in (title.text or "")
+
+
+def test_labels_of_close_points_do_not_overlap():
+    anchors = [(100.0, 100.0), (104.0, 103.0), (98.0, 106.0)]
+    texts = ["plain classifier"] * 3
+    area = Box(0, 0, 400, 300)
+    places = place_beside(anchors, texts, [], area=area, size_px=10)
+    boxes = [Box(x, y - 6.25, x + 84.8, y + 6.25) for x, y in places]
+    assert not any(a.shared(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert all(box.left >= 0 and box.right <= 400 for box in boxes)
+
+
+@given(st.lists(st.floats(0, 250, allow_nan=False), max_size=12))
+def test_spread_keeps_gap_order_and_bounds(wanted: list[float]):
+    placed = spread(wanted, gap=13.0, low=6.0, high=244.0)
+    ordered = sorted(placed)
+    assert all(b - a >= 13.0 - 1e-9 for a, b in pairwise(ordered))
+    assert all(place <= 244.0 + 1e-9 for place in placed)
+    assert [placed[i] for i in sorted(range(len(wanted)), key=lambda i: wanted[i])] == ordered
+
+
+def test_long_names_are_cut_with_three_dots():
+    assert shortened("a" * 50, 100, 10) == "a" * 15 + "..."
+    assert shortened("short", 100, 10) == "short"

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+from sudare.core import AuditError, Finding, Status, SudareError, ThreatModel
+from sudare.core.runs import RunSummary
+from sudare.report import ReportPaths, write_report
+from sudare.report.editions import Edition
+from sudare.report.load import load_run
+from sudare.report.pictures import galleries
+from sudare.report.tables import findings_table, gates_table, releases_table, severity
+from sudare.report.text import TEXT, finding_name, listed, say
+from tests.report.conftest import PLANS, finding, write_run
+
+SOURCES = Path(__file__).parents[2] / "src" / "sudare" / "report"
+
+
+def test_no_sentence_calls_anything_safe():
+    texts = [*TEXT.values(), *(path.read_text() for path in SOURCES.glob("templates/*.html.j2"))]
+    assert not [text for text in texts if re.search(r"\bsafe(ty|ly)?\b", text, re.IGNORECASE)]
+
+
+def test_every_sentence_is_asked_for_somewhere():
+    code = "".join(path.read_text() for path in SOURCES.rglob("*") if path.suffix in {".py", ".j2"})
+    built = ("means_", "c_", "h_", "read_", "gate_", "list_")
+    unused = [
+        key
+        for key in TEXT
+        if code.count(f'"{key}"') + code.count(f"'{key}'") < 2 and not key.startswith(built)
+    ]
+    assert not unused
+
+
+def test_sentences_name_their_fields():
+    fields = [field for text in TEXT.values() for _, field, _, _ in string.Formatter().parse(text)]
+    assert all(field is None or field.isidentifier() for field in fields)
+
+
+def test_unknown_sentence_or_missing_field_is_our_error():
+    with pytest.raises(SudareError, match="no_such_text"):
+        say("no_such_text")
+    with pytest.raises(SudareError, match="banner_running"):
+        say("banner_running", done=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("membership.rmia_offline.auc", "RMIA, offline: AUC"),
+        ("membership.lira.tpr@0.001", "LiRA, online: members found at 0.1 % false alarms"),
+        ("utility.ece", "Calibration error"),
+        ("evasion.pgd.success", "evasion.pgd.success"),
+        ("odd", "odd"),
+    ],
+)
+def test_findings_have_human_names_and_unknown_ones_keep_their_id(name: str, expected: str):
+    assert finding_name(name).startswith(expected)
+
+
+def test_lists_stay_readable_when_names_hold_commas():
+    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert listed(["a, 1", "b", "c"]) == "a, 1; b; and c"
+    assert listed([]) == "none"
+
+
+def test_long_lists_end_in_a_count():
+    assert listed(list("abcde"), most=4) == "a, b, c and 2 others"
+    assert listed(list("abcd"), most=4) == "a, b, c and d"
+
+
+def test_severity_puts_leakage_above_chance_first_then_failures(run_folder: Path):
+    plan = PLANS[0]
+    failed = finding(
+        "membership.rmia.auc", plan, None, status=Status.FAILED, reason="out of memory"
+    )
+    above = finding("membership.lira.auc", plan, 0.6, 0.01)
+    worse = finding("membership.lira.auc", PLANS[1], 0.7, 0.01)
+    open_ = finding("membership.loss.auc", plan, 0.505, 0.01)
+    cost = finding("cost.storage_mb", plan, 1.0)
+    order = sorted([cost, open_, failed, above, worse], key=severity)
+    assert order == [worse, above, failed, open_, cost]
+
+
+def test_failed_and_undecided_gates_are_on_top(run_folder: Path):
+    table = gates_table(load_run(run_folder))
+    assert table is not None
+    assert [row[2].text for row in table.rows] == ["fail", "undecided", "pass"]
+
+
+def test_cells_without_a_number_say_what_is_needed(run_folder: Path):
+    table = releases_table(load_run(run_folder))
+    assert table.rows[-1][6].text == "n/a (needs a trained release)"
+
+
+def test_leakage_below_chance_is_not_read_as_leakage(run_folder: Path):
+    run = load_run(run_folder)
+    low = finding("membership.lira.auc", PLANS[0], 0.4, 0.01)
+    texts = findings_table(
+        type(run)(folder=run.folder, summary=run.summary, findings=(low,), config=""),
+        Edition.INTERNAL,
+    ).rows[0]
+    assert "below chance" in [cell.text for cell in texts]
+
+
+def test_unfinished_run_says_what_is_still_running(tmp_path: Path):
+    page = write_report(write_run(tmp_path / "run", finished=1)).internal.read_text()
+    assert "Still running: 1 of 6 releases have leakage figures so far." in page
+    assert "n/a (still running)" in page
+    assert "Under way: Builds (16 of 96)." in page
+
+
+def test_run_without_findings_file_gives_both_pages(tmp_path: Path):
+    folder = write_run(tmp_path / "run", finished=0)
+    assert not (folder / "findings.json").exists()
+    paths = write_report(folder)
+    assert "0 of 6 releases" in paths.internal.read_text()
+    assert "has both a leakage and a utility figure yet" in paths.public.read_text()
+
+
+def test_report_is_written_again_as_the_run_goes_on(tmp_path: Path):
+    folder = write_run(tmp_path / "run", finished=1)
+    before = write_report(folder).public.read_text()
+    after = write_report(write_run(folder)).public.read_text()
+    assert "Still running" in before
+    assert "Still running" not in after
+
+
+def test_null_control_has_a_banner(tmp_path: Path):
+    paths = write_report(write_run(tmp_path / "run", finished=1, null_control=True))
+    assert TEXT["banner_null"] in paths.public.read_text()
+
+
+def test_pages_are_small_and_ask_for_nothing_outside(pages: ReportPaths):
+    for path in (pages.internal, pages.public):
+        page = path.read_text()
+        assert len(page) < 500_000
+        assert not re.findall(r"(?:src|href)=\"(?!#|data:)", page)
+        assert "url(http" not in page
+
+
+def test_release_known_only_from_findings_is_reported(tmp_path: Path):
+    folder = write_run(tmp_path / "run")
+    run = load_run(folder)
+    data = run.summary.model_dump(by_alias=True) | {"releases": ()}
+    summary = RunSummary.model_validate(data)
+    (folder / "run.json").write_text(summary.model_dump_json(by_alias=True))
+    assert list(load_run(folder).releases) == [plan.name for plan in PLANS]
+    write_report(folder)
+
+
+def test_folder_without_a_run_is_a_clear_error(tmp_path: Path):
+    with pytest.raises(AuditError, match=r"no run to report on.*sudare compare"):
+        write_report(tmp_path)
+
+
+def test_broken_and_foreign_files_are_clear_errors(tmp_path: Path):
+    folder = write_run(tmp_path / "run", finished=1)
+    (folder / "findings.json").write_text('{"schema": "sudare.findings/1", "findings": [{}]}')
+    with pytest.raises(AuditError, match=r"does not fit its schema.*findings\.json"):
+        load_run(folder)
+    (folder / "findings.json").write_text('{"schema": "sudare.findings/9", "findings": []}')
+    with pytest.raises(AuditError, match=r"sudare\.findings/9"):
+        load_run(folder)
+
+
+@pytest.mark.parametrize("name", ["../outside.png", "/etc/hostname", "internal/none.png"])
+def test_pictures_outside_the_run_folder_are_not_read(tmp_path: Path, name: str):
+    folder = write_run(tmp_path / "run", finished=1)
+    picture = (folder / "internal" / "plain-0.png").read_bytes()
+    (tmp_path / "outside.png").write_bytes(picture)
+    run = load_run(folder)
+    image = run.summary.exposed[0].model_copy(update={"picture": name})
+    summary = run.summary.model_copy(update={"exposed": (image,)})
+    shown = galleries(type(run)(folder=folder, summary=summary, findings=(), config=""))
+    assert [picture.source for picture in shown[0].pictures] == [""]
+
+
+def test_a_finding_of_an_unlisted_threat_model_still_has_words():
+    found = Finding(id="x", release="r", route="q", threat_model=ThreatModel.NONE, value=1.0)
+    assert severity(found)[0] == 5
