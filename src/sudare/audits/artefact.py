@@ -39,7 +39,7 @@ from sudare.fleets.cache import Cache
 from sudare.fleets.local import LocalExecutor
 from sudare.releases.card import Card
 from sudare.releases.kinds import ClassifierRelease, Release, SamplesRelease
-from sudare.releases.store import read_card, write_release
+from sudare.releases.store import read_card, release_bytes, write_release
 from sudare.routes.config import RouteConfig
 from sudare.routes.registry import make_route
 
@@ -417,7 +417,7 @@ def _diagnostics(folder: Path, card: Card) -> str:
         [
             f"{folder}: {card.title}",
             f"  kind {card.kind}, route {card.route}, guarantee: {card.guarantee or 'none'}",
-            f"  {len(card.files)} files, {sum(f.bytes for f in card.files) / 1e6:.2f} MB, all listed",
+            f"  {len(card.files)} files, {release_bytes(card) / 1e6:.2f} MB, all listed",
             "  numbers computed on private images that leak:" if leaks else "  no number leaks",
             *leaks,
         ]

@@ -21,7 +21,7 @@ from sudare.core.threats import ThreatModel
 from sudare.data.images import concatenate
 from sudare.data.splits import AuditSplit
 from sudare.data.storage import load_images
-from sudare.fleets.builds import store
+from sudare.fleets.builds import make_deterministic, store
 from sudare.fleets.cache import BUILD_ROOMS, Cache, entry_key
 from sudare.fleets.tasks import Task
 from sudare.recipients.config import RecipientConfig
@@ -138,6 +138,7 @@ def _task(
 
 def run_measure(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:
     """Measure one release. Runs in a worker."""
+    make_deterministic()
     release = read_release(Path(str(arguments["release"])))
     scored, test = (
         load_images(Path(str(arguments["scored"]))),

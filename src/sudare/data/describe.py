@@ -3,103 +3,111 @@
 from __future__ import annotations
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from sudare.core.arrays import BoolArray, IntArray
+from sudare.core.progress import Progress, Silent
 from sudare.data.duplicates import duplicate_clusters, exact_clusters
 from sudare.data.images import ImageDataset, concatenate
 from sudare.data.sources.source import Source
 
-__all__ = ["Description", "describe"]
+__all__ = ["NEAR_LIMIT", "Description", "PartCounts", "describe"]
+
+NEAR_LIMIT = 20_000
+"""Images up to which near-duplicates are looked for unasked; the work grows with the square."""
+
+
+class PartCounts(BaseModel):
+    """Counts of the training or the test part, by class in the order of ``class_names``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: tuple[int, ...]
+    exact_copies: tuple[int, ...] = Field(
+        description="Images identical to an earlier one of the same part."
+    )
 
 
 class Description(BaseModel):
-    """Counts of a collection.
+    """Counts of a collection. Private: they are of the owner's images."""
 
-    Attributes:
-        duplicates: Class to extra exact copies (copies beyond the first) inside the training part.
-        near_duplicates: Extra images within the near-duplicate radius, exact ones included.
-        across_splits: Test images that also occur in the training part, exactly or nearly.
-        label_conflicts: Groups of identical images that carry different labels.
-    """
-
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     licence: str
     source: str
-    splits: dict[str, int]
-    image_shape: tuple[int, int, int]
-    per_class: dict[str, int]
-    units: int
-    duplicates: dict[str, int]
-    near_duplicates: int
-    across_splits: int
-    label_conflicts: int
-
-    def to_text(self) -> str:
-        """The description as lines for a terminal."""
-        channels, height, width = self.image_shape
-        splits = ", ".join(f"{name} {count:,}" for name, count in self.splits.items())
-        copies = sum(self.duplicates.values())
-        shares = ", ".join(f"{count} {name}" for name, count in self.duplicates.items() if count)
-        lines = [
-            f"{self.name}: {sum(self.splits.values()):,} images ({splits})",
-            f"  source   {self.source}",
-            f"  licence  {self.licence}",
-            f"  size     {width} x {height} pixels, {'grey' if channels == 1 else 'colour'}",
-            "  classes (training part)",
-            *(f"    {name:<20} {count:>7,}" for name, count in self.per_class.items()),
-            f"  units    {self.units:,} (images of one unit are in or out together)",
-            f"  exact duplicates in the training part: {copies}"
-            + (f" ({shares})" if copies else ""),
-            f"  near-duplicates in the training part:  {self.near_duplicates}",
-            f"  test images also in the training part: {self.across_splits}",
-        ]
-        if self.label_conflicts:
-            lines.append(f"  identical images with different labels: {self.label_conflicts} groups")
-        return "\n".join(lines)
+    image_shape: tuple[int, int, int] = Field(description="Channels, height and width in pixels.")
+    class_names: tuple[str, ...]
+    splits: dict[str, int] = Field(description="Official split to its number of images.")
+    units: int = Field(description="Distinct units; images of one are in or out together.")
+    multi_label: bool = Field(description="Whether an image can be of several classes.")
+    parts: dict[str, PartCounts] = Field(description="Counts of train, and of test if any.")
+    test_in_train: int = Field(description="Test images identical to a training image.")
+    near_copies: int | None = Field(
+        description="Images nearly but not exactly like another that was counted before; "
+        "None if not looked for."
+    )
+    label_conflicts: int = Field(description="Groups of identical images with different labels.")
 
 
-def describe(source: Source) -> Description:
-    """Count classes, units, duplicates and near-duplicates of a collection."""
-    train = source.train
-    clusters = exact_clusters(train.images)
-    near = duplicate_clusters(train.images)
+def describe(
+    source: Source, *, near: bool | None = None, progress: Progress | None = None
+) -> Description:
+    """Count classes, units, duplicates and conflicts of a collection.
+
+    Args:
+        source: The collection.
+        near: Whether to look for near-duplicates (``data.duplicates.NEAR_RMS``); None: up to
+            ``NEAR_LIMIT`` images.
+        progress: Where to report.
+    """
+    named = {"train": source.train} | ({} if source.test is None else {"test": source.test})
+    whole = concatenate(list(named.values()))
+    clusters = exact_clusters(whole.images)
+    seen = clusters[: len(source.train)]
+    if near is None:
+        near = len(whole) <= NEAR_LIMIT
     return Description(
         name=source.name,
         licence=source.licence,
         source=source.source,
+        image_shape=whole.image_shape,
+        class_names=whole.class_names,
         splits=dict(source.splits),
-        image_shape=train.image_shape,
-        per_class=_per_class(train, np.ones(len(train), dtype=bool)),
-        units=len(np.unique(train.unit)),
-        duplicates=_per_class(train, _is_copy(clusters)),
-        near_duplicates=len(train) - len(np.unique(near)),
-        across_splits=_across(source),
-        label_conflicts=_conflicts(clusters, train.classes),
+        units=len(np.unique(whole.unit)),
+        multi_label=whole.multi_label,
+        parts={name: _counts(part) for name, part in named.items()},
+        test_in_train=int(np.isin(clusters[len(source.train) :], seen).sum()),
+        near_copies=_near_copies(whole, clusters, progress or Silent()) if near else None,
+        label_conflicts=_conflicts(clusters, whole),
     )
 
 
-def _per_class(data: ImageDataset, chosen: BoolArray) -> dict[str, int]:
-    counts = np.bincount(data.classes[chosen], minlength=data.n_classes)
-    return dict(zip(data.class_names, (int(count) for count in counts), strict=True))
+def _counts(part: ImageDataset) -> PartCounts:
+    copy = np.ones(len(part), dtype=bool)
+    copy[np.unique(exact_clusters(part.images), return_index=True)[1]] = False
+    return PartCounts(
+        images=_per_class(part, np.ones(len(part), dtype=bool)),
+        exact_copies=_per_class(part, copy),
+    )
 
 
-def _is_copy(clusters: IntArray) -> BoolArray:
-    copy = np.ones(len(clusters), dtype=bool)
-    copy[np.unique(clusters, return_index=True)[1]] = False
-    return copy
+def _per_class(part: ImageDataset, chosen: BoolArray) -> tuple[int, ...]:
+    if part.multi_label:
+        counts = part.labels[chosen].sum(axis=0)
+    else:
+        counts = np.bincount(part.classes[chosen], minlength=part.n_classes)
+    return tuple(int(count) for count in counts)
 
 
-def _across(source: Source) -> int:
-    if source.test is None:
-        return 0
-    whole = concatenate([source.test, source.train])
-    near = duplicate_clusters(whole.images)
-    return int(np.isin(near[: len(source.test)], near[len(source.test) :]).sum())
+def _near_copies(whole: ImageDataset, clusters: IntArray, progress: Progress) -> int:
+    with progress.stage(f"look for near-duplicates among {len(whole):,} images", 1) as task:
+        near = duplicate_clusters(whole.images)
+        task.advance()
+    return len(np.unique(clusters)) - len(np.unique(near))
 
 
-def _conflicts(clusters: IntArray, classes: IntArray) -> int:
-    pairs = np.unique(np.stack([clusters, classes], axis=1), axis=0)
+def _conflicts(clusters: IntArray, whole: ImageDataset) -> int:
+    labels = np.unique(whole.labels.reshape(len(whole), -1), axis=0, return_inverse=True)[1]
+    pairs = np.unique(np.stack([clusters, labels.reshape(-1)], axis=1), axis=0)
     return int((np.bincount(pairs[:, 0]) > 1).sum())

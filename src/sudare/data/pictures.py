@@ -2,50 +2,80 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sudare.core.arrays import ByteArray
+from sudare.core.errors import DataError
 from sudare.core.seeds import generator
 from sudare.data.images import ImageDataset
 
 if TYPE_CHECKING:
+    from jaxtyping import UInt8
     from PIL.Image import Image
 
 __all__ = ["contact_sheet"]
 
-_CELL_PX, _GAP_PX, _TEXT_PX = 84, 6, 18
-_PAPER, _INK = (250, 248, 243), (40, 40, 36)
+_TILE_PX, _GAP_PX, _NAMES_PX, _FONT_PX = 96, 6, 200, 15
+_LINE_PX, _LINE_LETTERS, _LINES = 19, 24, 4
+_PAPER, _INK, _FAINT = (255, 255, 255), (25, 25, 25), (110, 110, 110)
 
 
-def contact_sheet(
-    data: ImageDataset, *, per_class: int = 10, classes: int = 20, seed: int = 0
-) -> Image:
-    """A row of random images for each class under its name.
+def contact_sheet(dataset: ImageDataset, per_class: int = 10, seed: int = 0) -> Image:
+    """A row of random images for each class, beside its name and count.
+
+    Small images are enlarged by a whole factor without smoothing, so that what is in the file is
+    what is seen.
 
     Args:
-        data: The collection.
-        per_class: Images in a row.
-        classes: At most so many rows.
+        dataset: The collection.
+        per_class: Images in a row, at least 1; a class with fewer shows what it has.
         seed: Which images are drawn.
-    """
-    from PIL import Image, ImageDraw
 
-    rows = min(classes, data.n_classes)
-    height = rows * (_CELL_PX + _TEXT_PX + _GAP_PX) + _GAP_PX
-    width = per_class * (_CELL_PX + _GAP_PX) + _GAP_PX
-    sheet = Image.new("RGB", (width, height), _PAPER)
-    draw = ImageDraw.Draw(sheet)
-    rng = generator(seed, "contact sheet")
-    for row in range(rows):
-        top = _GAP_PX + row * (_CELL_PX + _TEXT_PX + _GAP_PX)
-        members = np.flatnonzero(data.classes == row)
-        draw.text((_GAP_PX, top), f"{data.class_names[row]}  ({len(members):,})", fill=_INK)
-        chosen = rng.permutation(members)[:per_class]
-        for column, image in enumerate(chosen):
-            pixels = np.broadcast_to(data.images[image], (3, *data.image_shape[1:]))
-            tile = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-            # Whole pixels, not smoothed: what is in the file is what is seen.
-            tile = tile.resize((_CELL_PX, _CELL_PX), Image.Resampling.NEAREST)
-            sheet.paste(tile, (_GAP_PX + column * (_CELL_PX + _GAP_PX), top + _TEXT_PX))
+    Raises:
+        DataError: Fewer than one image in a row.
+    """
+    if per_class < 1:
+        raise DataError(f"a contact sheet needs an image in a row, not {per_class}")
+    from PIL import Image, ImageDraw, ImageFont
+
+    longest = max(dataset.image_shape[1:])
+    tile = longest * max(1, round(_TILE_PX / longest)) if longest <= 2 * _TILE_PX else 2 * _TILE_PX
+    row_px = max(tile, _LINE_PX * 2) + _GAP_PX
+    size = (
+        _NAMES_PX + per_class * (tile + _GAP_PX) + _GAP_PX,
+        dataset.n_classes * row_px + _GAP_PX,
+    )
+    sheet = Image.new("RGB", size, _PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT_PX)
+    for label, name in enumerate(dataset.class_names):
+        top = _GAP_PX + label * row_px
+        members = _members(dataset, label)
+        room = max(1, min(_LINES, tile // _LINE_PX - 1))
+        lines = textwrap.wrap(name, _LINE_LETTERS, max_lines=room, placeholder=" ...") or [""]
+        for line, text in enumerate(lines):
+            draw.text((_GAP_PX, top + line * _LINE_PX), text, fill=_INK, font=font)
+        below = top + len(lines) * _LINE_PX
+        draw.text((_GAP_PX, below), f"{len(members):,} images", fill=_FAINT, font=font)
+        rng = generator(seed, "contact sheet", label)
+        for column, row in enumerate(rng.permutation(members)[:per_class]):
+            left = _NAMES_PX + column * (tile + _GAP_PX)
+            sheet.paste(_tile(dataset.images[row], tile), (left, top))
     return sheet
+
+
+def _members(dataset: ImageDataset, label: int) -> list[int]:
+    chosen = dataset.labels[:, label] if dataset.multi_label else dataset.labels == label
+    return [int(row) for row in np.flatnonzero(chosen)]
+
+
+def _tile(pixels: UInt8[ByteArray, "c h w"], side: int) -> Image:
+    from PIL import Image
+
+    image = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+    scale = side / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    smooth = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
+    return image.resize(size, smooth)

@@ -44,7 +44,8 @@ class AuditSplit:
         public: Images that routes may train on.
         population: Images that attackers may use; never in a build.
         test: Scoring only.
-        removed: How many near-duplicates of the pool were taken out of each other part.
+        removed: How many images were taken out of each other part, as near-duplicates of the
+            pool or because their unit is in the pool, or in the test set.
         merged: How many near-duplicate pairs inside the pool became one unit.
 
     Raises:
@@ -141,13 +142,16 @@ def _without_near_duplicates(parts: Mapping[str, ImageDataset]) -> AuditSplit:
     merged_units = merge_partitions(pool.unit, clusters)
     merged = len(np.unique(pool.unit)) - len(np.unique(merged_units))
     kept, removed = {}, {}
-    for name in ("public", "population", "test"):
+    taken = np.unique(pool.unit)
+    # The test set first: what it shares with public or population is theirs to lose.
+    for name in ("test", "population", "public"):
         part = parts[name]
         near: BoolArray = near_matches(part.images, pool.images)
-        shared: BoolArray = np.isin(part.unit, pool.unit)
+        shared: BoolArray = np.isin(part.unit, taken)
         # A unit goes as a whole: one near-duplicate betrays the others of its patient.
         out = np.isin(part.unit, part.unit[near | shared])
         kept[name], removed[name] = part[~out], int(out.sum())
+        taken = np.union1d(taken, kept[name].unit)
     return AuditSplit(pool=pool.with_units(merged_units), removed=removed, merged=merged, **kept)
 
 

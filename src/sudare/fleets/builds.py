@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,15 @@ from sudare.releases.store import write_release
 from sudare.routes.config import RouteConfig
 from sudare.routes.registry import make_route, parse_route
 
-__all__ = ["BuildPlan", "build_seed", "build_tasks", "releases_folder", "run_build"]
+__all__ = [
+    "BuildPlan",
+    "build_seed",
+    "build_tasks",
+    "make_deterministic",
+    "releases_folder",
+    "run_build",
+    "store",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,6 +102,7 @@ def store(data: ImageDataset, cache: Cache) -> Path:
 
 def run_build(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:
     """Build one row's releases into the folder. Runs in a worker."""
+    make_deterministic()
     pool, public = (
         load_images(Path(str(arguments["pool"]))),
         load_images(Path(str(arguments["public"]))),
@@ -121,3 +131,12 @@ def run_build(folder: Path, arguments: Mapping[str, Json], progress: Progress) -
     )
     costs = {"cpu_s": record.cpu_s, "wall_s": record.wall_s}
     (folder / "costs.json").write_text(json.dumps(costs))
+
+
+def make_deterministic() -> None:
+    """Make torch refuse kernels whose result depends on scheduling; for worker processes."""
+    import torch
+
+    # cuBLAS needs this to be deterministic; it is read when the first handle is made.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)

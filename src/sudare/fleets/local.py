@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -80,10 +81,7 @@ class LocalExecutor:
         for worker in self._pool:
             worker.process.kill()
         for worker in self._pool:
-            worker.process.wait()
-            for stream in (worker.process.stdin, worker.process.stdout):
-                if stream is not None:
-                    stream.close()
+            _bury(worker)
         self._pool.clear()
 
     def run(self, chains: Sequence[Chain], *, progress: Progress, label: str) -> None:
@@ -140,7 +138,7 @@ class LocalExecutor:
             return
         worker.chain = run.waiting.popleft()
         chain = [vars(task) for task in run.chains[worker.chain]]
-        message = {"cache": str(self.cache.root), "threads": self.threads, "chain": chain}
+        message = {"cache": str(self.cache.root), "chain": chain}
         stream.write(json.dumps(message) + "\n")
         stream.flush()
 
@@ -162,6 +160,7 @@ class LocalExecutor:
         """A worker died (out of memory, killed): give its chain to a fresh one, once."""
         if worker in self._pool:
             self._pool.remove(worker)
+            _bury(worker)
         if worker.chain is None:
             return
         run.tries[worker.chain] = run.tries.get(worker.chain, 1) + 1
@@ -172,6 +171,15 @@ class LocalExecutor:
             )
         run.waiting.appendleft(worker.chain)
         self._feed(self._start(), run)
+
+
+def _bury(worker: _Worker) -> None:
+    worker.process.wait()
+    for stream in (worker.process.stdin, worker.process.stdout):
+        if stream is not None:
+            # A dead worker's pipe cannot take what is still in our buffer.
+            with contextlib.suppress(OSError):
+                stream.close()
 
 
 def _error(failed: dict[str, str]) -> SudareError:

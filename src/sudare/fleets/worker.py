@@ -44,17 +44,17 @@ def _listen(inbox: queue.Queue[str]) -> None:
 
 
 def _serve(message: dict[str, Any], channel: TextIO) -> None:
-    import torch
-
-    torch.set_num_threads(message["threads"])
-    torch.use_deterministic_algorithms(True)
     cache = Cache(Path(message["cache"]))
     done, weight = 0.0, 0.0
     tasks = [Task(**task) for task in message["chain"]]
     total = sum(task.weight for task in tasks)
 
     def send(**values: Any) -> None:  # noqa: ANN401
-        print(json.dumps(values), file=channel, flush=True)
+        try:
+            print(json.dumps(values), file=channel, flush=True)
+        except BrokenPipeError:
+            # The parent is gone: nobody is left to tell, and the entry is not finished.
+            os._exit(0)
 
     def report(fraction: float) -> None:
         send(at=(done + weight * fraction) / total)

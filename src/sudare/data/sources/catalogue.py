@@ -55,7 +55,7 @@ def _cifar(classes: int, md5: str) -> Entry:
     file = f"cifar-{classes}-python.tar.gz"
     return Entry(
         what=f"small photographs, {classes} classes; 60,000 images, 32 px, RGB",
-        licence="not stated by its authors",
+        licence="not stated",
         source=f"CIFAR-{classes}; Krizhevsky 2009",
         remotes=(Remote(url=f"https://www.cs.toronto.edu/~kriz/{file}", name=file, md5=md5),),
     )
@@ -116,7 +116,7 @@ CATALOGUE: Mapping[str, Entry] = {
     ),
     "mnist": Entry(
         what="handwritten digits, 10 classes; 70,000 images, 28 px, grey",
-        licence="not stated by its authors",
+        licence="not stated",
         source="MNIST; LeCun, Cortes and Burges 1998",
         remotes=_idx(
             "mnist",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,7 @@ def fetch(remote: Remote, folder: Path, *, progress: Progress) -> Path:
 
 
 def _transfer(remote: Remote, progress: Progress) -> bytes:
-    with urllib.request.urlopen(remote.url, timeout=_TIMEOUT_S) as response:
+    with _opened(remote.url) as response:
         total = int(response.headers.get("Content-Length") or 0)
         if total > _LARGEST_BYTES:
             raise OSError(f"the server announces {total} bytes")
@@ -91,6 +92,16 @@ def _transfer(remote: Remote, progress: Progress) -> bytes:
     if total and len(content) != total:
         raise OSError(f"the connection broke after {len(content)} of {total} bytes")
     return bytes(content)
+
+
+def _opened(url: str) -> http.client.HTTPResponse:
+    try:
+        response: http.client.HTTPResponse = urllib.request.urlopen(url, timeout=_TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        # It holds the connection open.
+        error.close()
+        raise OSError(f"the server answers {error.code} {error.reason}") from error
+    return response
 
 
 def _md5(content: bytes = b"") -> hashlib._Hash:

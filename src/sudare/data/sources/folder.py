@@ -1,10 +1,8 @@
-"""The user's own images: ``folder/class/*.png|jpg``, with an optional ``metadata.csv``."""
+"""The user's own images: ``folder/class/*.png|jpg|jpeg``, with an optional ``metadata.csv``."""
 
 from __future__ import annotations
 
-import csv
-import warnings
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,187 +10,153 @@ import numpy as np
 
 from sudare.core.arrays import ByteArray, IntArray
 from sudare.core.errors import DataError
+from sudare.data.duplicates import exact_clusters
 from sudare.data.images import ImageDataset
-from sudare.data.sources.source import Request, Source, assemble
+from sudare.data.sources.arrays import LARGEST_BYTES
+from sudare.data.sources.metadata import Metadata, read_metadata
+from sudare.data.sources.pixels import Header, read_header, read_pixels
+from sudare.data.sources.source import TEST, Request, Source, divided
 
-__all__ = ["folder"]
+__all__ = ["MIN_PER_CLASS", "folder"]
 
-_ENDINGS = {".png", ".jpg", ".jpeg"}
-_COLUMNS = ("unit", "group", "silo", "split")
-MAX_PIXELS = 50_000_000
 MIN_PER_CLASS = 4
+_ENDINGS = (".png", ".jpg", ".jpeg")
+_LITTER = ("thumbs.db", "desktop.ini")
+
+
+@dataclass(frozen=True)
+class _Listing:
+    root: Path
+    class_names: tuple[str, ...]
+    paths: tuple[Path, ...]
+    labels: IntArray
 
 
 def folder(request: Request) -> Source:
-    """A folder with one sub-folder per class.
+    """A folder with one sub-folder of images per class.
 
     ``metadata.csv`` has a column ``file`` (relative to the folder) and any of ``unit`` (patient,
-    person, site), ``group``, ``silo``, ``split`` (train or test); further columns become
-    attributes. Images are turned upright by their EXIF tag and resized to ``image_size``.
+    person, site), ``group``, ``silo`` and ``split`` (train, val or test); further columns become
+    attributes. Without ``unit``, exact duplicates are one unit. Images are turned upright by their
+    EXIF tag, and cut to the largest centred square and resized if ``image_size`` is given.
 
     Raises:
         DataError: What is wrong, with the file.
     """
-    root = Path(request.name)
-    classes, files = _listing(root)
-    metadata = _metadata(root, {str(file.relative_to(root)) for file, _ in files})
-    images = _read_all(files, request)
-    labels = np.array([label for _, label in files], dtype=np.int64)
-    source = assemble(
-        {"all": (images, labels)},
-        class_names=classes,
-        name=root.name,
-        licence="the owner's",
-        source=f"folder {root.name}",
-    )
-    if not metadata:
-        return source
-    rows = [metadata.get(str(file.relative_to(root)), {}) for file, _ in files]
-    data = _with_columns(source.train, rows, root)
-    return _split(source, data, rows, root)
+    listing = _list(Path(request.name).expanduser())
+    names = [path.relative_to(listing.root).as_posix() for path in listing.paths]
+    metadata = read_metadata(listing.root, names)
+    metadata.check_units()
+    data = _with_columns(_read(listing, request), metadata)
+    splits = np.array(metadata.splits())
+    order = np.argsort(splits == TEST, kind="stable")
+    sizes = {
+        str(split): int((splits == split).sum())
+        for split in sorted(np.unique(splits), key=lambda split: (split == TEST, split))
+    }
+    return divided(data if (np.diff(order) == 1).all() else data[order], sizes)
 
 
-def _listing(root: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
-    classes = sorted(
-        path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
-    if len(classes) < 2:
+def _list(root: Path) -> _Listing:
+    classes = sorted(path for path in root.iterdir() if path.is_dir() and not _hidden(path))
+    if not classes:
         raise DataError(
-            f"there are {len(classes)} class folders",
+            "the folder has no class folders",
             where=str(root),
             fix="Make one sub-folder of images for each class.",
         )
-    files = []
-    for label, name in enumerate(classes):
-        found = sorted(
-            path
-            for path in (root / name).iterdir()
-            if path.suffix.lower() in _ENDINGS and not path.name.startswith(".")
-        )
-        if len(found) < MIN_PER_CLASS:
+    paths: list[Path] = []
+    labels: list[int] = []
+    for label, folder_of_class in enumerate(classes):
+        found = _images_of(folder_of_class)
+        paths += found
+        labels += [label] * len(found)
+    names = tuple(path.name for path in classes)
+    return _Listing(root, names, tuple(paths), np.array(labels, dtype=np.int64))
+
+
+def _images_of(folder_of_class: Path) -> list[Path]:
+    files = sorted(path for path in folder_of_class.iterdir() if not _hidden(path))
+    for path in files:
+        # Passing over what cannot be read would quietly shrink the collection.
+        if path.is_dir() or path.suffix.lower() not in _ENDINGS:
             raise DataError(
-                f"class {name!r} has {len(found)} images, fewer than {MIN_PER_CLASS}",
-                where=str(root / name),
-                fix="Add images or remove the folder.",
+                "a folder inside a class" if path.is_dir() else f"{path.name} is not PNG or JPEG",
+                where=str(path),
+                fix="Put PNG or JPEG files directly into the class folder; "
+                "name patients or sites in metadata.csv.",
             )
-        files += [(path, label) for path in found]
-    return tuple(classes), files
+    if len(files) < MIN_PER_CLASS:
+        raise DataError(
+            f"class {folder_of_class.name!r} has {len(files)} images, fewer than {MIN_PER_CLASS}",
+            where=str(folder_of_class),
+            fix="Add images, or remove the folder.",
+        )
+    return files
 
 
-def _read_all(files: list[tuple[Path, int]], request: Request) -> ByteArray:
-    decoded = []
-    with request.progress.stage(f"reading {len(files)} images", len(files)) as task:
-        for path, _ in files:
-            decoded.append(_read(path, request.image_size))
+def _hidden(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in _LITTER
+
+
+def _read(listing: _Listing, request: Request) -> ImageDataset:
+    size, progress = request.image_size, request.progress
+    headers = []
+    with progress.stage(f"look at {len(listing.paths):,} images", len(listing.paths)) as task:
+        for path in listing.paths:
+            headers.append(read_header(path))
             task.advance()
-    grey = all(image.grey for image in decoded)
-    if not grey and any(image.grey for image in decoded):
-        odd = next(path for (path, _), image in zip(files, decoded, strict=True) if image.grey)
-        raise DataError(
-            "grey and colour images are mixed",
-            where=str(odd),
-            fix="Convert all of them to one of the two.",
-        )
-    shapes = {image.pixels.shape[1:] for image in decoded}
-    if len(shapes) > 1:
-        first, other = sorted(shapes)[:2]
-        raise DataError(
-            f"images have different sizes, such as {first} and {other}",
-            where=request.name,
-            fix="Give --image-size, for example --image-size 32.",
-        )
-    return np.stack([image.pixels[:1] if grey else image.pixels for image in decoded])
-
-
-@dataclass(frozen=True)
-class _Decoded:
-    pixels: ByteArray
-    grey: bool
-
-
-def _read(path: Path, size: int | None) -> _Decoded:
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of a decompression bomb before it refuses one; we refuse at once.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=("PNG", "JPEG")) as opened:
-                if opened.width * opened.height > MAX_PIXELS:
-                    raise DataError(
-                        f"the image has {opened.width} x {opened.height} pixels", where=str(path)
-                    )
-                upright = ImageOps.exif_transpose(opened)
-                # Palettes and transparency may hold grey or colour: decide on what is seen.
-                grey = upright.mode in ("1", "L", "LA", "I;16")
-                picture = upright.convert("L" if grey else "RGB")
-                if size is not None:
-                    picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
-                pixels = np.asarray(picture, dtype=np.uint8)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Warning) as error:
-        raise DataError(
-            f"the image cannot be read: {error}", where=str(path), fix="Repair or remove it."
-        ) from error
-    shaped = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
-    return _Decoded(np.ascontiguousarray(shaped), grey)
-
-
-def _metadata(root: Path, files: set[str]) -> dict[str, Mapping[str, str]]:
-    path = root / "metadata.csv"
-    if not path.exists():
-        return {}
-    with path.open(newline="", encoding="utf-8-sig") as opened:
-        rows = list(csv.DictReader(opened))
-    if not rows or "file" not in rows[0]:
-        raise DataError("metadata.csv has no column 'file'", where=str(path))
-    named = {row["file"]: row for row in rows}
-    if unknown := sorted(set(named) - files):
-        raise DataError(f"{unknown[0]!r} is not an image of the folder", where=str(path))
-    if absent := sorted(files - set(named)):
-        raise DataError(f"{absent[0]!r} has no row", where=str(path))
-    return dict(named)
-
-
-def _with_columns(data: ImageDataset, rows: list[Mapping[str, str]], root: Path) -> ImageDataset:
-    names = [name for name in rows[0] if name != "file"]
-    columns = {name: _numbered([row[name] for row in rows]) for name in names}
-    groups, group_names = columns.get("group", (None, ()))
-    return replace(
-        data,
-        unit=_joined(data.unit, columns["unit"][0]) if "unit" in columns else data.unit,
-        groups=groups,
-        group_names=group_names,
-        silo=columns["silo"][0] if "silo" in columns else None,
-        attributes={name: columns[name][0] for name in names if name not in _COLUMNS},
+    # Grey by content, if any image is stored in grey: a mixture is then refused where it shows.
+    grey = any(header.grey for header in headers)
+    images = _room(headers, listing.paths, grey=grey, size=size)
+    with progress.stage(f"read {len(listing.paths):,} images", len(listing.paths)) as task:
+        for row, path in enumerate(listing.paths):
+            images[row] = read_pixels(path, grey=grey, size=size)
+            task.advance()
+    return ImageDataset(
+        images=images,
+        labels=listing.labels,
+        class_names=listing.class_names,
+        unit=exact_clusters(images),
+        name=listing.root.resolve().name,
+        licence="not stated",
+        source="the owner's own folder",
     )
 
 
-def _numbered(values: list[str]) -> tuple[IntArray, tuple[str, ...]]:
-    names, numbers = np.unique(np.array(values), return_inverse=True)
-    return numbers.astype(np.int64), tuple(str(name) for name in names)
-
-
-def _joined(clusters: IntArray, units: IntArray) -> IntArray:
-    """Units of which identical pictures make one: the same patient under two numbers."""
-    from sudare.data.splits import merge_partitions
-
-    return merge_partitions(units, clusters)
-
-
-def _split(source: Source, data: ImageDataset, rows: list[Mapping[str, str]], root: Path) -> Source:
-    if "split" not in rows[0]:
-        return replace(source, train=data)
-    splits = np.array([row["split"] for row in rows])
-    if bad := sorted(set(splits) - {"train", "test"}):
-        raise DataError(f"split {bad[0]!r} is neither train nor test", where=str(root))
-    test = splits == "test"
-    crossing = np.intersect1d(data.unit[test], data.unit[~test])
-    if len(crossing):
-        row = int(np.flatnonzero(data.unit == crossing[0])[0])
+def _room(
+    headers: Sequence[Header], paths: Sequence[Path], *, grey: bool, size: int | None
+) -> ByteArray:
+    """An empty array for all images, refused if they differ in size or do not fit."""
+    first = headers[0]
+    for header, path in zip(headers, paths, strict=True):
+        same = (header.width, header.height) == (first.width, first.height)
+        if size is None and not same:
+            raise DataError(
+                f"the image is {header.width} x {header.height} pixels, others are "
+                f"{first.width} x {first.height}",
+                where=str(path),
+                fix="Choose an image size, such as 32, to resize all to.",
+            )
+    height, width = (first.height, first.width) if size is None else (size, size)
+    shape = (len(headers), 1 if grey else 3, height, width)
+    if (total := int(np.prod(shape, dtype=np.int64))) > LARGEST_BYTES:
         raise DataError(
-            f"the unit of {rows[row]['file']!r} is in both train and test",
-            where=str(root / "metadata.csv"),
-            fix="Give each patient, person or site to one split only.",
+            f"the images unpack to {total / 2**30:.0f} GiB",
+            where=str(paths[0].parent.parent),
+            fix="Choose a smaller image size.",
         )
-    sizes = {"train": int((~test).sum()), "test": int(test.sum())}
-    return replace(source, train=data[~test], test=data[test] if test.any() else None, splits=sizes)
+    return np.empty(shape, dtype=np.uint8)
+
+
+def _with_columns(data: ImageDataset, metadata: Metadata) -> ImageDataset:
+    unit, group = metadata.numbered("unit"), metadata.numbered("group")
+    silo = metadata.numbered("silo")
+    return replace(
+        data,
+        unit=data.unit if unit is None else unit[0],
+        groups=None if group is None else group[0],
+        group_names=() if group is None else group[1],
+        silo=None if silo is None else silo[0],
+        attributes=metadata.attributes(),
+    )

@@ -7,7 +7,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -72,14 +72,14 @@ def read_idx(path: Path, *, dimensions: int) -> ByteArray:
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            return _read(file, path, dimensions)
+            return _read(cast("BinaryIO", file), path, dimensions)
     except (OSError, EOFError, zlib.error, struct.error) as error:
         raise DataError(
             f"the file is truncated or corrupt: {error}", where=str(path), fix="Get it again."
         ) from error
 
 
-def _read(file: IO[bytes], path: Path, dimensions: int) -> ByteArray:
+def _read(file: BinaryIO, path: Path, dimensions: int) -> ByteArray:
     zero, kind, found = struct.unpack(">HBB", file.read(4))
     if zero or kind != _UNSIGNED_BYTE or found != dimensions:
         raise DataError(

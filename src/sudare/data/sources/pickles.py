@@ -76,7 +76,8 @@ class _Array:
     __slots__ = ("content", "fortran", "shape")
 
     def __init__(self, *_: object) -> None:
-        self.shape, self.content, self.fortran = (0,), b"", False
+        self.shape: tuple[int, ...] = (0,)
+        self.content, self.fortran = b"", False
 
     def __setstate__(self, state: tuple[object, tuple[int, ...], object, bool, bytes]) -> None:
         _, self.shape, _, self.fortran, self.content = state

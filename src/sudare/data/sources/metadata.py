@@ -1,0 +1,135 @@
+"""The file ``metadata.csv`` of a folder of images: units, groups, silos, splits, attributes."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sudare.core.arrays import IntArray
+from sudare.core.errors import DataError
+from sudare.data.sources.source import TEST
+
+__all__ = ["METADATA", "Metadata", "read_metadata"]
+
+METADATA = "metadata.csv"
+_SPLITS = ("train", "val", TEST)
+_KNOWN = ("file", "unit", "group", "silo", "split")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Columns in the order of the images; text is numbered in sorted order.
+
+    Attributes:
+        path: The file.
+        columns: Column name to one text per image.
+    """
+
+    path: Path
+    columns: dict[str, tuple[str, ...]]
+
+    def numbered(self, column: str) -> tuple[IntArray, tuple[str, ...]] | None:
+        """A column as ``int64 [n]`` and the text of each number, or None if there is none."""
+        if column not in self.columns:
+            return None
+        names, numbers = np.unique(np.array(self.columns[column]), return_inverse=True)
+        return numbers.astype(np.int64), tuple(str(name) for name in names)
+
+    def attributes(self) -> dict[str, IntArray]:
+        """All further columns, ``int64 [n]``: whole numbers as they are, text numbered."""
+        found = {}
+        for column, values in self.columns.items():
+            if column not in _KNOWN:
+                try:
+                    found[column] = np.array([int(value) for value in values], dtype=np.int64)
+                except ValueError:
+                    found[column] = np.unique(np.array(values), return_inverse=True)[1]
+        return found
+
+    def splits(self) -> tuple[str, ...]:
+        """The official split of each image; ``all`` where the file names none.
+
+        Raises:
+            DataError: A split that is not train, val or test.
+        """
+        images = len(self.columns["file"])
+        splits = self.columns.get("split", ("all",) * images)
+        for file, split in zip(self.columns["file"], splits, strict=True):
+            if split not in (*_SPLITS, "all"):
+                raise self.error(
+                    f"split {split!r} of {file!r} is unknown", f"Use one of: {', '.join(_SPLITS)}."
+                )
+        return splits
+
+    def check_units(self) -> None:
+        """Refuse a unit that is both in the test set and outside it.
+
+        Raises:
+            DataError: Such a unit.
+        """
+        side: dict[str, tuple[bool, str]] = {}
+        rows = zip(self.columns.get("unit", ()), self.splits(), self.columns["file"], strict=False)
+        for unit, split, file in rows:
+            held_out, first = side.setdefault(unit, (split == TEST, file))
+            if held_out != (split == TEST):
+                raise self.error(
+                    f"unit {unit!r} is in both train and test, with {first!r} and {file!r}",
+                    "Give each patient, person or site to one split only.",
+                )
+
+    def error(self, what: str, fix: str) -> DataError:
+        """An error about this file."""
+        return DataError(what, where=str(self.path), fix=fix)
+
+
+def read_metadata(root: Path, files: Sequence[str]) -> Metadata:
+    """Read the file, if there is one, in the order of the images.
+
+    Args:
+        root: The folder of images.
+        files: Path of each image, relative to the folder, with forward slashes.
+
+    Raises:
+        DataError: A file that is no such table, or whose rows are not the images one by one.
+    """
+    path = root / METADATA
+    if not path.exists():
+        return Metadata(path, {"file": tuple(files)})
+    header, rows = _rows(path)
+    empty = Metadata(path, {})
+    if "file" not in header:
+        raise empty.error("there is no column 'file'", "Name each image, as in class/image.png.")
+    position = header.index("file")
+    named: dict[str, list[str]] = {}
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header) or not all(row):
+            raise empty.error(f"line {number} has empty or missing cells", "Fill every column.")
+        if named.setdefault(row[position].replace("\\", "/"), row) is not row:
+            raise empty.error(f"{row[position]!r} has two rows", "Keep one.")
+    if unknown := sorted(set(named) - set(files)):
+        raise empty.error(f"{unknown[0]!r} is no image of the folder", "Correct or remove the row.")
+    if absent := sorted(set(files) - set(named)):
+        raise empty.error(f"{absent[0]!r} has no row", "Add a row for every image.")
+    columns = {
+        name: tuple(named[file][index].strip() for file in files)
+        for index, name in enumerate(header)
+    }
+    return Metadata(path, columns | {"file": tuple(files)})
+
+
+def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"the table cannot be read: {error}", where=str(path), fix="Save it as CSV in UTF-8."
+        ) from error
+    names = [name.strip() for name in header]
+    if len(set(names)) != len(names):
+        raise DataError("two columns have the same name", where=str(path), fix="Rename one.")
+    return names, rows

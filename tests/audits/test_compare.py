@@ -1,0 +1,138 @@
+import json
+
+import numpy as np
+import pytest
+
+from sudare.audits.compare import split_of
+from sudare.audits.config import load_config, read_toml
+from sudare.core.errors import ConfigError, DataError
+from sudare.core.findings import Findings, Status
+from sudare.core.progress import Silent
+from sudare.core.runs import RunSummary
+from sudare.releases.store import read_release
+
+from .conftest import run_smoke
+
+
+def figures(result):
+    return [f for f in result.findings.findings if not f.id.startswith("cost.")]
+
+
+def test_a_run_folder_holds_everything_that_was_promised(smoke):
+    folder, _, result = smoke
+    names = {path.name for path in folder.iterdir()}
+    assert {"findings.json", "run.json", "config.toml", "releases"} <= names
+    written = json.loads((folder / "findings.json").read_text())
+    assert set(written) == {"schema", "findings"}
+    assert Findings.model_validate(written) == result.findings
+    RunSummary.model_validate_json((folder / "run.json").read_text())
+    assert load_config(read_toml(str(folder / "config.toml"))) == load_config(read_toml("smoke"))
+
+
+def test_every_release_has_utility_membership_and_cost_findings(smoke):
+    _, _, result = smoke
+    for release in ("plain", "dpsgd-eps8", "subset-4"):
+        for name in (
+            "utility.accuracy",
+            "utility.balanced_accuracy",
+            "utility.ece",
+            "utility.heldout_accuracy",
+            "membership.lira.auc",
+            "membership.rmia_offline.auc",
+            "membership.shokri.auc",
+            "membership.lira.null_auc",
+            "cost.storage_mb",
+            "cost.audit_cpu_s",
+        ):
+            finding = result.findings.get(name, release)
+            assert finding.status is Status.MEASURED
+            assert finding.low <= finding.value <= finding.high
+    assert result.findings.get("membership.lira.tpr@0.001", "plain").status is Status.UNRESOLVABLE
+    assert result.findings.get("privacy.epsilon", "dpsgd-eps8").value <= 8
+
+
+def test_released_folders_open_and_say_that_they_are_for_evaluation(smoke):
+    folder, _, _ = smoke
+    for name in ("plain", "dpsgd-eps8", "subset-4"):
+        assert read_release(folder / "releases" / name).card.purpose == "evaluation"
+
+
+def test_the_same_run_again_uses_the_cache_and_gives_the_same_findings(smoke, tmp_path):
+    _, cache, result = smoke
+    before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")}
+    again = run_smoke(tmp_path / "again", cache)
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")} == before
+    assert figures(again) == figures(result)
+
+
+def test_a_cold_cache_gives_the_same_findings(smoke, tmp_path):
+    _, _, result = smoke
+    fresh = run_smoke(tmp_path / "run", tmp_path / "cache")
+    assert figures(fresh) == figures(result)
+
+
+def test_the_null_control_reuses_the_builds_and_finds_chance(smoke, tmp_path):
+    _, cache, _ = smoke
+    before = len(list(cache.rglob("record.npz")))
+    null = run_smoke(tmp_path / "null", cache, "audit.null=true")
+    assert len(list(cache.rglob("record.npz"))) == before
+    assert null.summary.null_control
+    aucs = [f for f in null.findings.findings if f.id.endswith(".auc") and not f.group]
+    missed = [f for f in aucs if not f.low <= 0.5 <= f.high]
+    # 18 correlated tests at 95 %: a few may miss, a majority would be a bug.
+    assert len(missed) <= 5
+    assert abs(np.mean([f.value for f in aucs]) - 0.5) < 0.02
+
+
+def test_gates_and_their_verdicts_are_written(smoke, tmp_path):
+    _, cache, _ = smoke
+    gates = 'audit.fail_on=["utility.accuracy < 0.05", "plain: utility.accuracy > 0.05"]'
+    result = run_smoke(tmp_path / "gated", cache, gates)
+    assert [gate.verdict for gate in result.gates] == ["pass", "pass", "pass", "fail"]
+
+
+def test_findings_are_written_after_every_route(smoke, tmp_path):
+    from sudare.audits.compare import compare
+    from sudare.fleets.cache import Cache
+
+    _, cache, _ = smoke
+    seen = []
+
+    def after_stage(folder):
+        text = (folder / "findings.json").read_text()
+        seen.append(len({f.release for f in Findings.model_validate_json(text).findings}))
+
+    config = load_config(read_toml("smoke"))
+    compare(
+        config,
+        tmp_path / "r",
+        cache=Cache(cache),
+        progress=Silent(),
+        command="x",
+        after_stage=after_stage,
+    )
+    assert seen == [0, 1, 2, 3, 3]
+
+
+def test_the_split_is_disjoint_and_drawn_from_the_seed():
+    config = load_config(read_toml("smoke"))
+    _, one = split_of(config, progress=Silent())
+    _, two = split_of(config, progress=Silent())
+    other = split_of(config.model_copy(update={"seed": 1}), progress=Silent())[1]
+    assert one.pool.content_hash == two.pool.content_hash != other.pool.content_hash
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error", "says"),
+    [
+        (("routes=[]",), ConfigError, "no routes to compare"),
+        (("attacks.primary=shadow",), ConfigError, "is not among those that run"),
+        (('audit.fail_on=["nonsense"]',), ConfigError, "is not a gate"),
+        (("data.pool=100000",), DataError, "are wanted and there are"),
+        (("fleet.device=cuda",), ConfigError, "no CUDA device"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_anything_is_written(tmp_path, overrides, error, says):
+    with pytest.raises(error, match=says):
+        run_smoke(tmp_path / "r", tmp_path / "c", *overrides)
+    assert not (tmp_path / "r").exists()

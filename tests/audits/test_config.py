@@ -1,0 +1,89 @@
+import json
+import tomllib
+
+import jsonschema
+import pytest
+
+from sudare.audits.config import PRESETS, RunConfig, apply_overrides, load_config, read_toml
+from sudare.audits.toml import to_toml
+from sudare.cli.options import choose_routes, with_options
+from sudare.core.errors import ConfigError
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_loads_fits_the_schema_and_survives_a_round_trip(preset):
+    values = read_toml(preset)
+    jsonschema.validate(values, RunConfig.json_schema())
+    config = load_config(values)
+    again = load_config(tomllib.loads(to_toml(config.model_dump(mode="json"))))
+    assert again == config
+
+
+def test_defaults_reach_the_routes_that_have_the_field():
+    config = load_config(read_toml("demo"))
+    widths = {r.name: getattr(r, "net", None) for r in config.routes}
+    assert widths["plain"].width == 16
+    assert widths["subset-10"] is None
+    dp = next(r for r in config.routes if r.name == "dpsgd-eps8")
+    assert (dp.recipe.epochs, dp.recipe.batch_size) == (40, 128)
+
+
+def test_overrides_take_dotted_names_and_toml_values():
+    values = apply_overrides(
+        read_toml("demo"),
+        ["fleet.builds=8", "data.source=digits", "routes.1.alpha=0.2", "audit.alphas=[0.1]"],
+    )
+    config = load_config(values)
+    assert (config.fleet.builds, config.data.source) == (8, "digits")
+    assert config.routes[1].name == "smoothing+0.2"
+    assert config.audit.alphas == (0.1,)
+    assert read_toml("demo")["fleet"]["builds"] == 16
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("fleet.builds", "is not an override"),
+        ("routes.99.alpha=1", "there is nothing at '99'"),
+        ("fleet.builds=7", "complementary pairs"),
+        ("fleet.bilds=8", r"fleet\.bilds"),
+        ("data.pool=-1", r"data\.pool"),
+    ],
+)
+def test_bad_overrides_say_what_and_where(override, says):
+    with pytest.raises(ConfigError, match=says):
+        load_config(apply_overrides(read_toml("demo"), [override]))
+
+
+def test_two_routes_of_one_name_are_refused():
+    with pytest.raises(ConfigError, match="two routes are both called 'plain'"):
+        load_config({"routes": [{"kind": "plain"}, {"kind": "plain"}]})
+
+
+def test_routes_are_chosen_from_the_preset_or_built_in():
+    values = choose_routes(read_toml("smoke"), "plain, linear-public")
+    assert [route["kind"] for route in values["routes"]] == ["plain", "linear-public"]
+    both = choose_routes(read_toml("demo"), "dpsgd")
+    assert len(both["routes"]) == 2
+    with pytest.raises(ConfigError, match="no route called 'magic'"):
+        choose_routes(read_toml("demo"), "magic")
+
+
+def test_flags_that_were_not_given_change_nothing():
+    values = read_toml("demo")
+    assert with_options(values, {"fleet.builds": None}) == values
+    assert with_options(values, {"fleet.builds": 4})["fleet"]["builds"] == 4
+
+
+def test_the_schema_is_json_and_names_every_route():
+    text = json.dumps(RunConfig.json_schema())
+    assert all(f'"const": "{kind}"' in text for kind in ("plain", "dpsgd", "linear-public"))
+
+
+def test_unknown_files_and_broken_toml_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="neither a preset nor a readable file"):
+        read_toml("nothing.toml")
+    broken = tmp_path / "x.toml"
+    broken.write_text("a = ")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        read_toml(str(broken))

@@ -1,0 +1,72 @@
+import pytest
+
+from sudare.audits.gates import exit_status, judge, parse_gate
+from sudare.core.errors import ConfigError
+from sudare.core.findings import Finding, Status
+from sudare.core.runs import Verdict
+from sudare.core.threats import ThreatModel
+
+
+def finding(low, value, high, release="plain"):
+    return Finding(
+        id="membership.lira.auc",
+        release=release,
+        route="plain",
+        threat_model=ThreatModel.CLASSIFIER_LOGITS,
+        value=value,
+        low=low,
+        high=high,
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "verdict", "status"),
+    [
+        (0.61, 0.65, 0.70, Verdict.FAIL, 1),
+        (0.50, 0.55, 0.60, Verdict.PASS, 0),
+        (0.55, 0.62, 0.66, Verdict.UNDECIDED, 3),
+        (0.60, 0.62, 0.66, Verdict.UNDECIDED, 3),
+    ],
+)
+def test_a_gate_is_decided_by_the_interval(low, value, high, verdict, status):
+    results = judge(parse_gate("membership.lira.auc > 0.6"), [finding(low, value, high)], ["plain"])
+    assert [result.verdict for result in results] == [verdict]
+    assert exit_status(results) == status
+
+
+def test_a_lower_bound_gate_is_the_mirror_image():
+    gate = parse_gate("membership.lira.auc < 0.6")
+    assert judge(gate, [finding(0.5, 0.55, 0.59)], ["plain"])[0].verdict is Verdict.FAIL
+    assert judge(gate, [finding(0.6, 0.65, 0.7)], ["plain"])[0].verdict is Verdict.PASS
+
+
+def test_a_gate_can_be_about_one_release():
+    findings = [finding(0.7, 0.7, 0.7), finding(0.5, 0.5, 0.5, release="other")]
+    gate = parse_gate("other: membership.lira.auc > 0.6")
+    assert [r.release for r in judge(gate, findings, ["plain", "other"])] == ["other"]
+
+
+def test_what_is_missing_or_unresolvable_is_not_evaluable():
+    blank = Finding(
+        id="membership.lira.auc",
+        release="plain",
+        route="plain",
+        threat_model=ThreatModel.CLASSIFIER_LOGITS,
+        status=Status.UNRESOLVABLE,
+        reason="needs more",
+    )
+    gate = parse_gate("membership.lira.auc > 0.6")
+    for findings, releases in (([blank], ["plain"]), ([], ["plain"]), ([], [])):
+        results = judge(gate, findings, releases)
+        assert [result.verdict for result in results] == [Verdict.NOT_EVALUABLE]
+        assert exit_status(results) == 3
+
+
+def test_no_gates_pass():
+    assert exit_status([]) == 0
+
+
+@pytest.mark.parametrize("text", ["", "auc", "auc >", "auc > x", "auc = 1", "auc > 1 > 2"])
+def test_text_that_is_no_gate_is_refused(text):
+    with pytest.raises(ConfigError, match="is not a gate"):
+        parse_gate(text)

@@ -1,0 +1,172 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sudare.core.errors import CacheError, DataError
+from sudare.core.hashing import hash_json
+from sudare.core.progress import Silent
+from sudare.fleets.cache import Cache, entry_key
+from sudare.fleets.local import LocalExecutor
+from sudare.fleets.tasks import Task, execute
+
+ROOT = Path(__file__).parents[2]
+
+
+def task(function, **arguments):
+    key = hash_json({"function": function, **arguments})
+    return Task(key=key, function=f"tests.fleets.jobs:{function}", arguments=arguments)
+
+
+def slow_chains(cache, count):
+    chains = []
+    for index in range(count):
+        write = task("write_slowly", name=f"n{index}")
+        read = Task(
+            key=hash_json({"read": index}),
+            function="tests.fleets.jobs:read_back",
+            arguments={"of": str(cache.path(write.key) / "value.txt")},
+        )
+        chains.append((write, read))
+    return chains
+
+
+def contents(cache):
+    files = sorted(path for path in cache.root.rglob("*") if path.is_file())
+    return {path.relative_to(cache.root).parts[-2:]: path.read_text() for path in files}
+
+
+def processes_with(mark):
+    """Processes whose environment holds the mark, the caller's own excepted."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and int(folder.name) != os.getpid():
+            try:
+                if mark.encode() in (folder / "environ").read_bytes():
+                    found.append(int(folder.name))
+            except OSError:
+                continue
+    return found
+
+
+def wait_until_gone(mark):
+    for _ in range(100):
+        if not processes_with(mark):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def start_fleet(cache_folder, mark, chains=6):
+    environment = {**os.environ, "SUDARE_TEST_MARK": mark, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.fleets.run_fleet", str(cache_folder), str(chains)]
+    return subprocess.Popen(command, cwd=ROOT, env=environment)
+
+
+def test_a_fleet_fills_every_entry_and_a_second_run_costs_nothing(tmp_path):
+    cache = Cache(tmp_path)
+    chains = slow_chains(cache, 4)
+    with LocalExecutor(cache, workers=2) as executor:
+        executor.run(chains, progress=Silent(), label="fleet")
+    assert all(cache.has(one.key) for chain in chains for one in chain)
+    with LocalExecutor(cache, workers=2) as executor:
+        executor.run(chains, progress=Silent(), label="fleet")
+        assert executor._pool == []
+
+
+def test_killed_at_ten_random_moments_a_fleet_resumes_and_ends_with_the_same_entries(tmp_path):
+    whole = Cache(tmp_path / "whole")
+    start = time.monotonic()
+    assert start_fleet(whole.root, uuid.uuid4().hex).wait() == 0
+    duration = time.monotonic() - start
+    rng = np.random.default_rng(0)
+    inside_a_write = 0
+    for kill in range(10):
+        # A fresh cache every other time, so that late kills still find work to interrupt.
+        cache, mark = Cache(tmp_path / f"killed{kill // 2}"), uuid.uuid4().hex
+        process = start_fleet(cache.root, mark)
+        time.sleep(rng.uniform(0, duration))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert wait_until_gone(mark), "a worker outlived its parent"
+        drafts = list(cache.root.glob("*/.*"))
+        inside_a_write += bool(drafts)
+        for entry in cache.root.glob("*/[0-9a-f]*"):
+            text = (entry / "value.txt").read_text() if (entry / "value.txt").exists() else ""
+            assert not text or len(text.splitlines()) == 12, "a half entry is visible"
+    assert inside_a_write >= 1
+    for killed in range(5):
+        cache = Cache(tmp_path / f"killed{killed}")
+        assert start_fleet(cache.root, uuid.uuid4().hex).wait() == 0
+        entries = {key: text for key, text in contents(cache).items() if key[0][0] != "."}
+        assert entries == contents(whole)
+
+
+def test_an_interrupt_leaves_no_orphan(tmp_path):
+    mark = uuid.uuid4().hex
+    process = start_fleet(tmp_path, mark, chains=40)
+    while len(processes_with(mark)) < 3:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() != 0
+    assert wait_until_gone(mark)
+
+
+def test_an_error_in_a_worker_arrives_as_itself(tmp_path):
+    with (
+        LocalExecutor(Cache(tmp_path), workers=1) as executor,
+        pytest.raises(DataError, match=r"this cannot be \(a test\)\. Give up\."),
+    ):
+        executor.run([(task("refuse"),)], progress=Silent(), label="fleet")
+
+
+def test_an_unexpected_error_shows_its_traceback(tmp_path):
+    with (
+        LocalExecutor(Cache(tmp_path), workers=1) as executor,
+        pytest.raises(CacheError, match="ZeroDivisionError"),
+    ):
+        executor.run([(task("crash"),)], progress=Silent(), label="fleet")
+
+
+def test_a_worker_that_dies_once_is_replaced_and_one_that_dies_twice_is_an_error(tmp_path):
+    cache = Cache(tmp_path / "cache")
+    once = task("die_once", mark=str(tmp_path / "mark"))
+    with LocalExecutor(cache, workers=1) as executor:
+        executor.run([(once,)], progress=Silent(), label="fleet")
+    assert cache.has(once.key)
+    with (
+        LocalExecutor(cache, workers=1) as executor,
+        pytest.raises(CacheError, match="died twice"),
+    ):
+        executor.run([(task("die"),)], progress=Silent(), label="fleet")
+
+
+def test_a_failed_task_leaves_no_entry(tmp_path):
+    cache = Cache(tmp_path)
+    with pytest.raises(DataError):
+        execute(task("refuse"), cache, Silent())
+    assert not cache.has(task("refuse").key)
+    assert not list(tmp_path.glob("*/*"))
+
+
+def test_the_key_changes_with_every_value_and_with_the_sources(tmp_path, monkeypatch):
+    values = {"route": {"kind": "plain"}, "seed": 1}
+    base = entry_key(values, rooms=("core",))
+    assert entry_key({"seed": 1, "route": {"kind": "plain"}}, rooms=("core",)) == base
+    assert entry_key({**values, "seed": 2}, rooms=("core",)) != base
+    assert entry_key(values, rooms=("core", "data")) != base
+    monkeypatch.setattr("sudare.fleets.cache._source_hash", lambda rooms: "another source")
+    assert entry_key(values, rooms=("core",)) != base
+
+
+def test_a_cache_that_cannot_be_made_says_what_to_do(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(CacheError, match="cannot be made"):
+        Cache(blocked / "cache")

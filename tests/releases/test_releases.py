@@ -1,0 +1,224 @@
+import json
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from sudare import nets
+from sudare.core.errors import AuditError, ReleaseError
+from sudare.core.threats import ThreatModel
+from sudare.nets import NetConfig
+from sudare.releases.card import Card, FileEntry, Kind
+from sudare.releases.kinds import ClassifierRelease, LabelsView, LogitsView, SamplesRelease
+from sudare.releases.store import read_card, read_release, write_release
+
+NET = NetConfig(name="mlp", width=4)
+
+
+def card(kind, **values):
+    given = {
+        "kind": kind,
+        "route": "plain",
+        "title": "A test",
+        "what_leaves": "A test release.",
+        "class_names": ("a", "b"),
+        "image_shape": (1, 8, 8),
+        "net": NET if kind is Kind.CLASSIFIER else None,
+    }
+    return Card(**{**given, **values})
+
+
+@pytest.fixture
+def classifier():
+    net = nets.build(NET, image_shape=(1, 8, 8), n_classes=2, seed=0)
+    return ClassifierRelease(card=card(Kind.CLASSIFIER), state=dict(net.state_dict()))
+
+
+@pytest.fixture
+def samples():
+    rng = np.random.default_rng(0)
+    return SamplesRelease(
+        card=card(Kind.SAMPLES),
+        images=rng.integers(0, 255, size=(6, 1, 8, 8), dtype=np.uint8),
+        soft_labels=np.full((6, 2), 0.5, dtype=np.float32),
+    )
+
+
+def rewrite_card(folder, **values):
+    path = folder / "release.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_a_classifier_survives_writing_and_reading(classifier, tmp_path):
+    write_release(classifier, tmp_path / "r")
+    again = read_release(tmp_path / "r")
+    images = np.random.default_rng(0).integers(0, 255, size=(5, 1, 8, 8), dtype=np.uint8)
+    one = classifier.expose(ThreatModel.CLASSIFIER_LOGITS).logits(images)
+    two = again.expose(ThreatModel.CLASSIFIER_LOGITS).logits(images)
+    np.testing.assert_array_equal(one, two)
+    assert sorted(p.name for p in (tmp_path / "r").iterdir()) == [
+        "README.md",
+        "release.json",
+        "tensors.safetensors",
+    ]
+
+
+def test_a_sample_set_survives_writing_and_reading(samples, tmp_path):
+    write_release(samples, tmp_path / "r")
+    again = read_release(tmp_path / "r")
+    np.testing.assert_array_equal(again.images, samples.images)
+    np.testing.assert_array_equal(again.soft_labels, samples.soft_labels)
+
+
+def test_a_label_only_attacker_cannot_touch_logits(classifier):
+    view = classifier.expose(ThreatModel.CLASSIFIER_LABELS)
+    assert isinstance(view, LabelsView)
+    assert not hasattr(view, "logits")
+    assert not isinstance(view, LogitsView)
+
+
+def test_a_threat_model_of_another_kind_is_refused(classifier, samples):
+    with pytest.raises(AuditError, match="samples/set"):
+        classifier.expose(ThreatModel.SAMPLES_SET)
+    with pytest.raises(AuditError, match="classifier/logits"):
+        samples.expose(ThreatModel.CLASSIFIER_LOGITS)
+
+
+def test_an_existing_folder_is_never_overwritten(classifier, tmp_path):
+    write_release(classifier, tmp_path / "r")
+    with pytest.raises(ReleaseError, match="exists"):
+        write_release(classifier, tmp_path / "r")
+
+
+def tamper_extra(folder):
+    (folder / "extra.pkl").write_bytes(b"x")
+
+
+def tamper_symlink(folder):
+    (folder / "README.md").unlink()
+    os.symlink("/etc/passwd", folder / "README.md")
+
+
+def tamper_folder(folder):
+    (folder / "inner").mkdir()
+
+
+def tamper_missing(folder):
+    (folder / "README.md").unlink()
+
+
+def tamper_size(folder):
+    with (folder / "tensors.safetensors").open("ab") as file:
+        file.write(b"0")
+
+
+def tamper_content(folder):
+    path = folder / "README.md"
+    path.write_text(path.read_text().replace("A test", "B test"))
+
+
+def tamper_schema(folder):
+    rewrite_card(folder, schema="sudare.release/9")
+
+
+def tamper_field(folder):
+    rewrite_card(folder, surprise=1)
+
+
+def tamper_no_card(folder):
+    (folder / "release.json").unlink()
+
+
+def tamper_huge_card(folder):
+    (folder / "release.json").write_text(" " * (2**20 + 1))
+
+
+def tamper_net(folder):
+    rewrite_card(folder, net={"name": "mlp", "width": 5, "depth": None})
+
+
+def tamper_classes(folder):
+    rewrite_card(folder, class_names=["a", "b", "c"])
+
+
+def tamper_kind(folder):
+    rewrite_card(folder, kind="samples")
+
+
+@pytest.mark.parametrize(
+    ("tamper", "says"),
+    [
+        (tamper_extra, r"'extra\.pkl' is not listed"),
+        (tamper_symlink, "symbolic link"),
+        (tamper_folder, "not a plain file"),
+        (tamper_missing, r"'README\.md' is missing"),
+        (tamper_size, "the card says"),
+        (tamper_content, "is not the file the card lists"),
+        (tamper_schema, r"schema 'sudare\.release/9'"),
+        (tamper_field, "the card is not valid: surprise"),
+        (tamper_no_card, r"there is no release\.json"),
+        (tamper_huge_card, "larger than 1 MiB"),
+        (tamper_net, "weights do not fit the net"),
+        (tamper_classes, "weights do not fit the net"),
+        (tamper_kind, "unexpected tensors"),
+    ],
+)
+def test_a_release_that_is_not_what_it_says_is_refused(classifier, tmp_path, tamper, says):
+    folder = tmp_path / "r"
+    write_release(classifier, folder)
+    tamper(folder)
+    with pytest.raises(ReleaseError, match=says):
+        read_release(folder)
+
+
+@pytest.mark.parametrize("name", ["../up", "/etc/passwd", "a/b", ".hidden", "", "a\\b"])
+def test_file_names_that_escape_the_folder_are_refused(name):
+    with pytest.raises(ValueError, match="pattern"):
+        FileEntry(name=name, bytes=1, sha256="0" * 64)
+
+
+def test_tensors_that_are_no_safetensors_are_refused_and_not_run(classifier, tmp_path):
+    import pickle
+
+    folder, marker = tmp_path / "r", tmp_path / "ran"
+    write_release(classifier, folder)
+
+    class Bomb:
+        def __reduce__(self):
+            return os.system, (f"touch {marker}",)
+
+    (folder / "tensors.safetensors").write_bytes(pickle.dumps(Bomb()))
+    files = json.loads((folder / "release.json").read_text())["files"]
+    from sudare.core.hashing import hash_file
+
+    for entry in files:
+        path = folder / entry["name"]
+        entry.update(bytes=path.stat().st_size, sha256=hash_file(path))
+    rewrite_card(folder, files=files)
+    with pytest.raises(ReleaseError, match="tensors cannot be read"):
+        read_release(folder)
+    assert not marker.exists()
+
+
+def test_weights_that_are_not_finite_are_refused(classifier, tmp_path):
+    state = {name: value.clone() for name, value in classifier.state.items()}
+    next(iter(state.values()))[0] = torch.nan
+    write_release(ClassifierRelease(card=classifier.card, state=state), tmp_path / "r")
+    with pytest.raises(ReleaseError, match="NaN"):
+        read_release(tmp_path / "r")
+
+
+def test_soft_labels_that_are_no_distribution_are_refused(samples, tmp_path):
+    wrong = SamplesRelease(
+        card=samples.card, images=samples.images, soft_labels=samples.soft_labels * 3
+    )
+    with pytest.raises(ReleaseError, match="not distributions"):
+        write_release(wrong, tmp_path / "r")
+
+
+def test_a_card_is_read_without_loading_tensors(classifier, tmp_path):
+    write_release(classifier, tmp_path / "r")
+    found = read_card(tmp_path / "r")
+    assert found.title == "A test"
+    assert {entry.name for entry in found.files} == {"README.md", "tensors.safetensors"}

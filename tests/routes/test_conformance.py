@@ -1,0 +1,141 @@
+"""Every route passes these: a new row in the registry is tested by being there."""
+
+import json
+
+import numpy as np
+import pytest
+
+from sudare.core.errors import ConfigError, DataError
+from sudare.core.progress import Silent
+from sudare.data.images import ImageDataset
+from sudare.nets import NetConfig
+from sudare.releases.store import read_release, write_release
+from sudare.routes import CONFIGS, ROUTES, make_route, parse_route
+from sudare.training import Recipe
+
+SMALL = {
+    "net": NetConfig(name="mlp", width=8).model_dump(),
+    "recipe": Recipe(epochs=2, batch_size=16, augmentation=()).model_dump(),
+}
+SETTINGS = {
+    "plain": SMALL,
+    "smoothing": {**SMALL, "alpha": -0.1},
+    "dpsgd": {**SMALL, "privacy": {"target_epsilon": 8.0, "delta": 1e-3}},
+    "subset": {"images_per_class": 3},
+    "linear-public": {
+        "recipe": SMALL["recipe"],
+        "net": NetConfig(name="random-features", width=4).model_dump(),
+        "privacy": {"target_epsilon": 8.0, "delta": 1e-3},
+    },
+}
+EVERY_ROUTE = sorted(ROUTES)
+
+
+def images(n=48, seed=0, classes=3):
+    rng = np.random.default_rng(seed)
+    return ImageDataset(
+        images=rng.integers(0, 255, size=(n, 1, 8, 8), dtype=np.uint8),
+        labels=(np.arange(n) % classes).astype(np.int64),
+        class_names=tuple("abc"[:classes]),
+        unit=np.arange(n),
+        name="private",
+    )
+
+
+def build(kind, *, seed=0, private=None):
+    data = images() if private is None else private
+    route = make_route(parse_route({"kind": kind, **SETTINGS[kind]}))
+    return route.build(data, public=data[:0], seed=seed, device="cpu", progress=Silent())
+
+
+def arrays(made):
+    (release,) = made.releases.values()
+    return {name: value.numpy() for name, value in release.tensors().items()}
+
+
+def test_every_route_has_a_configuration_and_a_test_setting():
+    assert set(ROUTES) == set(CONFIGS) == set(SETTINGS)
+
+
+@pytest.mark.parametrize("kind", EVERY_ROUTE)
+def test_a_build_is_deterministic_under_its_seed(kind):
+    one, two, other = (arrays(build(kind, seed=seed)) for seed in (1, 1, 2))
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+    assert any(not np.array_equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("kind", EVERY_ROUTE)
+def test_a_release_survives_writing_and_holds_nothing_of_the_private_run(kind, tmp_path):
+    private, seed = images(), 1_234_567_891
+    made = build(kind, seed=seed, private=private)
+    (release,) = made.releases.values()
+    write_release(release, tmp_path / "r")
+    again = read_release(tmp_path / "r")
+    for name, value in release.tensors().items():
+        assert np.array_equal(again.tensors()[name].numpy(), value.numpy())
+    text = (tmp_path / "r" / "release.json").read_text() + (
+        tmp_path / "r" / "README.md"
+    ).read_text()
+    assert str(seed) not in text
+    assert private.content_hash not in text
+    assert "seed" not in json.loads((tmp_path / "r" / "release.json").read_text())["settings"]
+
+
+@pytest.mark.parametrize("kind", EVERY_ROUTE)
+def test_the_record_gives_every_private_image_a_role(kind):
+    made = build(kind)
+    assert made.record.roles.shape == (48,)
+    assert (made.record.roles > 0).any()
+
+
+@pytest.mark.parametrize("kind", EVERY_ROUTE)
+def test_bad_input_is_refused_before_work_starts(kind):
+    with pytest.raises(DataError, match="empty"):
+        build(kind, private=images()[:0])
+    multi = images()
+    multi = ImageDataset(
+        images=multi.images,
+        labels=np.eye(3, dtype=bool)[multi.labels],
+        class_names=multi.class_names,
+        unit=multi.unit,
+    )
+    with pytest.raises(DataError, match="several labels"):
+        build(kind, private=multi)
+
+
+@pytest.mark.parametrize("kind", EVERY_ROUTE)
+def test_names_labels_and_sentences_are_there(kind):
+    config = parse_route({"kind": kind, **SETTINGS[kind]})
+    assert config.name
+    assert config.label
+    assert config.what_leaves.endswith(".")
+
+
+def test_the_subset_releases_real_images_and_nothing_else():
+    data = images()
+    made = build("subset", private=data)
+    (release,) = made.releases.values()
+    pool = {image.tobytes() for image in data.images}
+    assert all(image.tobytes() in pool for image in release.images)
+    assert release.soft_labels.sum(axis=0).tolist() == [3, 3, 3]
+
+
+def test_the_subset_says_when_a_class_is_too_small():
+    with pytest.raises(DataError, match="class 'a' has 2 images in this build, 3 are wanted"):
+        build("subset", private=images(n=6))
+
+
+def test_a_dp_card_carries_the_ledger_and_the_guarantee():
+    (release,) = build("dpsgd").releases.values()
+    assert release.card.ledger[0].epsilon <= 8.0
+    assert release.card.guarantee.startswith("(")
+    assert "differential privacy" in release.card.guarantee
+
+
+def test_route_errors_name_the_field():
+    with pytest.raises(ConfigError, match=r"routes\.smoothing\.alpha"):
+        parse_route({"kind": "smoothing", "alpha": 2.0})
+    with pytest.raises(ConfigError, match="no route called 'magic'"):
+        parse_route({"kind": "magic"})
+    with pytest.raises(ConfigError, match="not both"):
+        parse_route({"kind": "dpsgd", "privacy": {"target_epsilon": 1.0, "noise_multiplier": 1.0}})
