@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sudare.audits.compare import check, device_of, planned_release, split_of
-from sudare.audits.config import AttacksConfig, RunConfig, load_config
+from sudare.audits.compare import check, device_of, split_of
+from sudare.audits.config import RunConfig, load_config
 from sudare.audits.findings import audit_release
 from sudare.audits.gates import parse_gate
 from sudare.audits.measure import (
@@ -28,6 +28,7 @@ from sudare.core.arrays import BoolArray
 from sudare.core.errors import AuditError, DataError, NotEvaluableError, ReleaseError
 from sudare.core.files import atomic_write
 from sudare.core.progress import Progress
+from sudare.core.runs import ReleaseSummary
 from sudare.core.seeds import generator
 from sudare.data.images import ImageDataset, concatenate
 from sudare.data.pictures import contact_sheet
@@ -159,7 +160,14 @@ def audit_artefact(
         )
     folder.mkdir(parents=True, exist_ok=True)
     atomic_write(folder / "config.toml", to_toml(evidence.config.model_dump(mode="json")))
-    planned = planned_release(evidence.route, evidence.config)
+    planned = ReleaseSummary(
+        name=evidence.route.name,
+        label=evidence.route.label,
+        route=card.route,
+        kind=card.kind.value,
+        what_leaves=card.what_leaves,
+        builds_planned=evidence.config.fleet.builds if evidence.shadows else 1,
+    )
     record = RunRecord(
         config=evidence.config,
         folder=folder,
@@ -341,21 +349,20 @@ def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Prog
     pool = concatenate([inside, outside])
     member = np.arange(len(pool)) < len(inside)
     nothing = pool[:0]
-    split = AuditSplit(pool=pool, public=nothing, population=nothing, test=outside[:0])
     split = AuditSplit(
         pool=pool,
         public=nothing,
         population=nothing,
         test=outside.with_units(outside.unit + 1 + pool.unit.max()),
     )
-    config = RunConfig(
-        title=f"Audit of {card.title}",
-        attacks=AttacksConfig(primary="loss"),
+    config = load_config(
+        {
+            "title": f"Audit of {card.title}",
+            "fleet": {"builds": 4},
+            "attacks": {"primary": "loss"},
+            "audit": {"null": request.null, "fail_on": list(request.fail_on)},
+        }
     )
-    values = config.model_dump(mode="json")
-    values["fleet"] |= {"builds": 4}
-    values["audit"] |= {"null": request.null, "fail_on": list(request.fail_on)}
-    config = load_config(values)
     measuring = MeasureConfig.of(config, device_of(config))
     task = artefact_task(request.release, split, cache=cache, config=measuring)
     with LocalExecutor(cache, workers=1) as executor:

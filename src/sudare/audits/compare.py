@@ -27,7 +27,7 @@ from sudare.fleets.local import LocalExecutor
 from sudare.releases.store import read_card, read_release, write_release
 from sudare.routes.config import RouteConfig
 
-__all__ = ["compare", "device_of", "planned_release", "split_of"]
+__all__ = ["check", "compare", "device_of", "split_of"]
 
 
 def compare(
@@ -75,7 +75,7 @@ def compare(
         pool=split.pool,
         data=data_summary(source, split),
         command=command,
-        planned=[planned_release(route, config) for route in config.routes],
+        planned=[_planned(route, config) for route in config.routes],
         gates=[parse_gate(expression) for expression in config.audit.fail_on],
         limits=_limits(config),
         after_stage=after_stage,
@@ -150,7 +150,7 @@ def device_of(config: RunConfig) -> str:
     return config.fleet.device
 
 
-def planned_release(route: RouteConfig, config: RunConfig) -> ReleaseSummary:
+def _planned(route: RouteConfig, config: RunConfig) -> ReleaseSummary:
     """What a route will give, before it is built."""
     return ReleaseSummary(
         name=route.name,

@@ -14,6 +14,8 @@ __all__ = ["app", "main"]
 app = App(
     name="sudare",
     version=__version__,
+    # A stopped run can be resumed, and main says how.
+    suppress_keyboard_interrupt=False,
     help="""Share what a private image collection teaches, not what it shows.
 
     Sudare builds releases from a private collection (a classifier, a set of images ...), attacks

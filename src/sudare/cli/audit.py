@@ -38,34 +38,20 @@ def audit(
 
     `sudare audit theirs/ --members in/ --non-members out/ --fail-on "membership.loss.auc > 0.6"`
 
-    Parameters
-    ----------
-    release
-        The release folder.
-    key
-        The audit key.
-    members
-        Images known to have been used: a source, folder or .npz file.
-    non_members
-        Images known not to have been used.
-    builds
-        Shadow builds, even.
-    image_size
-        Resize the given images to this side in pixels.
-    fail_on
-        A gate such as "membership.lira.tpr@0.01 > 0.05"; may be given several times.
-    null
-        The null control: call a random set of the same size "members".
-    out
-        Run folder; runs/audit by default.
-    workers
-        Worker processes; one per core.
-    cache
-        Where builds are kept; $SUDARE_CACHE or ~/.cache/sudare.
+    Args:
+        release: The release folder.
+        key: The audit key.
+        members: Images known to have been used: a source, folder or .npz file.
+        non_members: Images known not to have been used.
+        builds: Shadow builds, even.
+        image_size: Resize the given images to this side in pixels.
+        fail_on: A gate such as "membership.lira.tpr@0.01 > 0.05"; may be given several times.
+        null: The null control: call a random set of the same size "members".
+        out: Run folder; runs/audit by default.
+        workers: Worker processes; one per core.
+        cache: Where builds are kept; $SUDARE_CACHE or ~/.cache/sudare.
 
     Returns:
-    -------
-    int
         0 all gates pass, 1 one fails, 2 error, 3 undecided or not evaluable.
     """
     from sudare.audits.artefact import AuditRequest, audit_artefact

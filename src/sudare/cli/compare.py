@@ -40,38 +40,23 @@ def compare(
 
     `sudare compare --preset demo --fail-on "dpsgd-eps1: membership.lira.auc > 0.55"`
 
-    Parameters
-    ----------
-    preset
-        smoke (seconds), demo (minutes), lite (about an hour a route), paper (one GPU), or a
-        TOML file; `sudare config schema` describes its fields.
-    data
-        A source of `sudare data list`, a folder of images or an .npz file.
-    routes
-        Names separated by commas: those of the preset with these names or kinds, and built-in
-        settings for kinds the preset does not have.
-    builds
-        Builds per release, even; 16 resolve a false-positive rate of 1 % on 1,000 images.
-    seed
-        Root of every random number.
-    workers
-        Worker processes; one per core.
-    device
-        auto, cpu or cuda.
-    fail_on
-        A gate such as "membership.lira.tpr@0.01 > 0.05"; may be given several times.
-    null
-        The null control: redraw who is a member after the builds. Every AUC must be 0.5.
-    override
-        A value by dotted name, such as fleet.builds=8 or routes.0.alpha=0.2.
-    out
-        Run folder; runs/PRESET by default.
-    cache
-        Where builds are kept; $SUDARE_CACHE or ~/.cache/sudare.
+    Args:
+        preset: smoke (seconds), demo (minutes), lite (about an hour a route), paper (one GPU), or a
+            TOML file; `sudare config schema` describes its fields.
+        data: A source of `sudare data list`, a folder of images or an .npz file.
+        routes: Names separated by commas: those of the preset with these names or kinds, and
+            built-in settings for kinds the preset does not have.
+        builds: Builds per release, even; 16 resolve a false-positive rate of 1 % on 1,000 images.
+        seed: Root of every random number.
+        workers: Worker processes; one per core.
+        device: auto, cpu or cuda.
+        fail_on: A gate such as "membership.lira.tpr@0.01 > 0.05"; may be given several times.
+        null: The null control: redraw who is a member after the builds. Every AUC must be 0.5.
+        override: A value by dotted name, such as fleet.builds=8 or routes.0.alpha=0.2.
+        out: Run folder; runs/PRESET by default.
+        cache: Where builds are kept; $SUDARE_CACHE or ~/.cache/sudare.
 
     Returns:
-    -------
-    int
         0 all gates pass, 1 one fails, 2 error, 3 one is undecided.
     """
     from sudare.audits.compare import compare as run

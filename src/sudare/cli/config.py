@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 from cyclopts import App
 
@@ -12,19 +13,22 @@ app = App(name="config", help="The fields of a configuration file.")
 
 
 @app.command
-def schema() -> int:
-    """Print the JSON Schema of a run's TOML file, for editors and for reading.
+def schema(of: Literal["run", "findings"] = "run") -> int:
+    """Print the JSON Schema of a run's TOML file, or of findings.json.
 
     Example: `sudare config schema > sudare.schema.json`
 
+    Args:
+        of: run (the TOML file) or findings (the result).
+
     Returns:
-    -------
-    int
         0.
     """
     from sudare.audits.config import RunConfig
+    from sudare.core.findings import Findings
 
-    print(json.dumps(RunConfig.json_schema(), indent=1))
+    found = RunConfig.json_schema() if of == "run" else Findings.json_schema()
+    print(json.dumps(found, indent=1))
     return 0
 
 
@@ -34,14 +38,10 @@ def show(preset: str = "demo") -> int:
 
     Example: `sudare config show lite > my.toml`
 
-    Parameters
-    ----------
-    preset
-        smoke, demo, lite, paper or a TOML file.
+    Args:
+        preset: smoke, demo, lite, paper or a TOML file.
 
     Returns:
-    -------
-    int
         0, or 2 after an error.
     """
     from sudare.audits.config import load_config, read_toml

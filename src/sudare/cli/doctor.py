@@ -18,8 +18,6 @@ def doctor() -> int:
     """Say what works on this machine, what is missing and how to get it.
 
     Returns:
-    -------
-    int
         0 if everything the core needs is there, else 2.
     """
     import os

@@ -30,24 +30,15 @@ def release(
 
     `sudare release dpsgd --set routes.0.privacy.target_epsilon=2`
 
-    Parameters
-    ----------
-    route
-        plain, smoothing, dpsgd, subset or linear-public, or a release's name in the preset.
-    data
-        A source of `sudare data list`, a folder of images or an .npz file.
-    preset
-        Where the route's settings come from: a preset or a TOML file.
-    override
-        A value by dotted name; the route is routes.0.
-    out
-        Folder for `release/` and `audit-key.npz`; releases/NAME by default.
-    device
-        auto, cpu or cuda.
+    Args:
+        route: plain, smoothing, dpsgd, subset or linear-public, or a release's name in the preset.
+        data: A source of `sudare data list`, a folder of images or an .npz file.
+        preset: Where the route's settings come from: a preset or a TOML file.
+        override: A value by dotted name; the route is routes.0.
+        out: Folder for `release/` and `audit-key.npz`; releases/NAME by default.
+        device: auto, cpu or cuda.
 
     Returns:
-    -------
-    int
         0, or 2 after an error.
     """
     from sudare.audits.artefact import make_artefact
@@ -84,18 +75,12 @@ def open_release(folder: Path, *, images: str | None = None, picture: Path | Non
 
     Example: `sudare open releases/plain/release --images my-images/`
 
-    Parameters
-    ----------
-    folder
-        The release.
-    images
-        Images to classify: a source, a folder or an .npz file.
-    picture
-        Write a contact sheet of released images to this PNG file.
+    Args:
+        folder: The release.
+        images: Images to classify: a source, a folder or an .npz file.
+        picture: Write a contact sheet of released images to this PNG file.
 
     Returns:
-    -------
-    int
         0, or 2 after an error.
     """
     from rich.console import Console

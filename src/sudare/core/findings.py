@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -102,6 +103,11 @@ class Findings(BaseModel):
             f"no finding {name!r} for release {release!r}",
             fix="Run `sudare report` on the folder to see which there are.",
         )
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """JSON Schema of the file; the copy in ``sudare/schemas`` is shipped and tested."""
+        return cls.model_json_schema(by_alias=True)
 
     def to_json(self) -> str:
         """The file's text: indented, without NaN, in a stable order."""

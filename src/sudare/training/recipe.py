@@ -37,7 +37,7 @@ class Recipe(BaseModel):
         default="paper", description="How a negative alpha is phased in."
     )
     augmentation: tuple[Augmentation, ...] = Field(
-        default=("flip", "shift"), description="Random changes of each training view."
+        default=(), description="Random changes of each view: flip, shift, cutout."
     )
     precision: Literal["float32", "bf16"] = Field(default="float32", description="Arithmetic.")
 

@@ -64,7 +64,8 @@ def test_resizing_cuts_the_centred_square(tmp_path, rng):
     Image.fromarray(pixels).save(root / "cat" / "0.png")
     data = load(root, image_size=5).train
     assert data.image_shape == (1, 5, 5)
-    assert (data.images[0] == 255).all()
+    # Squeezed instead of cut, two thirds of the picture would be black.
+    assert (data.images[0] > 200).all()
 
 
 def test_large_jpegs_are_resized_as_the_full_decode_would_be(tmp_path, rng):
