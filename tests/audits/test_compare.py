@@ -51,6 +51,20 @@ def test_every_release_has_utility_membership_and_cost_findings(smoke):
     assert result.findings.get("privacy.epsilon", "dpsgd-eps8").value <= 8
 
 
+def test_a_set_of_real_images_is_found_out_by_looking(smoke):
+    """Ten classes of four images from a private half of 200."""
+    _, _, result = smoke
+    tpr = result.findings.get("membership.copies.tpr", "subset-4")
+    assert tpr.threat_model == "samples/set"
+    assert tpr.value == pytest.approx(40 / 200, abs=0.005)
+    assert result.findings.get("membership.copies.fpr", "subset-4").value == 0
+    assert not [
+        f
+        for f in result.findings.findings
+        if f.id.startswith("membership.copies.") and f.release == "plain"
+    ]
+
+
 def test_released_folders_open_and_say_that_they_are_for_evaluation(smoke):
     folder, _, _ = smoke
     for name in ("plain", "dpsgd-eps8", "subset-4"):

@@ -121,6 +121,7 @@ def audit_release(
         )
         if not config.audit.null:
             findings.append(_null_control(maker, test, null, threat, config, rows, len(tests)))
+    findings += _copies(maker, measured, table.membership, rows)
     findings += _costs(maker, measured, config, time.process_time() - start)
     findings += _claim(maker, card)
     membership = table.membership[rows]
@@ -322,6 +323,23 @@ def _null_control(
         unit=CHANCE_UNIT,
         attack_hash=test.config_hash,
     )
+
+
+def _copies(
+    maker: _Maker, measured: Measured, membership: BoolArray, rows: IntArray
+) -> list[Finding]:
+    """Members that are in the released set to the pixel: no statistics needed to find them."""
+    if measured.copied is None:
+        return []
+    copied, members = measured.copied[rows], membership[rows]
+    return [
+        maker.finding(
+            f"membership.copies.{name}",
+            mean_over_builds((copied & side).sum(axis=1) / side.sum(axis=1), bounds=(0.0, 1.0)),
+            threat=ThreatModel.SAMPLES_SET,
+        )
+        for name, side in (("tpr", members), ("fpr", ~members))
+    ]
 
 
 def _costs(

@@ -70,12 +70,15 @@ class Measured:
         table: Signals on pool and population.
         test: ``float32 [N, R, n_test, C]``, log-posteriors of each recipient (R is 1 for
             classifiers).
+        copied: ``bool [N, n]``, whether a pool image is in the released set to the pixel; None
+            for releases that are no image sets.
         costs: Name to one number for each build.
     """
 
     table: ScoreTable
     test: Float32Array
     costs: dict[str, list[float]]
+    copied: BoolArray | None = None
 
 
 def signals(queries: int) -> tuple[Signal, ...]:
@@ -150,6 +153,9 @@ def run_measure(folder: Path, arguments: Mapping[str, Json], progress: Progress)
     if isinstance(release, SamplesRelease):
         config = RecipientConfig.model_validate(arguments["recipients"])
         trained = train_recipients(release, config, seed=seed, device=device, progress=progress)
+        released = {image.tobytes() for image in release.images}
+        copied = np.array([image.tobytes() in released for image in scored.images])
+        np.save(folder / "copied.npy", copied)
         view = recipients_view(trained, device=device)
         costs["recipient_train_s"] = (time.process_time() - start) / config.count
     else:
@@ -194,7 +200,11 @@ def load_measures(
         labels=np.concatenate([split.pool.classes, split.population.classes]),
     )
     test = np.stack([np.load(folder / "test.npy") for folder in folders])
-    return Measured(table=table, test=test, costs=costs)
+    copied = None
+    if all((folder / "copied.npy").exists() for folder in folders):
+        found = np.stack([np.load(folder / "copied.npy") for folder in folders])
+        copied = found[:, : table.n_images]
+    return Measured(table=table, test=test, costs=costs, copied=copied)
 
 
 def _classifier_view(release: ClassifierRelease, device: str) -> LogitsView:

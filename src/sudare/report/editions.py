@@ -65,8 +65,19 @@ def public_copy(run: Run) -> Run:
             "limits": tuple(strict(limit) for limit in summary.limits),
         }
     )
-    findings = tuple(_finding(finding, strict) for finding in run.findings)
-    return Run(folder=run.folder, summary=public, findings=findings, config="")
+    findings = tuple(
+        _finding(finding, strict)
+        for finding in run.findings
+        # A share of members that are released, times a known set size, is their number.
+        if not finding.id.startswith("membership.copies.")
+    )
+    return Run(
+        folder=run.folder,
+        summary=public,
+        findings=findings,
+        config="",
+        showing=frozenset(name for name in run.releases if run.shows_members(name)),
+    )
 
 
 def _private_numbers(run: Run) -> frozenset[int]:

@@ -56,12 +56,14 @@ class Run:
         summary: The file ``run.json``.
         findings: The findings of ``findings.json``; empty while there are none.
         config: The text of ``config.toml``, or empty.
+        showing: Releases known to hold private images as they are, beside what findings say.
     """
 
     folder: Path
     summary: RunSummary
     findings: tuple[Finding, ...]
     config: str
+    showing: frozenset[str] = frozenset()
 
     @cached_property
     def releases(self) -> Mapping[str, ReleaseSummary]:
@@ -110,6 +112,11 @@ class Run:
     def leakage(self, release: str) -> Finding | None:
         """The AUC of the primary attack on a release."""
         return self.get(f"{self.primary_attack(release)}.auc", release)
+
+    def shows_members(self, release: str) -> bool:
+        """Whether private images are in a release as they are."""
+        share = interval(self.get("membership.copies.tpr", release))
+        return release in self.showing or (share is not None and share.low > 0)
 
     def utility(self, release: str) -> Finding | None:
         """Balanced accuracy on test, or accuracy where that is not measured."""

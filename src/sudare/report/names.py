@@ -17,6 +17,9 @@ FINDINGS: dict[str, str] = {
     "cost.audit_cpu_s": "CPU time of the audit",
     "cost.transfer_mb": "Data transferred",
     "cost.train_speedup": "Training speed-up for the recipient",
+    "membership.copies.tpr": "Members that are in the released set, to the pixel",
+    "membership.copies.fpr": "Non-members that are in the released set, to the pixel",
+    "cost.build_price": "Price of one build",
     "privacy.epsilon": "Epsilon of differential privacy (claimed)",
 }
 
@@ -36,6 +39,7 @@ METRICS: dict[str, str] = {
     "tpr@0.001": "{attack}: members found at 0.1 % false alarms (TPR at 0.1 % FPR)",
     "tpr@0.0001": "{attack}: members found at 0.01 % false alarms (TPR at 0.01 % FPR)",
     "balanced_accuracy": "{attack}: balanced accuracy",
+    "null_auc": "{attack}: AUC on redrawn membership (null control)",
     "worst_case": "{attack}: AUC of the most exposed images (cross-fitted)",
 }
 

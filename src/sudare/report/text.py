@@ -79,6 +79,8 @@ TEXT: dict[str, str] = {
     "overlap that of the lowest.",
     "means_open_most": "Which of {names} leaks most is not resolved: their intervals "
     "overlap that of the highest.",
+    "means_copies": "{one} hands over some of its members themselves: whoever holds it sees those "
+    "images, whatever the figures of attacks on a model trained on them say.",
     "means_caveat": "These are the figures of the attacks listed below; a stronger attack may "
     "find more.",
     "gates_failed": "Failed: {gates}.",

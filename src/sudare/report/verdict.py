@@ -51,6 +51,7 @@ class _Measured:
     leakage: Finding
     auc: Interval
     utility: Finding | None
+    shows_members: bool
 
     def leaks_less_than(self, other: _Measured) -> bool:
         return self.auc.high < other.auc.low
@@ -86,6 +87,7 @@ def _measured(run: Run) -> list[_Measured]:
                     leakage=leakage,
                     auc=auc,
                     utility=run.utility(name),
+                    shows_members=run.shows_members(name),
                 )
             )
     return measured
@@ -94,7 +96,8 @@ def _measured(run: Run) -> list[_Measured]:
 def _found(releases: Sequence[_Measured]) -> str:
     if not releases:
         return say("found_none")
-    most, least = releases[0], releases[-1]
+    # A release that shows members is never the one that leaks least.
+    most, least = releases[0], ([r for r in releases if not r.shows_members] or releases)[-1]
     if len(releases) == 1:
         key = "found_one" if most.auc.low > 0.5 else "found_one_chance"
         sentences = [_about(key, most)]
@@ -133,10 +136,12 @@ def _about(key: str, release: _Measured) -> str:
 def _means(releases: Sequence[_Measured]) -> str:
     if not releases:
         return say("means_none")
-    if len(releases) == 1:
-        return say("means_one")
-    sentences = [*_against_reference(releases), *_open_orders(releases), say("means_caveat")]
-    return " ".join(sentences)
+    copies = [say("means_copies", one=r.label) for r in releases if r.shows_members]
+    hidden = [release for release in releases if not release.shows_members]
+    if len(hidden) < 2:
+        return " ".join([*copies, say("means_one")])
+    orders = [*_against_reference(hidden), *_open_orders(hidden)]
+    return " ".join([*orders, *copies, say("means_caveat")])
 
 
 def _against_reference(releases: Sequence[_Measured]) -> list[str]:

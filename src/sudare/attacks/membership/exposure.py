@@ -9,7 +9,6 @@ import numpy as np
 
 from sudare.attacks.membership.base import MembershipTest
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
-from sudare.core.errors import AuditError
 from sudare.core.estimates import Estimate
 from sudare.core.scores import ScoreTable
 from sudare.metrics.roc import auc
@@ -115,11 +114,11 @@ def worst_case(
 
 
 def _halves(table: ScoreTable, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
-    """The pairs in two random halves of at least two pairs each, as build indices."""
+    """Two random halves of the pairs, as build indices with partners side by side."""
     firsts = rng.permutation(np.flatnonzero(np.arange(table.n_builds) < table.complement))
     middle = len(firsts) // 2
     one, two = (
-        np.sort(np.concatenate([part, table.complement[part]]))
+        np.stack([part, table.complement[part]], axis=1).ravel()
         for part in (firsts[:middle], firsts[middle:])
     )
     return one, two
@@ -147,8 +146,9 @@ def _top_units(exposed: FloatArray, units: IntArray, chosen: int) -> IntArray:
 def _drawn_auc(
     scores: FloatArray, membership: BoolArray, images: list[IntArray], rng: np.random.Generator
 ) -> float:
+    """AUC of one draw: units with replacement, and pairs of builds with replacement."""
     drawn = np.concatenate([images[i] for i in rng.integers(len(images), size=len(images))])
-    members = membership[:, drawn]
-    if members.all() or not members.any():
-        raise AuditError("a bootstrap draw has no members or no non-members")
-    return auc(scores[:, drawn], members)
+    pairs = rng.integers(len(scores) // 2, size=len(scores) // 2)
+    builds = np.concatenate([2 * pairs, 2 * pairs + 1])
+    # Both halves of a pair are drawn together, so members and non-members always occur.
+    return auc(scores[np.ix_(builds, drawn)], membership[np.ix_(builds, drawn)])
