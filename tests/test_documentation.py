@@ -39,7 +39,7 @@ def workplace(tmp_path_factory):
     return base
 
 
-@pytest.mark.parametrize(("language", "text"), blocks())
+@pytest.mark.parametrize(("language", "text"), list(blocks()))
 def test_a_block_runs_as_it_stands(language, text, workplace):
     environment = {
         **os.environ,

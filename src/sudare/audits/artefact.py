@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sudare.audits.compare import check, device_of, split_of
+from sudare.audits.compare import check, device_of, split_of, test_size
 from sudare.audits.config import RunConfig, load_config
 from sudare.audits.findings import audit_release
 from sudare.audits.gates import parse_gate
@@ -105,7 +105,7 @@ def make_artefact(config: RunConfig, folder: Path, *, progress: Progress) -> Art
         )
     source = load_source(config.data.source, image_size=config.data.image_size, progress=progress)
     aside = config.data.public + config.data.population
-    aside += config.data.test if source.test is None else 0
+    aside += test_size(config, source) if source.test is None else 0
     whole = config.data.model_copy(update={"pool": len(source.train) - aside})
     config = config.model_copy(update={"data": whole, "seed": secrets.randbits(31)})
     _, split = split_of(config, progress=progress)

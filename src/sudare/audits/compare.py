@@ -27,7 +27,7 @@ from sudare.fleets.local import LocalExecutor
 from sudare.releases.store import read_card, read_release, write_release
 from sudare.routes.config import RouteConfig
 
-__all__ = ["check", "compare", "device_of", "split_of"]
+__all__ = ["check", "compare", "device_of", "split_of", "test_size"]
 
 
 def compare(
@@ -127,12 +127,21 @@ def split_of(config: RunConfig, *, progress: Progress) -> tuple[Source, AuditSpl
     data = config.data
     source = load_source(data.source, image_size=data.image_size, progress=progress)
     sizes = SplitSizes(
-        pool=data.pool, public=data.public, population=data.population, test=data.test
+        pool=data.pool,
+        public=data.public,
+        population=data.population,
+        test=test_size(config, source),
     )
     split = make_split(
         source.train, source.test, sizes=sizes, seed=integer_seed(config.seed, "split")
     )
     return source, split
+
+
+def test_size(config: RunConfig, source: Source) -> int:
+    """Images for scoring: as asked for, else the official test set, else a fifth."""
+    without = 0 if source.test is not None else len(source.train) // 5
+    return config.data.test or without
 
 
 def device_of(config: RunConfig) -> str:

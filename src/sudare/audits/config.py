@@ -42,7 +42,9 @@ class DataConfig(_Section):
     pool: int = Field(default=1200, ge=16, description="Images whose membership is in question.")
     population: int = Field(default=600, ge=0, description="Images attackers may use.")
     public: int = Field(default=0, ge=0, description="Images routes may use.")
-    test: int = Field(default=0, ge=0, description="Images for scoring; 0 for the official set.")
+    test: int = Field(
+        default=0, ge=0, description="Images for scoring; 0: official set, or a fifth."
+    )
 
 
 class FleetConfig(_Section):
