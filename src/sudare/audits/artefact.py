@@ -187,6 +187,7 @@ def audit_artefact(
         evidence.config,
         target=evidence.target,
         shadows=evidence.shadows,
+        progress=progress,
     )
     record.add(evidence.route.name, card, audit)
     record.complete = True

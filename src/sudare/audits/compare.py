@@ -94,9 +94,8 @@ def compare(
             )
             origin = releases_folder(cache, tasks[0]) / route.name
             card = read_card(origin)
-            with progress.stage(f"attacks on {route.label}", 1) as task:
-                record.add(route.name, card, audit_release(measured, split, route, card, config))
-                task.advance()
+            audit = audit_release(measured, split, route, card, config, progress=progress)
+            record.add(route.name, card, audit)
             _copy_release(origin, folder / "releases" / route.name)
             record.write()
     record.complete = True

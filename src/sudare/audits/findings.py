@@ -15,6 +15,7 @@ from sudare.audits.measure import Measured
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.estimates import Estimate
 from sudare.core.findings import Finding, Status
+from sudare.core.progress import Progress
 from sudare.core.scores import ScoreTable
 from sudare.core.seeds import generator
 from sudare.core.threats import ThreatModel
@@ -70,6 +71,7 @@ def audit_release(
     *,
     target: int | None = None,
     shadows: bool = True,
+    progress: Progress,
 ) -> ReleaseAudit:
     """Every finding about one release.
 
@@ -85,6 +87,7 @@ def audit_release(
         target: Row of one artefact the findings are about; None for every build in turn.
         shadows: Whether the other rows are shadow builds; tests that need them are left out
             if not.
+        progress: Where to report; one step for each test.
     """
     start = time.process_time()
     rows = np.arange(measured.table.n_builds) if target is None else np.array([target])
@@ -100,27 +103,30 @@ def audit_release(
     scores: dict[str, FloatArray] = {}
     threat = score_threat_model(card.kind)
     tests = [make_test(n, config.attacks.settings.get(n, {})) for n in config.attacks.membership]
-    for name, test in zip(config.attacks.membership, tests, strict=True):
-        reason = test.attackable(table)
-        if test.needs_shadows and not shadows:
-            reason = "It needs shadow builds: give the audit key."
-        if reason:
-            findings.append(maker.not_applicable(f"{test.id}.auc", threat, reason))
-            continue
-        scores[test.id] = test.scores(table)[rows]
-        findings += _membership(
-            maker,
-            test,
-            table,
-            scores[test.id],
-            threat,
-            config,
-            split.pool.class_names,
-            rows,
-            primary=name == config.attacks.primary,
-        )
-        if not config.audit.null:
-            findings.append(_null_control(maker, test, null, threat, config, rows, len(tests)))
+    with progress.stage(f"attacks on {route.label}", len(tests)) as bar:
+        for name, test in zip(config.attacks.membership, tests, strict=True):
+            reason = test.attackable(table)
+            if test.needs_shadows and not shadows:
+                reason = "It needs shadow builds: give the audit key."
+            if reason:
+                findings.append(maker.not_applicable(f"{test.id}.auc", threat, reason))
+                bar.advance()
+                continue
+            scores[test.id] = test.scores(table)[rows]
+            findings += _membership(
+                maker,
+                test,
+                table,
+                scores[test.id],
+                threat,
+                config,
+                split.pool.class_names,
+                rows,
+                primary=name == config.attacks.primary,
+            )
+            if not config.audit.null:
+                findings.append(_null_control(maker, test, null, threat, config, rows, len(tests)))
+            bar.advance()
     findings += _copies(maker, measured, table.membership, rows)
     findings += _costs(maker, measured, config, time.process_time() - start)
     findings += _claim(maker, card)

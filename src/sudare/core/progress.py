@@ -165,7 +165,10 @@ class RichProgress:
             speed_estimate_period=120,
         )
         with bar:
-            yield _RichTask(bar, bar.add_task(label, total=total, note=""))
+            task = bar.add_task(label, total=total, note="")
+            yield _RichTask(bar, task)
+            # Fractions add up to a hair below the total; a finished bar is full.
+            bar.update(task, completed=total)
 
     def say(self, text: str) -> None:
         """Print the line above the bars."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import AuditError
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["AttackEstimates", "membership_estimates"]
 
 METHOD = "percentile bootstrap over units, threshold recomputed per draw"
-_CHUNK_ENTRIES = 4_000_000
+_Weights: TypeAlias = npt.NDArray[Any]
+_CHUNK_ENTRIES = 8_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,12 @@ def membership_estimates(
 
 
 class _Sample:
-    """Scores sorted once; a draw only re-weights them."""
+    """Scores sorted once; a draw only re-weights them.
+
+    Members and non-members are sorted apart, highest first. A block of draws is a matrix with a
+    row for each score and a column for each draw, so that gathering and summing run along
+    memory.
+    """
 
     def __init__(
         self,
@@ -115,13 +122,23 @@ class _Sample:
         unit_of_image: IntArray,
         alphas: tuple[float, ...],
     ) -> None:
-        flat = scores.ravel()
-        order = np.argsort(-flat, kind="stable")
-        ordered = flat[order]
-        self.unit = np.broadcast_to(unit_of_image, scores.shape).ravel()[order]
-        self.member = membership.ravel()[order]
-        self.ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+        units = np.broadcast_to(unit_of_image, scores.shape)
         self.alphas = alphas
+        self.member_unit, member_scores = _descending(scores[membership], units[membership])
+        self.other_unit, other_scores = _descending(scores[~membership], units[~membership])
+        # For each member: how many non-members score higher, and how many at least as high.
+        self.higher, self.as_high = (
+            np.searchsorted(-other_scores, -member_scores, side=side) for side in ("left", "right")
+        )
+        # For each non-member: how many members score higher.
+        self.members_above = np.searchsorted(-member_scores, -other_scores, side="left")
+        # Sums of weights stay whole numbers that float32 holds exactly up to 2**24.
+        self.dtype = np.dtype(np.float32 if scores.size < 2**24 else np.float64)
+        self._prepare_halves(scores, membership, unit_of_image)
+
+    def _prepare_halves(
+        self, scores: FloatArray, membership: BoolArray, unit_of_image: IntArray
+    ) -> None:
         median = np.median(scores, axis=1, keepdims=True)
         called = np.where(scores == median, 0.5, scores > median)
         right = np.where(membership, called, 1 - called)
@@ -130,27 +147,42 @@ class _Sample:
             np.bincount(unit_of_image, weights=column.sum(axis=0), minlength=n_units)
             for column in (right * membership, right * ~membership, membership, ~membership)
         )
-        ones = np.ones((1, n_units))
-        self.half_accuracy = float(self._half(ones)[0])
+        self.half_accuracy = float(self._half(np.ones((1, n_units)))[0])
 
     def statistics(self, counts: IntArray) -> FloatArray:
         """AUC, balanced accuracy and TPRs of each draw, ``float64 [draws, 2 + alphas]``."""
-        weight = counts.astype(np.int32)[:, self.unit]
-        both = np.cumsum(weight, axis=1, dtype=np.int64)[:, self.ends]
-        true = np.cumsum(weight * self.member, axis=1, dtype=np.int64)[:, self.ends]
-        false = both - true
-        zero = np.zeros((len(counts), 1), dtype=np.int64)
-        true, false = np.append(zero, true, axis=1), np.append(zero, false, axis=1)
-        positives, negatives = true[:, -1], false[:, -1]
-        area = (np.diff(false, axis=1) * (true[:, 1:] + true[:, :-1])).sum(axis=1) / 2
-        columns = [area / (positives * negatives), self._half(counts)]
-        for alpha in self.alphas:
-            within = (false <= (alpha * negatives)[:, None]).sum(axis=1) - 1
-            columns.append(true[np.arange(len(counts)), within] / positives)
+        weights = np.ascontiguousarray(counts.T, dtype=self.dtype)
+        zero = np.zeros((1, len(counts)), dtype=self.dtype)
+        others = np.concatenate([zero, np.cumsum(weights[self.other_unit], axis=0)])
+        member = weights[self.member_unit]
+        negatives = others[-1].astype(np.float64)
+        positives = member.sum(axis=0, dtype=np.float64)
+        lost = (member * others[self.higher]).sum(axis=0, dtype=np.float64)
+        lost += (member * others[self.as_high]).sum(axis=0, dtype=np.float64)
+        columns = [1 - lost / (2 * positives * negatives), self._half(counts)]
+        columns += [self._tpr(alpha, others, member, positives) for alpha in self.alphas]
         return np.stack(columns, axis=1)
+
+    def _tpr(
+        self, alpha: float, others: _Weights, member: _Weights, positives: FloatArray
+    ) -> FloatArray:
+        """TPR of the lowest threshold whose false positives stay within alpha, by draw."""
+        rates = np.empty(len(positives))
+        for draw, total in enumerate(positives):
+            column = others[1:, draw]
+            within = int(np.searchsorted(column, alpha * column[-1], side="right"))
+            # The first non-member that is too many shuts out everybody at or below its score.
+            admitted = len(member) if within == len(column) else self.members_above[within]
+            rates[draw] = member[:admitted, draw].sum(dtype=np.float64) / total
+        return rates
 
     def _half(self, counts: FloatArray | IntArray) -> FloatArray:
         members = (counts @ self.right_in) / (counts @ self.n_in)
         others = (counts @ self.right_out) / (counts @ self.n_out)
         halved: FloatArray = (members + others) / 2
         return halved
+
+
+def _descending(scores: FloatArray, units: IntArray) -> tuple[IntArray, FloatArray]:
+    order = np.argsort(-scores, kind="stable")
+    return units[order], scores[order]
