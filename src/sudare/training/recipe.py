@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -47,7 +48,9 @@ class DpConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    target_epsilon: float | None = Field(default=8.0, gt=0, description="Epsilon to spend.")
+    target_epsilon: float | None = Field(
+        default=None, gt=0, description="Epsilon to spend; 8 if neither is given."
+    )
     noise_multiplier: float | None = Field(
         default=None, gt=0, description="Noise over clipping norm, instead of an epsilon."
     )
@@ -55,8 +58,12 @@ class DpConfig(BaseModel):
     max_grad_norm: float = Field(default=1.0, gt=0, description="Clipping norm per image.")
     physical_batch: int = Field(default=256, ge=1, description="Images held at once.")
 
-    @model_validator(mode="after")
-    def _one_of_both(self) -> DpConfig:
-        if (self.target_epsilon is None) == (self.noise_multiplier is None):
-            raise ValueError("give target_epsilon or noise_multiplier, not both and not neither")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _one_of_both(cls, values: object) -> object:
+        if not isinstance(values, Mapping):
+            return values
+        given = [values.get(name) for name in ("target_epsilon", "noise_multiplier")]
+        if None not in given:
+            raise ValueError("give target_epsilon or noise_multiplier, not both")
+        return values if any(given) else {**values, "target_epsilon": 8.0}
