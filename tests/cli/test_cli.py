@@ -72,6 +72,14 @@ def test_compare_writes_both_reports_and_prints_the_verdict(run, workplace):
     assert {"report.html", "report-public.html", "findings.json", "config.toml"} <= {
         p.name for p in folder.iterdir()
     }
+    internal, public = (
+        (folder / name).read_text() for name in ("report.html", "report-public.html")
+    )
+    assert "data:image" in internal
+    assert "data:image" not in public
+    command = json.loads((folder / "run.json").read_text())["command"]
+    assert command in internal
+    assert command not in public
     assert "Internal report: runs/smoke/report.html" in done.stdout
     assert "Plain classifier: done in" in done.stdout
 
