@@ -163,7 +163,7 @@ def toy_attack(x, y, alpha, seed):
     point = torch.tensor([[-3.0, -10.0]], requires_grad=True)
     for step in range(10_000):
         logits = net(point)
-        if float(logits.softmax(1)[0, 2]) > 0.95:
+        if float(logits.detach().softmax(1)[0, 2]) > 0.95:
             return step
         gradient = torch.autograd.grad(-logits.log_softmax(1)[0, 2], point)[0]
         point = (point - 0.1 * gradient).detach().requires_grad_()
