@@ -25,6 +25,7 @@ def make_table(
         complement=plan.complement,
         units=units,
         labels=labels,
+        covariates=rng.normal(size=(images + population, 3)).astype(np.float32),
     )
 
 

@@ -59,6 +59,76 @@ def offline_lira(phi, membership, complement, *, fixed, reference):
     return scores
 
 
+def joint_lira(phi, membership, complement, *, fixed):
+    """Multivariate normal with the correlation of the queries pooled over images."""
+    from scipy.stats import multivariate_normal
+
+    builds, images, queries = phi.shape
+    scores = np.zeros((builds, images))
+    for t in range(builds):
+        others = shadows_of(t, complement, builds)
+        inside = [np.array([phi[b, j] for b in others if membership[b, j]]) for j in range(images)]
+        outside = [
+            np.array([phi[b, j] for b in others if not membership[b, j]]) for j in range(images)
+        ]
+        pooled = np.mean([np.cov(v.T, bias=True) for v in inside + outside], axis=0)
+        root = np.sqrt(np.diag(pooled))
+        correlation = pooled / np.outer(root, root)
+        for j in range(images):
+            std_in = root if fixed else np.std(inside[j], axis=0)
+            std_out = root if fixed else np.std(outside[j], axis=0)
+            scores[t, j] = multivariate_normal.logpdf(
+                phi[t, j], inside[j].mean(axis=0), correlation * np.outer(std_in, std_in)
+            ) - multivariate_normal.logpdf(
+                phi[t, j], outside[j].mean(axis=0), correlation * np.outer(std_out, std_out)
+            )
+    return scores
+
+
+def bavaria(phi, membership, complement):
+    """One query, one prior for all images, written with scipy's t distribution."""
+    from scipy.optimize import brentq
+    from scipy.special import digamma, polygamma
+    from scipy.stats import t as student
+
+    def prior(variances, freedom):
+        logs = [math.log(v) - digamma(freedom / 2) + math.log(freedom / 2) for v in variances]
+        excess = np.var(logs, ddof=1) - polygamma(1, freedom / 2)
+        d0 = 2 * brentq(lambda half: polygamma(1, half) - excess, 1e-4, 1e7) if excess > 0 else 1e6
+        if d0 >= 1e6:
+            return 1e6, math.exp(np.mean(logs))
+        return d0, math.exp(np.mean(logs) + digamma(d0 / 2) - math.log(d0 / 2))
+
+    builds, images, _ = phi.shape
+    scores = np.zeros((builds, images))
+    count = builds // 2 - 1
+    for t in range(builds):
+        others = shadows_of(t, complement, builds)
+        sides = []
+        for member in (True, False):
+            lists = [
+                [phi[b, j, 0] for b in others if membership[b, j] == member] for j in range(images)
+            ]
+            variances = [np.var(values, ddof=1) for values in lists]
+            d0, s0 = prior(variances, count - 1)
+            moderated = [(d0 * s0 + (count - 1) * v) / (d0 + count - 1) for v in variances]
+            sides.append(([np.mean(values) for values in lists], moderated, d0 + count - 1))
+        (mean_in, var_in, df_in), (mean_out, var_out, df_out) = sides
+        scale = [math.sqrt((a + b) / 2) for a, b in zip(var_in, var_out, strict=True)]
+        effect = [(a - b) / s for a, b, s in zip(mean_in, mean_out, scale, strict=True)]
+        spread = max(np.var(effect) - 2 / count, 1e-3)
+        weight = spread / (spread + 2 / count)
+        wider = 1 + 1 / (2 * count) + weight / (2 * count)
+        for j in range(images):
+            shrunk = (np.mean(effect) + weight * (effect[j] - np.mean(effect))) * scale[j]
+            middle = (mean_in[j] + mean_out[j]) / 2
+            value = phi[t, j, 0]
+            scores[t, j] = student.logpdf(
+                value, df_in, middle + shrunk / 2, math.sqrt(var_in[j] * wider)
+            ) - student.logpdf(value, df_out, middle - shrunk / 2, math.sqrt(var_out[j] * wider))
+    return scores
+
+
 def rmia_ratio(phi_pool, phi_population, membership, complement, *, a=None):
     """Target over reference confidence, on pool and population; ``a`` None is online."""
 

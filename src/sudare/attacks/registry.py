@@ -18,11 +18,18 @@ __all__ = ["MEMBERSHIP_TESTS", "make_test"]
 MEMBERSHIP_TESTS = Registry(
     "membership test",
     {
+        "bavaria": "sudare.attacks.membership.bavaria:BaVarIA",
+        "bavaria_offline": "sudare.attacks.membership.bavaria:OfflineBaVarIA",
         "lira": "sudare.attacks.membership.lira:LiRA",
         "lira_offline": "sudare.attacks.membership.lira:OfflineLiRA",
         "rmia": "sudare.attacks.membership.rmia:RMIA",
         "rmia_offline": "sudare.attacks.membership.rmia:OfflineRMIA",
+        "quantile": "sudare.attacks.membership.quantile:QuantileRegression",
         "loss": "sudare.attacks.membership.thresholds:LossThreshold",
+        "entropy": "sudare.attacks.membership.thresholds:EntropyThreshold",
+        "modified_entropy": "sudare.attacks.membership.thresholds:ModifiedEntropyThreshold",
+        "margin": "sudare.attacks.membership.thresholds:MarginThreshold",
+        "gap": "sudare.attacks.membership.thresholds:GapAttack",
         "shokri": "sudare.attacks.membership.shokri:ShokriClassifier",
     },
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 __all__ = ["Scale", "ScoreTable"]
+
+_BLOCK_VALUES = 2**16
+"""Values of a block: half a mebibyte, and a few intermediate results beside it."""
 
 
 class Scale(StrEnum):
@@ -37,6 +41,8 @@ class ScoreTable:
         complement: ``int64 [N]``; index of each build's complementary partner.
         units: ``int64 [n]``; images of one unit are in or out together.
         labels: ``int64 [n + m]``; the class of each column.
+        covariates: ``float32 [n + m, d]``, what an attacker knows of each image beside its class
+            (components fitted on the population), or None.
 
     Raises:
         AuditError: Shapes that do not fit, a value that is not finite, or pairs that are
@@ -49,6 +55,7 @@ class ScoreTable:
     complement: Int[IntArray, " N"]
     units: Int[IntArray, " n"]
     labels: Int[IntArray, " columns"]
+    covariates: Float[Float32Array, "columns d"] | None = None
 
     def __post_init__(self) -> None:
         builds, images = self.membership.shape
@@ -66,6 +73,8 @@ class ScoreTable:
                 where="membership",
                 fix="Rows 2i and 2i+1 of the plan must be complementary.",
             )
+        if self.covariates is not None and len(self.covariates) != self.labels.shape[0]:
+            raise AuditError(f"covariates of {len(self.covariates)} images do not fit the labels")
         for name, values in self.signals.items():
             self._check_signal(name, values)
 
@@ -94,9 +103,25 @@ class ScoreTable:
         """Number of pool images n."""
         return int(self.membership.shape[1])
 
+    def queries(self, signal: str) -> int:
+        """Number of queries Q of a signal."""
+        return int(self._get(signal).shape[2])
+
     def pool(self, signal: str) -> FloatArray:
         """A signal on the pool, ``float64 [N, n, Q]``."""
         return np.asarray(self._get(signal)[:, : self.n_images], dtype=np.float64)
+
+    def blocks(self, signal: str) -> Iterator[tuple[slice, FloatArray]]:
+        """A signal on the pool, some columns at a time: the slice and ``float64 [N, b, Q]``.
+
+        A block fits a processor's cache, so that a test which looks at each image by itself
+        is faster than on the whole table, and needs no more memory for a larger one.
+        """
+        values = self._get(signal)
+        width = max(1, _BLOCK_VALUES // (values.shape[0] * values.shape[2]))
+        for start in range(0, self.n_images, width):
+            columns = slice(start, min(start + width, self.n_images))
+            yield columns, np.asarray(values[:, columns], dtype=np.float64)
 
     def population(self, signal: str) -> FloatArray:
         """A signal on the population, ``float64 [N, m, Q]``."""
@@ -104,14 +129,7 @@ class ScoreTable:
 
     def with_membership(self, membership: BoolArray) -> ScoreTable:
         """The same scores under another membership: the null control of the whole audit."""
-        return ScoreTable(
-            signals=self.signals,
-            scales=self.scales,
-            membership=membership,
-            complement=self.complement,
-            units=self.units,
-            labels=self.labels,
-        )
+        return dataclasses.replace(self, membership=membership)
 
     def _get(self, signal: str) -> FloatArray | Float32Array:
         if signal not in self.signals:

@@ -32,6 +32,7 @@ class MembershipTest(BaseModel, ABC):
     id: ClassVar[str]
     accepts: ClassVar[frozenset[Scale]]
     needs_shadows: ClassVar[bool] = True
+    least_builds: ClassVar[int] = 4
 
     signal: str = "phi"
 
@@ -57,6 +58,12 @@ class MembershipTest(BaseModel, ABC):
         if table.scales[self.signal] not in self.accepts:
             wanted = ", ".join(sorted(self.accepts))
             return f"It needs a signal on one of the scales {wanted}."
+        if table.n_builds < self.least_builds:
+            return f"It needs at least {self.least_builds} builds."
+        return self._unmet(table)
+
+    def _unmet(self, table: ScoreTable) -> str | None:
+        """What else the test needs of a table, or None."""
         return None
 
     @property

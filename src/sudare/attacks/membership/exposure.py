@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -126,13 +127,11 @@ def _halves(table: ScoreTable, rng: np.random.Generator) -> tuple[IntArray, IntA
 
 def _with_builds(table: ScoreTable, builds: IntArray) -> ScoreTable:
     position = {int(build): index for index, build in enumerate(builds)}
-    return ScoreTable(
+    return dataclasses.replace(
+        table,
         signals={name: values[builds] for name, values in table.signals.items()},
-        scales=table.scales,
         membership=table.membership[builds],
         complement=np.array([position[int(table.complement[b])] for b in builds]),
-        units=table.units,
-        labels=table.labels,
     )
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from sudare.attacks.membership.base import MembershipTest
-from sudare.core.arrays import FloatArray, IntArray
+from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import AuditError
 from sudare.core.scores import Scale, ScoreTable
+from sudare.metrics.roc import auc
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["RMIA", "OfflineRMIA"]
 
 _LEAST_PRIOR = 1e-12
+_GRID = tuple(step / 10 for step in range(11))
 
 
 class _RMIA(MembershipTest):
@@ -45,46 +47,68 @@ class _RMIA(MembershipTest):
                 f"{self.id} cannot be calibrated without population images",
                 fix="Set data.population to a few hundred or more.",
             )
-        ratio_x, ratio_z = self._log_ratios(table)
-        threshold = ratio_x - np.log(self.gamma)
-        builds, images, queries = ratio_x.shape
-        share = np.empty((builds, images))
-        for target in range(builds):
-            if queries == 1:
-                ranked = np.sort(ratio_z[target, :, 0])
-                below = np.searchsorted(ranked, threshold[target, :, 0], side="left")
-                share[target] = below / len(ranked)
-            else:
-                share[target] = _vote(threshold[target], ratio_z[target])
+        a = self._extrapolations(table)
+        nobody = np.zeros((table.n_builds, table.labels.shape[0] - table.n_images), dtype=bool)
+        ratio_z = self._log_ratio(
+            table.population(self.signal), nobody, table.complement, a, in_no_build=True
+        )
+        builds, _, queries = ratio_z.shape
+        ranked = np.sort(ratio_z[:, :, 0], axis=1) if queries == 1 else None
+        share = np.empty(table.membership.shape)
+        for columns, values in table.blocks(self.signal):
+            ratio_x = self._log_ratio(values, table.membership[:, columns], table.complement, a)
+            threshold = ratio_x - np.log(self.gamma)
+            for target in range(builds):
+                if ranked is None:
+                    share[target, columns] = _vote(threshold[target], ratio_z[target])
+                else:
+                    below = np.searchsorted(ranked[target], threshold[target, :, 0], side="left")
+                    share[target, columns] = below / ranked.shape[1]
         return share
 
     def _scores(self, table: ScoreTable) -> FloatArray:
         # For a fixed target the population does not change the ranking (one query); the
         # log-ratio itself ranks without the ties of a share. Several queries: their median.
-        ratio_x, _ = self._log_ratios(table)
-        median: FloatArray = np.median(ratio_x, axis=2)
-        return median
+        a = self._extrapolations(table)
+        scores = np.empty(table.membership.shape)
+        for columns, values in table.blocks(self.signal):
+            ratio = self._log_ratio(values, table.membership[:, columns], table.complement, a)
+            scores[:, columns] = ratio[:, :, 0] if ratio.shape[2] == 1 else np.median(ratio, axis=2)
+        return scores
 
-    def _log_ratios(self, table: ScoreTable) -> tuple[FloatArray, FloatArray]:
-        """Log p_target - log p_reference on the pool and on the population."""
-        log_x, log_z = (
-            _log_confidence(table.pool(self.signal)),
-            _log_confidence(table.population(self.signal)),
-        )
-        prior_x = self._reference_pool(np.exp(log_x), table)
-        prior_z = self._reference_population(np.exp(log_z), table)
+    def _log_ratio(
+        self,
+        values: FloatArray,
+        membership: BoolArray,
+        complement: IntArray,
+        a: FloatArray,
+        *,
+        in_no_build: bool = False,
+    ) -> FloatArray:
+        """Log p_target - log p_reference, ``[N, b, Q]``."""
+        log_confidence = _log_confidence(values)
+        confidence = np.exp(log_confidence)
+        if in_no_build:
+            prior = self._prior_outside(_mean_of_others(confidence, complement), a)
+        else:
+            prior = self._prior(confidence, membership, complement, a)
         # The sums behind a prior are exact to about 1e-16; below the floor only rounding is left.
-        ratio_x = log_x - np.log(np.maximum(prior_x, _LEAST_PRIOR))
-        ratio_z = log_z - np.log(np.maximum(prior_z, _LEAST_PRIOR))
-        return ratio_x, ratio_z
+        ratio: FloatArray = log_confidence - np.log(np.maximum(prior, _LEAST_PRIOR))
+        return ratio
+
+    def _extrapolations(self, table: ScoreTable) -> FloatArray:
+        """The offline form's ``a`` of each target, ``[N, 1, 1]``."""
+        return np.ones((table.n_builds, 1, 1))
 
     @abstractmethod
-    def _reference_pool(self, confidence: FloatArray, table: ScoreTable) -> FloatArray:
+    def _prior(
+        self, confidence: FloatArray, membership: BoolArray, complement: IntArray, a: FloatArray
+    ) -> FloatArray:
         """p(x) of each target from its shadows."""
 
     @abstractmethod
-    def _reference_population(self, confidence: FloatArray, table: ScoreTable) -> FloatArray:
-        """p(z) of each target from its shadows."""
+    def _prior_outside(self, mean: FloatArray, a: FloatArray) -> FloatArray:
+        """p(z) from the mean confidence in an image that is in no build."""
 
 
 class RMIA(_RMIA):
@@ -98,11 +122,13 @@ class RMIA(_RMIA):
 
     id: ClassVar[str] = "membership.rmia"
 
-    def _reference_pool(self, confidence: FloatArray, table: ScoreTable) -> FloatArray:
-        return _mean_of_others(confidence, table.complement)
+    def _prior(
+        self, confidence: FloatArray, membership: BoolArray, complement: IntArray, a: FloatArray
+    ) -> FloatArray:
+        return _mean_of_others(confidence, complement)
 
-    def _reference_population(self, confidence: FloatArray, table: ScoreTable) -> FloatArray:
-        return _mean_of_others(confidence, table.complement)
+    def _prior_outside(self, mean: FloatArray, a: FloatArray) -> FloatArray:
+        return mean
 
 
 class OfflineRMIA(_RMIA):
@@ -110,28 +136,58 @@ class OfflineRMIA(_RMIA):
 
     Attributes:
         a: How much training on an image moves its confidence: p(x) =
-            ((1 + a) p_out(x) + 1 - a) / 2. 1 leaves p_out as it is.
+            ((1 + a) p_out(x) + 1 - a) / 2. 1 leaves p_out as it is. ``auto`` takes, for each
+            target, the value on a grid of tenths that finds the members of a reference build
+            best; that build is a shadow, whose members the attacker knows. Below 6 builds
+            ``auto`` is 1: no shadow is left to score the reference build with.
 
     Source:
-        Zarifzadeh, Liu and Shokri 2024, eq. 10.
+        Zarifzadeh, Liu and Shokri 2024, eq. 10 and §B.2.2.
     """
 
     id: ClassVar[str] = "membership.rmia_offline"
 
-    a: float = Field(default=1.0, ge=0.0, le=1.0)
+    a: Annotated[float, Field(ge=0.0, le=1.0)] | Literal["auto"] = "auto"
 
-    def _reference_pool(self, confidence: FloatArray, table: ScoreTable) -> FloatArray:
-        out = np.where(table.membership[:, :, None], 0.0, confidence)
-        partner = out[table.complement]
+    def _prior(
+        self, confidence: FloatArray, membership: BoolArray, complement: IntArray, a: FloatArray
+    ) -> FloatArray:
+        out = np.where(membership[:, :, None], 0.0, confidence)
         # Of a target and its complement exactly one is "out"; the other adds zero.
-        mean_out = (out.sum(axis=0, keepdims=True) - out - partner) / (table.n_builds // 2 - 1)
-        return self._extrapolate(mean_out)
+        others = out.sum(axis=0, keepdims=True) - out - out[complement]
+        return self._prior_outside(others / (len(confidence) // 2 - 1), a)
 
-    def _reference_population(self, confidence: FloatArray, table: ScoreTable) -> FloatArray:
-        return self._extrapolate(_mean_of_others(confidence, table.complement))
+    def _prior_outside(self, mean: FloatArray, a: FloatArray) -> FloatArray:
+        prior: FloatArray = ((1 + a) * mean + 1 - a) / 2
+        return prior
 
-    def _extrapolate(self, mean_out: FloatArray) -> FloatArray:
-        return ((1 + self.a) * mean_out + 1 - self.a) / 2
+    def _extrapolations(self, table: ScoreTable) -> FloatArray:
+        if self.a != "auto" or table.n_builds < 6:
+            return np.full((table.n_builds, 1, 1), 1.0 if self.a == "auto" else self.a)
+        references = _references(table.complement)
+        confidence = np.exp(_log_confidence(table.pool(self.signal)[:, :, 0]))
+        out = np.where(table.membership, 0.0, confidence)
+        total, chosen = out.sum(axis=0), np.empty(table.n_builds)
+        for target, reference in enumerate(references):
+            pairs = [target, table.complement[target], reference, table.complement[reference]]
+            mean = (total - out[pairs].sum(axis=0)) / (table.n_builds // 2 - 2)
+            ratios = [
+                np.log(confidence[reference])
+                - np.log(np.maximum(self._prior_outside(mean, np.array(a)), _LEAST_PRIOR))
+                for a in _GRID
+            ]
+            found = [auc(ratio, table.membership[reference]) for ratio in ratios]
+            chosen[target] = _GRID[int(np.argmax(found))]
+        return chosen[:, None, None]
+
+
+def _references(complement: IntArray) -> list[int]:
+    """For each target a build of another pair."""
+    firsts = np.flatnonzero(np.arange(len(complement)) < complement)
+    pair_of = np.empty(len(complement), dtype=np.int64)
+    pair_of[firsts] = np.arange(len(firsts))
+    pair_of[complement[firsts]] = np.arange(len(firsts))
+    return [int(firsts[(pair + 1) % len(firsts)]) for pair in pair_of]
 
 
 def _log_confidence(phi: FloatArray) -> FloatArray:

@@ -10,7 +10,13 @@ from sudare.attacks.membership.base import MembershipTest
 from sudare.core.arrays import FloatArray
 from sudare.core.scores import Scale, ScoreTable
 
-__all__ = ["LossThreshold"]
+__all__ = [
+    "EntropyThreshold",
+    "GapAttack",
+    "LossThreshold",
+    "MarginThreshold",
+    "ModifiedEntropyThreshold",
+]
 
 
 class LossThreshold(MembershipTest):
@@ -29,3 +35,85 @@ class LossThreshold(MembershipTest):
         log_likelihood: FloatArray = -np.logaddexp(0.0, -table.pool(self.signal))
         mean: FloatArray = log_likelihood.mean(axis=2)
         return mean
+
+
+class _OnPosterior(MembershipTest):
+    """A threshold on a function of the log-posterior."""
+
+    accepts: ClassVar[frozenset[Scale]] = frozenset({Scale.LOGLIK})
+    needs_shadows: ClassVar[bool] = False
+
+    signal: str = "log_posterior"
+
+    def _own_and_others(self, table: ScoreTable) -> tuple[FloatArray, FloatArray]:
+        """Log-probability of the true class ``[N, n]`` and of the rest ``[N, n, C]``.
+
+        Among the rest the true class stands as minus infinity.
+        """
+        posterior = table.pool(self.signal)
+        own = np.arange(posterior.shape[2]) == table.labels[: table.n_images, None]
+        others = np.where(own[None], -np.inf, posterior)
+        return posterior[:, own], others
+
+
+class EntropyThreshold(_OnPosterior):
+    """Members are answered with more certainty: the score is minus the entropy, in nats.
+
+    It does not look at the label, so a confident mistake counts as a member.
+
+    Source:
+        Salem et al. 2019, "ML-Leaks", adversary 3.
+    """
+
+    id: ClassVar[str] = "membership.entropy"
+
+    def _scores(self, table: ScoreTable) -> FloatArray:
+        posterior = table.pool(self.signal)
+        certainty: FloatArray = (np.exp(posterior) * posterior).sum(axis=2)
+        return certainty
+
+
+class ModifiedEntropyThreshold(_OnPosterior):
+    """Entropy that knows the label: zero for a sure right answer, large for a sure wrong one.
+
+    Source:
+        Song and Mittal 2021, "Systematic evaluation of privacy risks of machine learning
+        models", eq. 8.
+    """
+
+    id: ClassVar[str] = "membership.modified_entropy"
+
+    def _scores(self, table: ScoreTable) -> FloatArray:
+        own, others = self._own_and_others(table)
+        wrong = np.exp(others)
+        # log(1 - p) of the others; one that is certain would be minus infinity.
+        rest = np.log(np.maximum(-np.expm1(others), np.finfo(np.float64).tiny))
+        entropy: FloatArray = -(-np.expm1(own)) * own - (wrong * rest).sum(axis=2)
+        return -entropy
+
+
+class MarginThreshold(_OnPosterior):
+    """The log-probability of the true class less that of the best other one."""
+
+    id: ClassVar[str] = "membership.margin"
+
+    def _scores(self, table: ScoreTable) -> FloatArray:
+        own, others = self._own_and_others(table)
+        margin: FloatArray = own - others.max(axis=2)
+        return margin
+
+
+class GapAttack(_OnPosterior):
+    """A right answer means member. Needs nothing but the answered class.
+
+    Source:
+        Yeom et al. 2018; the baseline of Choquette-Choo et al. 2021, "Label-only membership
+        inference attacks".
+    """
+
+    id: ClassVar[str] = "membership.gap"
+
+    def _scores(self, table: ScoreTable) -> FloatArray:
+        own, others = self._own_and_others(table)
+        right: FloatArray = (own > others.max(axis=2)).astype(np.float64)
+        return right

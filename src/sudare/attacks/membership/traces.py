@@ -1,0 +1,69 @@
+"""Loss traces: which members a model's own training history says are exposed, without shadows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sudare.core.arrays import FloatArray, Float32Array
+from sudare.core.errors import AuditError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+__all__ = ["precision_at", "trace_iqr"]
+
+
+def trace_iqr(trace: Float[FloatArray | Float32Array, "epochs n"]) -> Float[FloatArray, " n"]:
+    """Interquartile range of each training image's loss over the epochs, in nats.
+
+    An image that was learnt late, or learnt and lost again, has a wide range; shadow attacks
+    find such images. The trainer records the losses it computes anyway.
+
+    Args:
+        trace: ``[epochs, n]``; NaN where an image was not drawn in an epoch (DP-SGD).
+
+    Raises:
+        AuditError: Fewer than four epochs, or an image that was never drawn.
+
+    Source:
+        Pollock et al. 2024, "Free record-level privacy risk evaluation through artifact-based
+        methods" (arXiv 2411.05743).
+    """
+    trace = np.asarray(trace, dtype=np.float64)
+    if len(trace) < 4:
+        raise AuditError(
+            f"a loss trace of {len(trace)} epochs has no quartiles", fix="Train for 4 or more."
+        )
+    if np.isnan(trace).all(axis=0).any():
+        raise AuditError("an image has no loss in any epoch")
+    low, high = np.nanquantile(trace, [0.25, 0.75], axis=0)
+    spread: FloatArray = high - low
+    return spread
+
+
+def precision_at(
+    guess: Float[FloatArray, " n"], truth: Float[FloatArray, " n"], *, share: float
+) -> float:
+    """Of the images a cheap score ranks highest, the share that are highest in truth.
+
+    Args:
+        guess: The cheap score.
+        truth: What a shadow attack found.
+        share: How many images count as "highest", in (0, 1); also what chance would give.
+
+    >>> precision_at(np.array([3.0, 2.0, 1.0, 0.0]), np.array([9.0, 1.0, 5.0, 0.0]), share=0.5)
+    0.5
+
+    Raises:
+        AuditError: Shapes that differ, or a share of no image.
+    """
+    if guess.shape != truth.shape:
+        raise AuditError(f"scores of {guess.shape} and {truth.shape} images cannot be compared")
+    top = round(share * len(guess))
+    if not 0 < top < len(guess):
+        raise AuditError(f"a share of {share:g} of {len(guess)} images is no set of images")
+    picked = np.argsort(-guess, kind="stable")[:top]
+    highest = np.argsort(-truth, kind="stable")[:top]
+    return float(np.isin(picked, highest).mean())
