@@ -18,6 +18,7 @@ from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
 from sudare.training.augment import training_view
 from sudare.training.loop import TrainingData, TrainingRecord, batch_losses
+from sudare.training.observers import StepObserver, Unobserved
 from sudare.training.optimisers import make_optimiser, rate_at
 from sudare.training.recipe import DpConfig, Recipe
 
@@ -51,6 +52,7 @@ def train_private(
     seed: int | None,
     progress: Progress,
     label: str = "training with DP-SGD",
+    observer: StepObserver | None = None,
 ) -> tuple[TrainingRecord, LedgerEntry]:
     """Train a net in place with DP-SGD and say what it cost.
 
@@ -64,6 +66,7 @@ def train_private(
             from the operating system, as everything that leaves the premises must.
         progress: Where to report.
         label: Name of the stage.
+        observer: Watches every step, and may take part with canaries; audits only.
 
     Returns:
         The record, and the entry for the ledger.
@@ -74,6 +77,7 @@ def train_private(
     if recipe.precision != "float32":
         raise ConfigError("DP-SGD runs in float32", where="recipe.precision")
     n, device = len(data), data.images.device
+    watcher: StepObserver = observer or Unobserved()
     rate = sample_rate(recipe.batch_size, n)
     epochs = recipe.epochs
     steps = recipe.steps or math.ceil(epochs / rate)
@@ -109,12 +113,15 @@ def train_private(
     per_epoch = math.ceil(1 / rate)
     trace = torch.full((math.ceil(steps / per_epoch), n), torch.nan, device=device)
     start_wall, start_cpu = time.perf_counter(), time.process_time()
+    parameters = list(private.parameters())
     private.train()
     with progress.stage(label, steps) as task:
         for step in range(steps):
             for group in optimiser.param_groups:
                 group["lr"] = rate_at(recipe, step, steps)
-            rows = poisson_rows(n, rate, sampler)
+            drawn = poisson_rows(n + watcher.canaries, rate, sampler)
+            watcher.sampled(drawn)
+            rows = drawn[drawn < n]
             chunks = list(rows.split(privacy.physical_batch))
             for index, chunk in enumerate(chunks):
                 view = training_view(data.images[chunk], recipe, views)
@@ -129,7 +136,9 @@ def train_private(
                     optimiser.zero_grad()
             if not len(rows):
                 _empty_batch(private)
+            watcher.inject(parameters, drawn[drawn >= n] - n)
             optimiser.step()
+            watcher.released(parameters)
             optimiser.zero_grad()
             task.advance()
     private.remove_hooks()
