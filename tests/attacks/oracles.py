@@ -63,7 +63,7 @@ def joint_lira(phi, membership, complement, *, fixed):
     """Multivariate normal with the correlation of the queries pooled over images."""
     from scipy.stats import multivariate_normal
 
-    builds, images, queries = phi.shape
+    builds, images, _ = phi.shape
     scores = np.zeros((builds, images))
     for t in range(builds):
         others = shadows_of(t, complement, builds)

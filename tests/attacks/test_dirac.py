@@ -53,9 +53,7 @@ def test_no_clipping_is_caught(monkeypatch):
 
 
 def test_noise_divided_by_the_batch_twice_is_caught(monkeypatch):
-    monkeypatch.setattr(
-        trainer, "DPOptimizer", _optimiser(noise=lambda noise, step: noise / BATCH)
-    )
+    monkeypatch.setattr(trainer, "DPOptimizer", _optimiser(noise=lambda noise, step: noise / BATCH))
     assert audit().refuted
 
 

@@ -21,9 +21,9 @@ from sudare.attacks.membership import (
     QuantileRegression,
     ShokriClassifier,
     precision_at,
+    rmia,
     trace_iqr,
 )
-from sudare.attacks.membership import rmia
 from sudare.attacks.membership.bavaria import fit_variance_prior
 from sudare.attacks.registry import MEMBERSHIP_TESTS, make_test
 from sudare.core.errors import AuditError, ConfigError

@@ -1,4 +1,4 @@
-"""Empirical epsilon: what an attack's hits prove about a privacy guarantee, and what they cannot."""
+"""Empirical epsilon: what an attack's hits prove about a privacy guarantee."""
 
 from __future__ import annotations
 
@@ -119,7 +119,12 @@ def epsilon_from_threshold(
     else:
         raise AuditError(f"unknown way to choose a threshold: {choice!r}")
     return Estimate(
-        value=value, low=value, high=_MOST, n=len(scores), method=f"{method}; one-sided", level=level
+        value=value,
+        low=value,
+        high=_MOST,
+        n=len(scores),
+        method=f"{method}; one-sided",
+        level=level,
     )
 
 

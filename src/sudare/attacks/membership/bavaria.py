@@ -127,7 +127,9 @@ class BaVarIA(_BaVarIA):
             for query in range(values.shape[2]):
                 at = (target, slice(None), query)
                 for images in self._grouped(centre[at]):
-                    scores[target, images, query] = self._ratio(values, moments, target, images, query)
+                    scores[target, images, query] = self._ratio(
+                        values, moments, target, images, query
+                    )
         mean: FloatArray = scores.mean(axis=2)
         return mean
 

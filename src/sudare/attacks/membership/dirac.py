@@ -191,9 +191,7 @@ def audit_mechanism(
         claimed=entry.epsilon,
         delta=entry.delta,
         one_run=one_run,
-        one_run_ceiling=one_run_ceiling(
-            2 * top, canaries.canaries, delta=entry.delta, level=each
-        ),
+        one_run_ceiling=one_run_ceiling(2 * top, canaries.canaries, delta=entry.delta, level=each),
         gaussian=gaussian,
         sampling=check_sampling(
             canaries.batches, records=records + canaries.canaries, rate=entry.sample_rate

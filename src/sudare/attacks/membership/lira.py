@@ -157,8 +157,8 @@ def _precision(covariance: Float[FloatArray, "N Q Q"]) -> Float[FloatArray, "N Q
     """Inverse of the correlation matrices, each stabilised by a hair."""
     std = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)) + _TINY_STD
     correlation = covariance / (std[:, :, None] * std[:, None, :])
-    inverse: FloatArray = np.linalg.inv(correlation + _RIDGE * np.eye(covariance.shape[1]))
-    return inverse
+    ridge = _RIDGE * np.eye(covariance.shape[1])
+    return np.asarray(np.linalg.inv(correlation + ridge), dtype=np.float64)
 
 
 def _log_normal(
@@ -170,4 +170,5 @@ def _log_normal(
         average: FloatArray = -(np.log(std) + deviation**2 / 2).mean(axis=2)
         return average
     square = np.einsum("tjq,tqr,tjr->tj", deviation, precision, deviation, optimize=True)
-    return -np.log(std).sum(axis=2) - square / 2
+    joint: FloatArray = -np.log(std).sum(axis=2) - square / 2
+    return joint

@@ -66,7 +66,9 @@ class QuantileRegression(MembershipTest):
     def _unmet(self, table: ScoreTable) -> str | None:
         population = table.labels.shape[0] - table.n_images
         if population < self.least_population:
-            return f"It needs {self.least_population:,} population images; there are {population:,}."
+            return (
+                f"It needs {self.least_population:,} population images; there are {population:,}."
+            )
         if table.covariates is None:
             return "The table does not say what the images look like (covariates)."
         return None

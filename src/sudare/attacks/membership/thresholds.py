@@ -88,7 +88,7 @@ class ModifiedEntropyThreshold(_OnPosterior):
         wrong = np.exp(others)
         # log(1 - p) of the others; one that is certain would be minus infinity.
         rest = np.log(np.maximum(-np.expm1(others), np.finfo(np.float64).tiny))
-        entropy: FloatArray = -(-np.expm1(own)) * own - (wrong * rest).sum(axis=2)
+        entropy: FloatArray = np.expm1(own) * own - (wrong * rest).sum(axis=2)
         return -entropy
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sudare.core.arrays import FloatArray, Float32Array
+from sudare.core.arrays import Float32Array, FloatArray
 from sudare.core.errors import AuditError
 
 if TYPE_CHECKING:
