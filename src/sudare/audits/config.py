@@ -67,7 +67,18 @@ class AttacksConfig(_Section):
     """Which attacks run, with what settings."""
 
     membership: tuple[str, ...] = Field(
-        default=("lira", "lira_offline", "rmia", "rmia_offline", "loss", "shokri"),
+        default=(
+            "bavaria",
+            "bavaria_offline",
+            "lira",
+            "lira_offline",
+            "rmia",
+            "rmia_offline",
+            "loss",
+            "modified_entropy",
+            "gap",
+            "shokri",
+        ),
         description="Membership tests.",
     )
     # With few builds RMIA finds more than LiRA; it is declared here, before any run.
@@ -85,6 +96,9 @@ class AuditConfig(_Section):
         default=(0.1, 0.01, 0.001, 0.0001), description="False-positive rates of the TPRs."
     )
     draws: int = Field(default=1000, ge=100, description="Bootstrap draws.")
+    prior: float = Field(
+        default=0.01, gt=0, lt=1, description="Share of members among the images an attacker has."
+    )
     worst_share: float = Field(default=0.01, gt=0, le=0.5, description="Worst-case share.")
     exposed: int = Field(default=6, ge=0, description="Exposed images shown for each release.")
     fail_on: tuple[str, ...] = Field(default=(), description="Gates, 'finding > threshold'.")

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sudare.attacks.membership.base import MembershipTest
-from sudare.attacks.membership.exposure import worst_case
 from sudare.attacks.registry import make_test
 from sudare.audits.config import RunConfig
+from sudare.audits.maker import FindingMaker
 from sudare.audits.measure import Measured
+from sudare.audits.membership import JudgedTest
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.estimates import Estimate
-from sudare.core.findings import Finding, Status
+from sudare.core.findings import Finding
 from sudare.core.progress import Progress
 from sudare.core.scores import ScoreTable
 from sudare.core.seeds import generator
@@ -22,20 +22,16 @@ from sudare.core.threats import ThreatModel
 from sudare.data.plan import draw_plan
 from sudare.data.splits import AuditSplit
 from sudare.metrics import (
-    AttackEstimates,
     accuracy,
     balanced_accuracy,
     expected_calibration_error,
     mean_over_builds,
-    membership_estimates,
     recall_per_class,
 )
 from sudare.releases.card import Card, Kind
 from sudare.routes.config import RouteConfig
 
 __all__ = ["ReleaseAudit", "audit_release", "score_threat_model"]
-
-CHANCE_UNIT = "AUC"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +87,7 @@ def audit_release(
     """
     start = time.process_time()
     rows = np.arange(measured.table.n_builds) if target is None else np.array([target])
-    maker = _Maker(
+    maker = FindingMaker(
         release=route.name,
         route=route.kind,
         builds=len(rows),
@@ -113,71 +109,26 @@ def audit_release(
                 bar.advance()
                 continue
             scores[test.id] = test.scores(table)[rows]
-            findings += _membership(
-                maker,
-                test,
-                table,
-                scores[test.id],
-                threat,
-                config,
-                split.pool.class_names,
-                rows,
-                primary=name == config.attacks.primary,
+            judged = JudgedTest(
+                maker=maker,
+                test=test,
+                table=table,
+                scores=scores[test.id],
+                rows=rows,
+                threat=threat,
+                config=config,
             )
+            findings += judged.findings()
+            if name == config.attacks.primary:
+                findings += judged.who_is_exposed(split.pool, measured.trace_spread)
             if not config.audit.null:
-                findings.append(_null_control(maker, test, null, threat, config, rows, len(tests)))
+                findings.append(judged.null_control(null, tests=len(tests)))
             bar.advance()
     findings += _copies(maker, measured, table.membership, rows)
     findings += _costs(maker, measured, config, time.process_time() - start)
     findings += _claim(maker, card)
     membership = table.membership[rows]
     return ReleaseAudit(findings=tuple(findings), scores=scores, membership=membership)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Maker:
-    """Fills in what all findings about one release share."""
-
-    release: str
-    route: str
-    builds: int
-    recipients: int
-
-    def finding(
-        self,
-        name: str,
-        estimate: Estimate,
-        *,
-        threat: ThreatModel = ThreatModel.NONE,
-        unit: str = "share",
-        group: str = "",
-        attack_hash: str = "",
-    ) -> Finding:
-        blank = Finding(
-            id=name,
-            release=self.release,
-            route=self.route,
-            threat_model=threat,
-            n_builds=self.builds,
-            n_recipients=self.recipients,
-            unit=unit,
-            group=group,
-            status=Status.UNRESOLVABLE,
-            reason="not yet estimated",
-            attack_hash=attack_hash,
-        )
-        return blank.with_estimate(estimate)
-
-    def not_applicable(self, name: str, threat: ThreatModel, reason: str) -> Finding:
-        return Finding(
-            id=name,
-            release=self.release,
-            route=self.route,
-            threat_model=threat,
-            n_builds=self.builds,
-            status=Status.NOT_APPLICABLE,
-            reason=reason,
-        )
 
 
 def _redrawn(table: ScoreTable, seed: int, target: int | None) -> ScoreTable:
@@ -194,7 +145,9 @@ def _redrawn(table: ScoreTable, seed: int, target: int | None) -> ScoreTable:
     return table.with_membership(membership)
 
 
-def _utility(maker: _Maker, measured: Measured, split: AuditSplit, rows: IntArray) -> list[Finding]:
+def _utility(
+    maker: FindingMaker, measured: Measured, split: AuditSplit, rows: IntArray
+) -> list[Finding]:
     # Recipients of one build share its data: their mean is one number, the build is the unit.
     test = measured.test[rows].astype(np.float64)
     labels = split.test.classes
@@ -227,112 +180,8 @@ def _utility(maker: _Maker, measured: Measured, split: AuditSplit, rows: IntArra
     return findings
 
 
-def _membership(
-    maker: _Maker,
-    test: MembershipTest,
-    table: ScoreTable,
-    scores: FloatArray,
-    threat: ThreatModel,
-    config: RunConfig,
-    class_names: tuple[str, ...],
-    rows: IntArray,
-    *,
-    primary: bool,
-) -> list[Finding]:
-    members = table.membership[rows]
-    estimates = _estimates(maker, test, scores, members, table.units, config)
-
-    def finding(suffix: str, estimate: Estimate, unit: str, group: str = "") -> Finding:
-        return maker.finding(
-            f"{test.id}.{suffix}",
-            estimate,
-            threat=threat,
-            unit=unit,
-            group=group,
-            attack_hash=test.config_hash,
-        )
-
-    findings = [finding("auc", estimates.auc, CHANCE_UNIT)]
-    findings += [
-        finding(f"tpr@{alpha:g}", estimate, "share") for alpha, estimate in estimates.tpr_at.items()
-    ]
-    findings.append(finding("balanced_accuracy", estimates.balanced_accuracy, "share"))
-    if not primary:
-        return findings
-    classes = table.labels[: table.n_images]
-    for label in np.unique(classes):
-        columns: IntArray = np.flatnonzero(classes == label)
-        name = class_names[int(label)]
-        per_class = membership_estimates(
-            scores[:, columns],
-            members[:, columns],
-            table.units[columns],
-            rng=generator(config.seed, "bootstrap", maker.release, test.id, int(label)),
-            alphas=(),
-            draws=config.audit.draws,
-        )
-        findings.append(finding("auc", per_class.auc, CHANCE_UNIT, name))
-    if len(rows) < table.n_builds:
-        return findings
-    worst = worst_case(
-        test,
-        table,
-        rng=generator(config.seed, "worst case", maker.release, test.id),
-        share=config.audit.worst_share,
-        draws=config.audit.draws // 2,
-    )
-    findings.append(finding("worst_case", worst, CHANCE_UNIT))
-    return findings
-
-
-def _estimates(
-    maker: _Maker,
-    test: MembershipTest,
-    scores: FloatArray,
-    membership: BoolArray,
-    units: IntArray,
-    config: RunConfig,
-    *,
-    level: float = 0.95,
-    alphas: tuple[float, ...] | None = None,
-) -> AttackEstimates:
-    return membership_estimates(
-        scores,
-        membership,
-        units,
-        rng=generator(config.seed, "bootstrap", maker.release, test.id),
-        alphas=config.audit.alphas if alphas is None else alphas,
-        draws=config.audit.draws,
-        level=level,
-    )
-
-
-def _null_control(
-    maker: _Maker,
-    test: MembershipTest,
-    null: ScoreTable,
-    threat: ThreatModel,
-    config: RunConfig,
-    rows: IntArray,
-    tests: int,
-) -> Finding:
-    """The test on redrawn membership, at a level corrected for the number of tests."""
-    scores, members = test.scores(null)[rows], null.membership[rows]
-    level = 1 - 0.05 / tests
-    estimate = _estimates(
-        maker, test, scores, members, null.units, config, level=level, alphas=()
-    ).auc
-    return maker.finding(
-        f"{test.id}.null_auc",
-        estimate,
-        threat=threat,
-        unit=CHANCE_UNIT,
-        attack_hash=test.config_hash,
-    )
-
-
 def _copies(
-    maker: _Maker, measured: Measured, membership: BoolArray, rows: IntArray
+    maker: FindingMaker, measured: Measured, membership: BoolArray, rows: IntArray
 ) -> list[Finding]:
     """Members that are in the released set to the pixel: no statistics needed to find them."""
     if measured.copied is None:
@@ -349,7 +198,7 @@ def _copies(
 
 
 def _costs(
-    maker: _Maker, measured: Measured, config: RunConfig, audit_cpu_s: float
+    maker: FindingMaker, measured: Measured, config: RunConfig, audit_cpu_s: float
 ) -> list[Finding]:
     costs = {name: np.array(values) for name, values in measured.costs.items()}
     named = [
@@ -372,7 +221,7 @@ def _costs(
     return [*findings, maker.finding("cost.audit_cpu_s", once, unit="s")]
 
 
-def _claim(maker: _Maker, card: Card) -> list[Finding]:
+def _claim(maker: FindingMaker, card: Card) -> list[Finding]:
     if not card.ledger:
         return []
     epsilon = sum(entry.epsilon for entry in card.ledger)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from sudare.attacks.membership.traces import trace_iqr
 from sudare.attacks.signals import LogPosterior, Phi, Signal, log_posterior
 from sudare.audits.config import RunConfig
-from sudare.core.arrays import BoolArray, Float32Array
+from sudare.core.arrays import BoolArray, Float32Array, FloatArray
 from sudare.core.hashing import Json, hash_json
 from sudare.core.progress import Progress
 from sudare.core.scores import ScoreTable
@@ -39,6 +40,8 @@ __all__ = [
     "signals",
 ]
 
+_COMPONENTS = 32
+_LEAST_EPOCHS = 4
 MEASURE_ROOMS = (*BUILD_ROOMS, "recipients", "attacks", "audits/measure.py")
 
 
@@ -73,12 +76,15 @@ class Measured:
         copied: ``bool [N, n]``, whether a pool image is in the released set to the pixel; None
             for releases that are no image sets.
         costs: Name to one number for each build.
+        trace_spread: ``float64 [N, n]``, interquartile range of each training image's loss over
+            the epochs, NaN for the others; None where builds keep no trace.
     """
 
     table: ScoreTable
     test: Float32Array
     costs: dict[str, list[float]]
     copied: BoolArray | None = None
+    trace_spread: FloatArray | None = None
 
 
 def signals(queries: int) -> tuple[Signal, ...]:
@@ -198,13 +204,49 @@ def load_measures(
         complement=np.arange(len(membership)) ^ 1,
         units=split.pool.unit,
         labels=np.concatenate([split.pool.classes, split.population.classes]),
+        covariates=_components(split),
     )
     test = np.stack([np.load(folder / "test.npy") for folder in folders])
     copied = None
     if all((folder / "copied.npy").exists() for folder in folders):
         found = np.stack([np.load(folder / "copied.npy") for folder in folders])
         copied = found[:, : table.n_images]
-    return Measured(table=table, test=test, costs=costs, copied=copied)
+    traces = None
+    if len(builds) == len(measures):
+        traces = _trace_spread([cache.path(task.key) for task in builds], table.n_images)
+    return Measured(table=table, test=test, costs=costs, copied=copied, trace_spread=traces)
+
+
+def _components(split: AuditSplit) -> Float32Array | None:
+    """Leading components of all scored images, fitted on the population only."""
+    from sklearn.decomposition import PCA
+
+    pixels, population = (
+        part.images.reshape(len(part), -1).astype(np.float32) / 255
+        for part in (split.pool, split.population)
+    )
+    if len(population) < 2 * _COMPONENTS:
+        return None
+    components = PCA(min(_COMPONENTS, population.shape[1]), svd_solver="randomized", random_state=0)
+    components.fit(population)
+    both = np.concatenate([components.transform(part) for part in (pixels, population)])
+    values: Float32Array = both.astype(np.float32)
+    return values
+
+
+def _trace_spread(builds: list[Path], images: int) -> FloatArray | None:
+    """The spread of every build's loss trace, on the columns of the pool."""
+    spread = np.full((len(builds), images), np.nan)
+    for build, folder in enumerate(builds):
+        with np.load(folder / "record.npz", allow_pickle=False) as record:
+            rows, trace = record["rows"], record["loss_trace"]
+        if len(trace) < _LEAST_EPOCHS or trace.shape[1] != len(rows):
+            return None
+        # Poisson sampling may leave an image out of every epoch of a short run.
+        if np.isnan(trace).all(axis=0).any():
+            return None
+        spread[build, rows] = trace_iqr(trace)
+    return spread
 
 
 def _classifier_view(release: ClassifierRelease, device: str) -> LogitsView:

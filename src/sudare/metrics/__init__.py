@@ -7,7 +7,15 @@ from sudare.metrics.classification import (
     expected_calibration_error,
     recall_per_class,
 )
-from sudare.metrics.intervals import clopper_pearson, mean_over_builds
+from sudare.metrics.epsilon import (
+    epsilon_from_counts,
+    epsilon_from_gaussian,
+    epsilon_from_threshold,
+    epsilon_one_run,
+    one_run_ceiling,
+    one_run_guesses,
+)
+from sudare.metrics.intervals import clopper_pearson, mean_over_builds, precision_at_prior
 from sudare.metrics.roc import Roc, auc, resolvable, roc, tpr_at_fpr
 
 __all__ = [
@@ -17,9 +25,16 @@ __all__ = [
     "auc",
     "balanced_accuracy",
     "clopper_pearson",
+    "epsilon_from_counts",
+    "epsilon_from_gaussian",
+    "epsilon_from_threshold",
+    "epsilon_one_run",
     "expected_calibration_error",
     "mean_over_builds",
     "membership_estimates",
+    "one_run_ceiling",
+    "one_run_guesses",
+    "precision_at_prior",
     "recall_per_class",
     "resolvable",
     "roc",

@@ -13,7 +13,7 @@ from sudare.core.estimates import Estimate
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["clopper_pearson", "mean_over_builds"]
+__all__ = ["clopper_pearson", "mean_over_builds", "precision_at_prior"]
 
 
 def mean_over_builds(
@@ -73,4 +73,36 @@ def clopper_pearson(successes: int, trials: int, *, level: float = 0.95) -> Esti
         n=trials,
         method="Clopper-Pearson",
         level=level,
+    )
+
+
+def precision_at_prior(tpr: Estimate, *, alpha: float, prior: float) -> Estimate:
+    """How many of an attacker's accusations are right where members are rare.
+
+    prior TPR / (prior TPR + (1 - prior) alpha), the false-positive rate taken at its bound; it
+    grows with the TPR, so that the interval carries over.
+
+    >>> half = Estimate(value=0.5, low=0.4, high=0.6, n=9, method="given")
+    >>> round(precision_at_prior(half, alpha=0.01, prior=0.01).value, 4)
+    0.3356
+
+    Raises:
+        AuditError: A prior outside (0, 1).
+    """
+    if not 0 < prior < 1:
+        raise AuditError(f"a prior lies in 0 to 1, not {prior:g}", where="audit.prior")
+    method = f"from the TPR, {prior:g} of the images being members"
+    if tpr.value is None or tpr.low is None or tpr.high is None:
+        return Estimate.unresolvable(n=tpr.n, method=method, reason=tpr.reason)
+
+    def precision(rate: float) -> float:
+        return prior * rate / (prior * rate + (1 - prior) * alpha)
+
+    return Estimate(
+        value=precision(tpr.value),
+        low=precision(tpr.low),
+        high=precision(tpr.high),
+        n=tpr.n,
+        method=method,
+        level=tpr.level,
     )

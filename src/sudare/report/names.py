@@ -24,6 +24,13 @@ FINDINGS: dict[str, str] = {
 }
 
 ATTACKS: dict[str, str] = {
+    "membership.bavaria": "BaVarIA, online",
+    "membership.bavaria_offline": "BaVarIA, offline",
+    "membership.quantile": "Quantile regression",
+    "membership.entropy": "Entropy threshold",
+    "membership.modified_entropy": "Modified-entropy threshold",
+    "membership.margin": "Margin threshold",
+    "membership.gap": "Right or wrong answer (gap)",
     "membership.lira": "LiRA, online",
     "membership.lira_offline": "LiRA, offline",
     "membership.rmia": "RMIA, online",
@@ -38,6 +45,13 @@ METRICS: dict[str, str] = {
     "tpr@0.01": "{attack}: members found at 1 % false alarms (TPR at 1 % FPR)",
     "tpr@0.001": "{attack}: members found at 0.1 % false alarms (TPR at 0.1 % FPR)",
     "tpr@0.0001": "{attack}: members found at 0.01 % false alarms (TPR at 0.01 % FPR)",
+    "precision@0.1": "{attack}: accusations that are right, members rare, 10 % false alarms",
+    "precision@0.01": "{attack}: accusations that are right, members rare, 1 % false alarms",
+    "precision@0.001": "{attack}: accusations that are right, members rare, 0.1 % false alarms",
+    "precision@0.0001": "{attack}: accusations that are right, members rare, 0.01 % false alarms",
+    "exposed_10x": "{attack}: images found ten times as often as by chance (cross-fitted)",
+    "exposure_stability": "{attack}: agreement of two halves of the builds on who is exposed",
+    "trace_precision": "{attack}: exposed images that the loss trace alone points at",
     "balanced_accuracy": "{attack}: balanced accuracy",
     "null_auc": "{attack}: AUC on redrawn membership (null control)",
     "worst_case": "{attack}: AUC of the most exposed images (cross-fitted)",

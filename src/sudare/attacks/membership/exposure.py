@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from sudare.attacks.membership.base import MembershipTest
+from sudare.attacks.membership.traces import precision_at
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.estimates import Estimate
 from sudare.core.scores import ScoreTable
+from sudare.metrics.intervals import mean_over_builds
 from sudare.metrics.roc import auc
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-__all__ = ["Exposure", "exposure", "found_counts", "worst_case"]
+__all__ = [
+    "Exposure",
+    "exposed_images",
+    "exposure",
+    "exposure_stability",
+    "found_counts",
+    "trace_precision",
+    "worst_case",
+]
+
+_Half: TypeAlias = tuple[FloatArray, BoolArray]
+"""Scores and membership of half of the builds."""
 
 
 def exposure(
@@ -92,10 +105,8 @@ def worst_case(
     if table.n_builds < 8 or n_units < 2 * chosen:
         reason = f"needs at least 8 builds and {2 * chosen} units"
         return Estimate.unresolvable(n=n_units, method=method, reason=reason)
-    halves = [_with_builds(table, builds) for builds in _halves(table, rng)]
-    scored = [(test.scores(half), half.membership) for half in halves]
     values, samples = [], []
-    for (choose, choose_k), (measure, measure_k) in (scored, scored[::-1]):
+    for (choose, choose_k), (measure, measure_k) in _both_directions(test, table, rng):
         units = _top_units(exposure(choose, choose_k), table.units, chosen)
         images = [np.flatnonzero(table.units == unit) for unit in units]
         every = np.concatenate(images)
@@ -112,6 +123,144 @@ def worst_case(
         method=method,
         level=level,
     )
+
+
+def exposed_images(
+    test: MembershipTest,
+    table: ScoreTable,
+    *,
+    rng: np.random.Generator,
+    alpha: float = 0.01,
+    factor: float = 10.0,
+    least: int = 10,
+) -> Estimate:
+    """Largest share of images that are found ``factor`` times as often as chance would.
+
+    Images are ranked on half of the pairs; on the other half each has a rate at which it was
+    found, when in, at a false-positive rate of alpha. The share is that of the longest prefix
+    of the ranking whose mean rate is at least ``factor * alpha``; its interval comes from the
+    interval of that mean over images, at each length. Both directions are averaged.
+
+    Args:
+        test: The membership test.
+        table: At least 8 builds.
+        rng: Draws the halves.
+        alpha: False-positive rate, the rate of chance.
+        factor: Times chance.
+        least: A prefix has at least so many images; shorter ones count as none.
+    """
+    method = f"cross-fitted over halves of the builds; {factor:g} times chance at {alpha:g} FPR"
+    if table.n_builds < 8 or table.n_images < 2 * least:
+        reason = f"needs at least 8 builds and {2 * least} images"
+        return Estimate.unresolvable(n=table.n_images, method=method, reason=reason)
+    ends = []
+    for chosen, measured in _both_directions(test, table, rng):
+        order = np.argsort(-exposure(*chosen), kind="stable")
+        counts = found_counts(*measured, alpha=alpha)
+        rate = (counts.found / np.maximum(counts.chances, 1))[order]
+        length = np.arange(1, len(rate) + 1)
+        mean = np.cumsum(rate) / length
+        variance = np.maximum(np.cumsum(rate**2) / length - mean**2, 0.0)
+        reach = 1.96 * np.sqrt(variance / length)
+        ends.append(
+            [
+                _longest(bound >= factor * alpha, least)
+                for bound in (mean, mean - reach, mean + reach)
+            ]
+        )
+    value, low, high = np.mean(ends, axis=0) / table.n_images
+    return Estimate(
+        value=float(value), low=float(low), high=float(high), n=table.n_images, method=method
+    )
+
+
+def exposure_stability(
+    test: MembershipTest, table: ScoreTable, *, rng: np.random.Generator, draws: int = 200
+) -> Estimate:
+    """Rank correlation of the images' exposures on one half of the builds and on the other.
+
+    Near 1 the same images are exposed whatever the seeds; near 0 the list of exposed images
+    of one run says nothing about the next.
+    """
+    method = "rank correlation between halves of the builds; percentile bootstrap over units"
+    if table.n_builds < 8:
+        reason = "needs at least 8 builds"
+        return Estimate.unresolvable(n=table.n_images, method=method, reason=reason)
+    (one, two), _ = _both_directions(test, table, rng)
+    first, second = (exposure(*half).argsort().argsort().astype(np.float64) for half in (one, two))
+    names, inverse = np.unique(table.units, return_inverse=True)
+    value = _weighted_correlation(first, second, np.ones(table.n_images, dtype=np.int64))
+    drawn = []
+    for _ in range(draws):
+        weights = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
+        drawn.append(_weighted_correlation(first, second, weights[inverse]))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Estimate(
+        value=value,
+        low=float(min(low, value)),
+        high=float(max(high, value)),
+        n=len(names),
+        method=method,
+    )
+
+
+def trace_precision(
+    test: MembershipTest,
+    table: ScoreTable,
+    spread: Float[FloatArray, "N n"],
+    *,
+    rng: np.random.Generator,
+    share: float,
+) -> Estimate:
+    """How well a build's own loss trace points at the members that shadow attacks find.
+
+    Of a build's members the ``share`` with the widest trace is compared with the ``share`` most
+    exposed in the half of the builds that this build is not in. Chance gives ``share``.
+
+    Args:
+        test: The membership test that says what is exposed.
+        table: At least 8 builds.
+        spread: Interquartile range of each member's loss; NaN for non-members.
+        rng: Draws the halves.
+        share: In (0, 1).
+    """
+    method = f"mean over builds; top {share:.0%} by loss trace among top {share:.0%} exposed"
+    members = table.membership.sum(axis=1).min()
+    if table.n_builds < 8 or round(share * members) < 1:
+        reason = "needs at least 8 builds and one image in the share"
+        return Estimate.unresolvable(n=table.n_builds, method=method, reason=reason)
+    halves = _halves(table, rng)
+    values = np.empty(table.n_builds)
+    for own, other in (halves, halves[::-1]):
+        half = _with_builds(table, other)
+        exposed = exposure(test.scores(half), half.membership)
+        for build in own:
+            inside = table.membership[build]
+            values[build] = precision_at(spread[build, inside], exposed[inside], share=share)
+    return mean_over_builds(values, bounds=(0.0, 1.0))
+
+
+def _both_directions(
+    test: MembershipTest, table: ScoreTable, rng: np.random.Generator
+) -> tuple[tuple[_Half, _Half], tuple[_Half, _Half]]:
+    """Scores and membership of the two halves, each scored with its own shadows only."""
+    halves = [_with_builds(table, builds) for builds in _halves(table, rng)]
+    one, two = [(test.scores(half), half.membership) for half in halves]
+    return (one, two), (two, one)
+
+
+def _longest(enough: BoolArray, least: int) -> int:
+    """Length of the longest prefix that is enough, 0 if that is shorter than ``least``."""
+    lengths = np.flatnonzero(enough) + 1
+    longest = int(lengths.max()) if len(lengths) else 0
+    return longest if longest >= least else 0
+
+
+def _weighted_correlation(one: FloatArray, two: FloatArray, weights: IntArray) -> float:
+    one = one - np.average(one, weights=weights)
+    two = two - np.average(two, weights=weights)
+    product = float((weights * one * two).sum())
+    return product / float(np.sqrt((weights * one**2).sum() * (weights * two**2).sum()))
 
 
 def _halves(table: ScoreTable, rng: np.random.Generator) -> tuple[IntArray, IntArray]:

@@ -1,0 +1,165 @@
+"""One membership test on one release: how well it tells members, whom it finds, and its control."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sudare.attacks.membership.base import MembershipTest
+from sudare.attacks.membership.exposure import (
+    exposed_images,
+    exposure_stability,
+    trace_precision,
+    worst_case,
+)
+from sudare.audits.config import RunConfig
+from sudare.audits.maker import FindingMaker
+from sudare.core.arrays import BoolArray, FloatArray, IntArray
+from sudare.core.estimates import Estimate
+from sudare.core.findings import Finding
+from sudare.core.scores import ScoreTable
+from sudare.core.seeds import generator
+from sudare.core.threats import ThreatModel
+from sudare.data.images import ImageDataset
+from sudare.metrics import AttackEstimates, membership_estimates, precision_at_prior
+
+__all__ = ["JudgedTest"]
+
+_AUC = "AUC"
+_EXPOSED_ALPHA = 0.01
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JudgedTest:
+    """A test's scores on a release, and what they are judged against.
+
+    Attributes:
+        maker: Fills in what findings about the release share.
+        test: The test.
+        table: Signals and membership of every build.
+        scores: ``float64 [targets, n]``.
+        rows: Builds the findings are about.
+        threat: What the attacker sees.
+        config: The run.
+    """
+
+    maker: FindingMaker
+    test: MembershipTest
+    table: ScoreTable
+    scores: FloatArray
+    rows: IntArray
+    threat: ThreatModel
+    config: RunConfig
+
+    def findings(self) -> list[Finding]:
+        """AUC, TPR at low FPR, precision where members are rare, balanced accuracy."""
+        estimates = self._estimates(self.scores, self._members, alphas=self.config.audit.alphas)
+        prior = self.config.audit.prior
+        found = [self._finding("auc", estimates.auc, unit=_AUC)]
+        found += [self._finding(f"tpr@{a:g}", estimate) for a, estimate in estimates.tpr_at.items()]
+        found += [
+            self._finding(f"precision@{a:g}", precision_at_prior(estimate, alpha=a, prior=prior))
+            for a, estimate in estimates.tpr_at.items()
+        ]
+        found.append(self._finding("balanced_accuracy", estimates.balanced_accuracy))
+        return found
+
+    def who_is_exposed(self, pool: ImageDataset, trace_spread: FloatArray | None) -> list[Finding]:
+        """Per class and group; and, over several builds, the most exposed images.
+
+        Args:
+            pool: The images, for their classes and groups.
+            trace_spread: ``[N, n]``, how much each training image's loss varied, or None.
+        """
+        found = [*self._per_part(pool.classes, pool.class_names)]
+        if pool.groups is not None:
+            names = tuple(f"group {name}" for name in pool.group_names)
+            found += self._per_part(pool.groups, names)
+        if len(self.rows) < self.table.n_builds:
+            return found
+        worst = worst_case(
+            self.test,
+            self.table,
+            rng=self._generator("worst case"),
+            share=self.config.audit.worst_share,
+            draws=self.config.audit.draws // 2,
+        )
+        found.append(self._finding("worst_case", worst, unit=_AUC))
+        exposed = exposed_images(
+            self.test, self.table, rng=self._generator("exposed"), alpha=_EXPOSED_ALPHA
+        )
+        found.append(self._finding("exposed_10x", exposed))
+        stability = exposure_stability(self.test, self.table, rng=self._generator("stability"))
+        found.append(self._finding("exposure_stability", stability, unit="rank correlation"))
+        if trace_spread is not None:
+            precision = trace_precision(
+                self.test,
+                self.table,
+                trace_spread,
+                rng=self._generator("trace"),
+                share=self.config.audit.worst_share,
+            )
+            found.append(self._finding("trace_precision", precision))
+        return found
+
+    def null_control(self, null: ScoreTable, *, tests: int) -> Finding:
+        """The test on redrawn membership, at a level corrected for the number of tests."""
+        scores, members = self.test.scores(null)[self.rows], null.membership[self.rows]
+        estimates = self._estimates(scores, members, alphas=(), level=1 - 0.05 / tests)
+        return self._finding("null_auc", estimates.auc, unit=_AUC)
+
+    @property
+    def _members(self) -> BoolArray:
+        return self.table.membership[self.rows]
+
+    def _per_part(self, part: IntArray, names: tuple[str, ...]) -> list[Finding]:
+        found = []
+        for value in np.unique(part):
+            columns: IntArray = np.flatnonzero(part == value)
+            name, members = names[int(value)], self._members[:, columns]
+            if members.all() or not members.any():
+                continue
+            estimates = membership_estimates(
+                self.scores[:, columns],
+                members,
+                self.table.units[columns],
+                rng=self._generator("bootstrap", name),
+                alphas=(),
+                draws=self.config.audit.draws,
+            )
+            found.append(self._finding("auc", estimates.auc, unit=_AUC, group=name))
+        return found
+
+    def _estimates(
+        self,
+        scores: FloatArray,
+        members: BoolArray,
+        *,
+        alphas: tuple[float, ...],
+        level: float = 0.95,
+    ) -> AttackEstimates:
+        return membership_estimates(
+            scores,
+            members,
+            self.table.units,
+            rng=self._generator("bootstrap"),
+            alphas=alphas,
+            draws=self.config.audit.draws,
+            level=level,
+        )
+
+    def _generator(self, *purpose: str) -> np.random.Generator:
+        return generator(self.config.seed, *purpose, self.maker.release, self.test.id)
+
+    def _finding(
+        self, suffix: str, estimate: Estimate, *, unit: str = "share", group: str = ""
+    ) -> Finding:
+        return self.maker.finding(
+            f"{self.test.id}.{suffix}",
+            estimate,
+            threat=self.threat,
+            unit=unit,
+            group=group,
+            attack_hash=self.test.config_hash,
+        )
