@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sudare.attacks.registry import make_test
+from sudare.audits.canaries import audit_canaries
 from sudare.audits.config import RunConfig
 from sudare.audits.findings import audit_release
 from sudare.audits.gates import parse_gate
@@ -18,6 +19,7 @@ from sudare.core.files import atomic_write
 from sudare.core.progress import Progress
 from sudare.core.runs import ReleaseSummary
 from sudare.core.seeds import integer_seed
+from sudare.data.canaries import parse_canaries, plant
 from sudare.data.plan import draw_plan
 from sudare.data.sources import Source, load_source
 from sudare.data.splits import AuditSplit, SplitSizes, make_split
@@ -81,6 +83,9 @@ def compare(
         after_stage=after_stage,
     )
     record.write()
+    # Canaries that cannot be planted are refused now, not after an hour of builds.
+    for canaries in map(parse_canaries, config.audit.canaries):
+        plant(split.pool, canaries, seed=config.seed)
     measuring = MeasureConfig.of(config, device)
     workers = 1 if device == "cuda" else config.fleet.workers
     with LocalExecutor(cache, workers=workers, threads=config.fleet.threads) as executor:
@@ -96,6 +101,19 @@ def compare(
             card = read_card(origin)
             audit = audit_release(measured, split, route, card, config, progress=progress)
             record.add(route.name, card, audit)
+            record.write()
+            for canaries in map(parse_canaries, config.audit.canaries):
+                record.findings += audit_canaries(
+                    route,
+                    card,
+                    canaries,
+                    split,
+                    config,
+                    executor=executor,
+                    cache=cache,
+                    device=device,
+                    progress=progress,
+                )
             _copy_release(origin, folder / "releases" / route.name)
             record.write()
     record.complete = True
@@ -119,6 +137,8 @@ def check(config: RunConfig) -> None:
         make_test(name, config.attacks.settings.get(name, {}))
     for expression in config.audit.fail_on:
         parse_gate(expression)
+    for text in config.audit.canaries:
+        parse_canaries(text)
 
 
 def split_of(config: RunConfig, *, progress: Progress) -> tuple[Source, AuditSplit]:

@@ -100,6 +100,10 @@ class AuditConfig(_Section):
         default=0.01, gt=0, lt=1, description="Share of members among the images an attacker has."
     )
     worst_share: float = Field(default=0.01, gt=0, le=0.5, description="Worst-case share.")
+    canaries: tuple[str, ...] = Field(
+        default=(),
+        description="Worst cases to plant, such as mislabelled:200, duplicated:200 or ood:200.",
+    )
     exposed: int = Field(default=6, ge=0, description="Exposed images shown for each release.")
     fail_on: tuple[str, ...] = Field(default=(), description="Gates, 'finding > threshold'.")
     null: bool = Field(default=False, description="Redraw membership: the null control.")

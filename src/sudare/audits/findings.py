@@ -31,7 +31,7 @@ from sudare.metrics import (
 from sudare.releases.card import Card, Kind
 from sudare.routes.config import RouteConfig
 
-__all__ = ["ReleaseAudit", "audit_release", "score_threat_model"]
+__all__ = ["ReleaseAudit", "audit_release", "maker_of", "score_threat_model"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +87,7 @@ def audit_release(
     """
     start = time.process_time()
     rows = np.arange(measured.table.n_builds) if target is None else np.array([target])
-    maker = FindingMaker(
-        release=route.name,
-        route=route.kind,
-        builds=len(rows),
-        recipients=measured.test.shape[1] if card.kind is Kind.SAMPLES else 0,
-    )
+    maker = maker_of(route, card, measured, builds=len(rows))
     null = _redrawn(measured.table, config.seed, target)
     table = null if config.audit.null else measured.table
     findings = _utility(maker, measured, split, rows)
@@ -129,6 +124,18 @@ def audit_release(
     findings += _claim(maker, card)
     membership = table.membership[rows]
     return ReleaseAudit(findings=tuple(findings), scores=scores, membership=membership)
+
+
+def maker_of(
+    route: RouteConfig, card: Card, measured: Measured, *, builds: int | None = None
+) -> FindingMaker:
+    """What findings about a release share."""
+    return FindingMaker(
+        release=route.name,
+        route=route.kind,
+        builds=measured.table.n_builds if builds is None else builds,
+        recipients=measured.test.shape[1] if card.kind is Kind.SAMPLES else 0,
+    )
 
 
 def _redrawn(table: ScoreTable, seed: int, target: int | None) -> ScoreTable:

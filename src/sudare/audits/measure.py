@@ -183,10 +183,12 @@ def load_measures(
     *,
     cache: Cache,
     config: MeasureConfig,
+    traces: bool = True,
 ) -> Measured:
     """Collect what the tasks wrote into one score table.
 
     ``builds`` may be shorter than ``measures``: a release from elsewhere has no build cost.
+    Loss traces are read if the builds were made from the very pool that is scored.
     """
     folders = [cache.path(task.key) for task in measures]
     arrays = {
@@ -211,10 +213,10 @@ def load_measures(
     if all((folder / "copied.npy").exists() for folder in folders):
         found = np.stack([np.load(folder / "copied.npy") for folder in folders])
         copied = found[:, : table.n_images]
-    traces = None
-    if len(builds) == len(measures):
-        traces = _trace_spread([cache.path(task.key) for task in builds], table.n_images)
-    return Measured(table=table, test=test, costs=costs, copied=copied, trace_spread=traces)
+    spread = None
+    if traces and len(builds) == len(measures):
+        spread = _trace_spread([cache.path(task.key) for task in builds], table.n_images)
+    return Measured(table=table, test=test, costs=costs, copied=copied, trace_spread=spread)
 
 
 def _components(split: AuditSplit) -> Float32Array | None:

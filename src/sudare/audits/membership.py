@@ -39,18 +39,20 @@ class JudgedTest:
         test: The test.
         table: Signals and membership of every build.
         scores: ``float64 [targets, n]``.
-        rows: Builds the findings are about.
         threat: What the attacker sees.
         config: The run.
+        rows: Builds the findings are about; None for all.
+        prefix: What findings are called, if not by the test's id.
     """
 
     maker: FindingMaker
     test: MembershipTest
     table: ScoreTable
     scores: FloatArray
-    rows: IntArray
     threat: ThreatModel
     config: RunConfig
+    rows: IntArray | None = None
+    prefix: str = ""
 
     def findings(self) -> list[Finding]:
         """AUC, TPR at low FPR, precision where members are rare, balanced accuracy."""
@@ -76,7 +78,7 @@ class JudgedTest:
         if pool.groups is not None:
             names = tuple(f"group {name}" for name in pool.group_names)
             found += self._per_part(pool.groups, names)
-        if len(self.rows) < self.table.n_builds:
+        if self.rows is not None and len(self.rows) < self.table.n_builds:
             return found
         worst = worst_case(
             self.test,
@@ -105,13 +107,15 @@ class JudgedTest:
 
     def null_control(self, null: ScoreTable, *, tests: int) -> Finding:
         """The test on redrawn membership, at a level corrected for the number of tests."""
-        scores, members = self.test.scores(null)[self.rows], null.membership[self.rows]
+        rows = slice(None) if self.rows is None else self.rows
+        scores, members = self.test.scores(null)[rows], null.membership[rows]
         estimates = self._estimates(scores, members, alphas=(), level=1 - 0.05 / tests)
         return self._finding("null_auc", estimates.auc, unit=_AUC)
 
     @property
     def _members(self) -> BoolArray:
-        return self.table.membership[self.rows]
+        rows = slice(None) if self.rows is None else self.rows
+        return self.table.membership[rows]
 
     def _per_part(self, part: IntArray, names: tuple[str, ...]) -> list[Finding]:
         found = []
@@ -150,13 +154,14 @@ class JudgedTest:
         )
 
     def _generator(self, *purpose: str) -> np.random.Generator:
-        return generator(self.config.seed, *purpose, self.maker.release, self.test.id)
+        name = self.prefix or self.test.id
+        return generator(self.config.seed, *purpose, self.maker.release, name)
 
     def _finding(
         self, suffix: str, estimate: Estimate, *, unit: str = "share", group: str = ""
     ) -> Finding:
         return self.maker.finding(
-            f"{self.test.id}.{suffix}",
+            f"{self.prefix or self.test.id}.{suffix}",
             estimate,
             threat=self.threat,
             unit=unit,

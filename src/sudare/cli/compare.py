@@ -22,6 +22,8 @@ def compare(
     workers: int | None = None,
     device: str | None = None,
     fail_on: tuple[str, ...] = (),
+    canaries: tuple[str, ...] = (),
+    prior: float | None = None,
     null: Annotated[bool, Parameter(negative="")] = False,
     override: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"])] = (),
     out: Path | None = None,
@@ -38,6 +40,8 @@ def compare(
 
     `sudare compare --data my-images/ --preset lite --set data.pool=2000 --set data.image_size=32`
 
+    `sudare compare --preset demo --routes plain --canaries mislabelled:200`
+
     `sudare compare --preset demo --fail-on "dpsgd-eps1: membership.lira.auc > 0.55"`
 
     Args:
@@ -51,6 +55,9 @@ def compare(
         workers: Worker processes; one per core.
         device: auto, cpu or cuda.
         fail_on: A gate such as "membership.lira.tpr@0.01 > 0.05"; may be given several times.
+        canaries: Worst cases to plant and attack in builds of their own, a kind and a count such
+            as mislabelled:200; kinds are mislabelled, duplicated and ood. Doubles the work.
+        prior: Share of members among the images an attacker has, for precision; 0.01.
         null: The null control: redraw who is a member after the builds. Every AUC must be 0.5.
         override: A value by dotted name, such as fleet.builds=8 or routes.0.alpha=0.2.
         out: Run folder; runs/PRESET by default.
@@ -77,6 +84,8 @@ def compare(
         "seed": seed,
         "audit.null": True if null else None,
         "audit.fail_on": list(fail_on) or None,
+        "audit.canaries": list(canaries) or None,
+        "audit.prior": prior,
     }
     config = load_config(apply_overrides(with_options(values, options), override))
     folder = out or Path("runs") / (Path(preset).stem + ("-null" if null else ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ATTACKS", "FINDINGS", "METRICS", "SEES"]
+__all__ = ["ATTACKS", "CANARIES", "FINDINGS", "METRICS", "SEES"]
 
 FINDINGS: dict[str, str] = {
     "utility.accuracy": "Accuracy",
@@ -37,6 +37,12 @@ ATTACKS: dict[str, str] = {
     "membership.rmia_offline": "RMIA, offline",
     "membership.loss": "Loss threshold",
     "membership.shokri": "Shadow classifier (Shokri)",
+}
+
+CANARIES: dict[str, str] = {
+    "mislabelled": "Mislabelled canaries",
+    "duplicated": "Duplicated canaries",
+    "ood": "Out-of-distribution canaries",
 }
 
 METRICS: dict[str, str] = {

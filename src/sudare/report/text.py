@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sudare.core import SudareError, ThreatModel
-from sudare.report.names import ATTACKS, FINDINGS, METRICS, SEES
+from sudare.report.names import ATTACKS, CANARIES, FINDINGS, METRICS, SEES
 
 __all__ = ["TEXT", "attack_name", "finding_name", "listed", "say", "sees"]
 
@@ -269,9 +269,14 @@ def finding_name(name: str) -> str:
 
     >>> finding_name("membership.lira.tpr@0.01")
     'LiRA, online: members found at 1 % false alarms (TPR at 1 % FPR)'
+    >>> finding_name("canaries.mislabelled.lira.auc")
+    'Mislabelled canaries: LiRA, online: AUC'
     """
     if name in FINDINGS:
         return FINDINGS[name]
+    if name.startswith("canaries."):
+        _, kind, rest = name.split(".", 2)
+        return f"{CANARIES.get(kind, kind)}: {finding_name(f'membership.{rest}')}"
     # A metric such as tpr@0.01 holds a dot itself, so the id is split at its second dot.
     parts = name.split(".", 2)
     attack, metric = ".".join(parts[:2]), parts[-1]

@@ -1,0 +1,87 @@
+"""The worst case on purpose: every route built again with canaries planted, and attacked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sudare.attacks.registry import make_test
+from sudare.audits.config import RunConfig
+from sudare.audits.findings import maker_of, score_threat_model
+from sudare.audits.measure import MeasureConfig, load_measures, measure_tasks
+from sudare.audits.membership import JudgedTest
+from sudare.core.findings import Finding
+from sudare.core.progress import Progress
+from sudare.core.seeds import integer_seed
+from sudare.data.canaries import CanaryConfig, canary_plan, plant
+from sudare.data.splits import AuditSplit
+from sudare.fleets.builds import BuildPlan, build_tasks
+from sudare.fleets.cache import Cache
+from sudare.fleets.local import LocalExecutor
+from sudare.releases.card import Card
+from sudare.routes.config import RouteConfig
+
+__all__ = ["audit_canaries"]
+
+
+def audit_canaries(
+    route: RouteConfig,
+    card: Card,
+    canaries: CanaryConfig,
+    split: AuditSplit,
+    config: RunConfig,
+    *,
+    executor: LocalExecutor,
+    cache: Cache,
+    device: str,
+    progress: Progress,
+) -> list[Finding]:
+    """Findings about canaries, ``canaries.<kind>.<test>.<figure>``, apart from the average.
+
+    A fixed set is in or out by complementary pairs of coins; everything else is always in.
+
+    Source:
+        Aerni, Zhang and Tramer 2024, "Evaluations of machine learning privacy defenses are
+        misleading" (arXiv 2404.17399).
+    """
+    seed = integer_seed(config.seed, "canaries", str(canaries.kind))
+    planted = plant(split.pool, canaries, seed=seed)
+    whole, own = canary_plan(planted, builds=config.fleet.builds, seed=seed)
+    builds = BuildPlan(
+        pool=planted.pool,
+        public=split.public,
+        membership=whole.membership,
+        seed=seed,
+        device=device,
+        threads=config.fleet.threads,
+    )
+    scored = replace(split, pool=planted.pool[planted.rows])
+    measuring = MeasureConfig.of(config, device)
+    tasks = build_tasks(builds, route, cache)
+    measures = measure_tasks(tasks, route.name, scored, cache=cache, config=measuring)
+    label = f"{canaries.count} {canaries.kind} canaries, {route.label}"
+    executor.run(list(zip(tasks, measures, strict=True)), progress=progress, label=label)
+    measured = load_measures(
+        tasks, measures, scored, own.membership, cache=cache, config=measuring, traces=False
+    )
+    table, threat = measured.table, score_threat_model(card.kind)
+    maker = maker_of(route, card, measured)
+    findings: list[Finding] = []
+    settings: Mapping[str, dict[str, object]] = config.attacks.settings
+    for name in config.attacks.membership:
+        test = make_test(name, settings.get(name, {}))
+        prefix = f"canaries.{canaries.kind}.{test.id.removeprefix('membership.')}"
+        if reason := test.attackable(table):
+            findings.append(maker.not_applicable(f"{prefix}.auc", threat, reason))
+            continue
+        judged = JudgedTest(
+            maker=maker,
+            test=test,
+            table=table,
+            scores=test.scores(table),
+            threat=threat,
+            config=config,
+            prefix=prefix,
+        )
+        findings += judged.findings()
+    return findings
