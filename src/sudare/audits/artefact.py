@@ -13,6 +13,7 @@ import numpy as np
 
 from sudare.audits.compare import check, device_of, split_of, test_size
 from sudare.audits.config import RunConfig, load_config
+from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.findings import audit_release
 from sudare.audits.gates import parse_gate
 from sudare.audits.measure import (
@@ -190,6 +191,19 @@ def audit_artefact(
         progress=progress,
     )
     record.add(evidence.route.name, card, audit)
+    record.keep(
+        evidence.route.name,
+        Evidence(
+            measured=evidence.measured,
+            pool=evidence.split.pool,
+            test=evidence.split.test,
+            subject=evidence.route,
+            card=card,
+            nonce=membership_nonce(evidence.split.pool.content_hash, evidence.config.seed),
+            target=evidence.target,
+            shadows=evidence.shadows,
+        ),
+    )
     record.complete = True
     return record.write()
 

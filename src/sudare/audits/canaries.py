@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sudare.attacks.registry import make_test
 from sudare.audits.config import RunConfig
+from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.findings import maker_of, score_threat_model
-from sudare.audits.measure import MeasureConfig, load_measures, measure_tasks
+from sudare.audits.labels import Subject
+from sudare.audits.measure import MeasureConfig, Measured, load_measures, measure_tasks
 from sudare.audits.membership import JudgedTest
 from sudare.core.findings import Finding
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
-from sudare.data.canaries import CanaryConfig, canary_plan, plant
+from sudare.data.canaries import CanaryConfig, CanaryKind, canary_plan, plant
 from sudare.data.splits import AuditSplit
 from sudare.fleets.builds import BuildPlan, build_tasks
 from sudare.fleets.cache import Cache
@@ -21,7 +23,20 @@ from sudare.fleets.local import LocalExecutor
 from sudare.releases.card import Card
 from sudare.routes.config import RouteConfig
 
-__all__ = ["audit_canaries"]
+__all__ = ["CanaryAudit", "audit_canaries", "canary_findings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanaryAudit:
+    """What canaries gave.
+
+    Attributes:
+        evidence: What the findings were computed from.
+        findings: In a stable order.
+    """
+
+    evidence: Evidence
+    findings: list[Finding]
 
 
 def audit_canaries(
@@ -35,8 +50,8 @@ def audit_canaries(
     cache: Cache,
     device: str,
     progress: Progress,
-) -> list[Finding]:
-    """Findings about canaries, ``canaries.<kind>.<test>.<figure>``, apart from the average.
+) -> CanaryAudit:
+    """Plant canaries, build and measure a route with them, and judge.
 
     A fixed set is in or out by complementary pairs of coins; everything else is always in.
 
@@ -64,13 +79,30 @@ def audit_canaries(
     measured = load_measures(
         tasks, measures, scored, own.membership, cache=cache, config=measuring, traces=False
     )
+    return CanaryAudit(
+        evidence=Evidence(
+            measured=measured,
+            pool=scored.pool,
+            test=scored.test,
+            subject=route,
+            card=card,
+            nonce=membership_nonce(planted.pool.content_hash, seed),
+        ),
+        findings=canary_findings(measured, route, card, canaries.kind, config),
+    )
+
+
+def canary_findings(
+    measured: Measured, route: Subject, card: Card, kind: CanaryKind, config: RunConfig
+) -> list[Finding]:
+    """Findings ``canaries.<kind>.<test>.<figure>``, apart from the average."""
     table, threat = measured.table, score_threat_model(card.kind)
     maker = maker_of(route, card, measured)
     findings: list[Finding] = []
     settings: Mapping[str, dict[str, object]] = config.attacks.settings
     for name in config.attacks.membership:
         test = make_test(name, settings.get(name, {}))
-        prefix = f"canaries.{canaries.kind}.{test.id.removeprefix('membership.')}"
+        prefix = f"canaries.{kind}.{test.id.removeprefix('membership.')}"
         if reason := test.attackable(table):
             findings.append(maker.not_applicable(f"{prefix}.auc", threat, reason))
             continue

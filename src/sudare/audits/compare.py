@@ -9,6 +9,7 @@ from pathlib import Path
 from sudare.attacks.registry import make_test
 from sudare.audits.canaries import audit_canaries
 from sudare.audits.config import RunConfig
+from sudare.audits.evidence import Evidence, commitment, membership_nonce
 from sudare.audits.findings import audit_release
 from sudare.audits.gates import parse_gate
 from sudare.audits.measure import MeasureConfig, load_measures, measure_tasks
@@ -71,6 +72,7 @@ def compare(
         device=device,
         threads=config.fleet.threads,
     )
+    nonce = membership_nonce(split.pool.content_hash, config.seed)
     record = RunRecord(
         config=config,
         folder=folder,
@@ -81,6 +83,7 @@ def compare(
         gates=[parse_gate(expression) for expression in config.audit.fail_on],
         limits=_limits(config),
         after_stage=after_stage,
+        commitment=commitment(plan.membership, nonce),
     )
     record.write()
     # Canaries that cannot be planted are refused now, not after an hour of builds.
@@ -101,9 +104,18 @@ def compare(
             card = read_card(origin)
             audit = audit_release(measured, split, route, card, config, progress=progress)
             record.add(route.name, card, audit)
+            evidence = Evidence(
+                measured=measured,
+                pool=split.pool,
+                test=split.test,
+                subject=route,
+                card=card,
+                nonce=nonce,
+            )
+            record.keep(route.name, evidence)
             record.write()
             for canaries in map(parse_canaries, config.audit.canaries):
-                record.findings += audit_canaries(
+                planted = audit_canaries(
                     route,
                     card,
                     canaries,
@@ -114,6 +126,8 @@ def compare(
                     device=device,
                     progress=progress,
                 )
+                record.findings += planted.findings
+                record.keep(f"{route.name}.canaries-{canaries.kind}", planted.evidence)
             _copy_release(origin, folder / "releases" / route.name)
             record.write()
     record.complete = True

@@ -9,6 +9,7 @@ import numpy as np
 
 from sudare.attacks.registry import make_test
 from sudare.audits.config import RunConfig
+from sudare.audits.labels import LabelledParts, Subject
 from sudare.audits.maker import FindingMaker
 from sudare.audits.measure import Measured
 from sudare.audits.membership import JudgedTest
@@ -20,7 +21,6 @@ from sudare.core.scores import ScoreTable
 from sudare.core.seeds import generator
 from sudare.core.threats import ThreatModel
 from sudare.data.plan import draw_plan
-from sudare.data.splits import AuditSplit
 from sudare.metrics import (
     accuracy,
     balanced_accuracy,
@@ -29,7 +29,6 @@ from sudare.metrics import (
     recall_per_class,
 )
 from sudare.releases.card import Card, Kind
-from sudare.routes.config import RouteConfig
 
 __all__ = ["ReleaseAudit", "audit_release", "maker_of", "score_threat_model"]
 
@@ -60,8 +59,8 @@ def score_threat_model(kind: Kind) -> ThreatModel:
 
 def audit_release(
     measured: Measured,
-    split: AuditSplit,
-    route: RouteConfig,
+    split: LabelledParts,
+    route: Subject,
     card: Card,
     config: RunConfig,
     *,
@@ -76,7 +75,7 @@ def audit_release(
 
     Args:
         measured: Signals, predictions and costs of every build.
-        split: The collection.
+        split: Labels of pool and test.
         route: How the release is made.
         card: Its card.
         config: The run.
@@ -127,7 +126,7 @@ def audit_release(
 
 
 def maker_of(
-    route: RouteConfig, card: Card, measured: Measured, *, builds: int | None = None
+    route: Subject, card: Card, measured: Measured, *, builds: int | None = None
 ) -> FindingMaker:
     """What findings about a release share."""
     return FindingMaker(
@@ -153,7 +152,7 @@ def _redrawn(table: ScoreTable, seed: int, target: int | None) -> ScoreTable:
 
 
 def _utility(
-    maker: FindingMaker, measured: Measured, split: AuditSplit, rows: IntArray
+    maker: FindingMaker, measured: Measured, split: LabelledParts, rows: IntArray
 ) -> list[Finding]:
     # Recipients of one build share its data: their mean is one number, the build is the unit.
     test = measured.test[rows].astype(np.float64)

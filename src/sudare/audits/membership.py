@@ -14,6 +14,7 @@ from sudare.attacks.membership.exposure import (
     worst_case,
 )
 from sudare.audits.config import RunConfig
+from sudare.audits.labels import Labelled
 from sudare.audits.maker import FindingMaker
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.estimates import Estimate
@@ -21,7 +22,6 @@ from sudare.core.findings import Finding
 from sudare.core.scores import ScoreTable
 from sudare.core.seeds import generator
 from sudare.core.threats import ThreatModel
-from sudare.data.images import ImageDataset
 from sudare.metrics import AttackEstimates, membership_estimates, precision_at_prior
 
 __all__ = ["JudgedTest"]
@@ -67,7 +67,7 @@ class JudgedTest:
         found.append(self._finding("balanced_accuracy", estimates.balanced_accuracy))
         return found
 
-    def who_is_exposed(self, pool: ImageDataset, trace_spread: FloatArray | None) -> list[Finding]:
+    def who_is_exposed(self, pool: Labelled, trace_spread: FloatArray | None) -> list[Finding]:
         """Per class and group; and, over several builds, the most exposed images.
 
         Args:

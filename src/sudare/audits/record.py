@@ -11,6 +11,7 @@ import numpy as np
 
 from sudare.audits.config import RunConfig
 from sudare.audits.environment import machine, now, versions
+from sudare.audits.evidence import Evidence, write_evidence
 from sudare.audits.findings import ReleaseAudit, score_threat_model
 from sudare.audits.gates import Gate, judge
 from sudare.audits.pictures import exposed_images, roc_curve
@@ -60,6 +61,7 @@ class RunRecord:
         gates: Thresholds to judge.
         limits: What the run cannot say.
         after_stage: Called with the folder after each write.
+        commitment: To who is a member of which build, made before the first build.
     """
 
     config: RunConfig
@@ -71,6 +73,7 @@ class RunRecord:
     gates: Sequence[Gate]
     limits: tuple[str, ...]
     after_stage: Callable[[Path], object] = lambda folder: None
+    commitment: str = ""
     started: str = field(default_factory=now)
     clock: float = field(default_factory=time.monotonic)
     findings: list[Finding] = field(default_factory=list)
@@ -98,6 +101,10 @@ class RunRecord:
             folder=self.folder,
             count=self.config.audit.exposed,
         )
+
+    def keep(self, name: str, evidence: Evidence) -> None:
+        """Keep what a release's findings were computed from, for `sudare audit export`."""
+        write_evidence(self.folder / "evidence" / f"{name}.npz", evidence)
 
     def write(self) -> RunResult:
         """Write findings and summary, then let the caller draw its pages."""
@@ -142,6 +149,7 @@ class RunRecord:
                 for release in self.planned
             ),
             limits=self.limits,
+            membership_commitment=self.commitment,
         )
 
     def _release(self, planned: ReleaseSummary) -> ReleaseSummary:

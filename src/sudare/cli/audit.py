@@ -7,11 +7,20 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
-__all__ = ["audit"]
+__all__ = ["app"]
+
+app = App(
+    name="audit",
+    help="""Attack a release that exists, and gate on what was found.
+
+    For example: `sudare audit releases/plain/release --key releases/plain/audit-key.npz`
+    """,
+)
 
 
+@app.default
 def audit(
     release: Path,
     *,
@@ -87,3 +96,54 @@ def audit(
             f"{gate.verdict.upper()}: {gate.release}: {gate.expression} ({gate.explanation})"
         )
     return exit_status(result.gates)
+
+
+@app.command
+def export(run: Path, *, out: Path) -> None:
+    """Write what a run's figures were computed from, without a pixel, for a third party.
+
+    Scores, who was a member of which build, labels, configuration, findings and cards. Hand it
+    to an auditor; do not publish it, since it says who was a member.
+
+    For example: `sudare audit export runs/demo --out evidence/`
+
+    Args:
+        run: A folder that `sudare compare` or `sudare audit` wrote.
+        out: A new folder.
+    """
+    from sudare.audits.verify import export as write
+    from sudare.core.progress import auto
+
+    progress = auto()
+    folder = write(run, out)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    progress.say(f"Evidence: {folder} ({size / 1e6:.1f} MB)")
+    progress.say(f"Check it with `sudare audit verify {shlex.quote(str(folder))}`.")
+
+
+@app.command
+def verify(folder: Path) -> int:
+    """Recompute every figure of a run from its evidence, without the images.
+
+    For example: `sudare audit verify evidence/`
+
+    Args:
+        folder: What `sudare audit export` wrote.
+
+    Returns:
+        0 every recomputed figure agrees, 1 one does not, 2 a file was changed.
+    """
+    from sudare.audits.verify import verify as check
+    from sudare.core.progress import auto
+
+    progress = auto()
+    result = check(folder, progress=progress)
+    for line in result.differ:
+        progress.say(f"DIFFERS: {line}")
+    if not result.committed:
+        progress.say("The membership is not the one that was committed to before the first build.")
+    progress.say(
+        f"{result.agree} figures recomputed as printed, {len(result.differ)} differ, "
+        f"{len(result.not_recomputed)} are not in the evidence (costs)."
+    )
+    return 0 if result.holds else 1

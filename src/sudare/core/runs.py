@@ -131,6 +131,10 @@ class RunSummary(_Value):
     exposed: tuple[ExposedImage, ...] = ()
     gates: tuple[GateResult, ...] = ()
     stages: tuple[Stage, ...] = ()
+    membership_commitment: str = Field(
+        default="",
+        description="SHA-256 over a nonce and who is in which build, made before the first build.",
+    )
     limits: tuple[str, ...] = Field(default=(), description="What this run cannot say.")
 
     model_config = ConfigDict(

@@ -1,0 +1,174 @@
+"""Evidence: everything a figure was computed from, without a pixel, for a third party to check."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sudare.audits.labels import Labelled, Labels, Named, Subject
+from sudare.audits.measure import Measured
+from sudare.core.arrays import BoolArray
+from sudare.core.errors import AuditError
+from sudare.core.hashing import hash_json
+from sudare.core.scores import Scale, ScoreTable
+from sudare.releases.card import Card
+
+__all__ = [
+    "Evidence",
+    "commitment",
+    "membership_nonce",
+    "read_evidence",
+    "write_evidence",
+]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """What one release's findings were computed from.
+
+    Attributes:
+        measured: Scores, predictions and costs of every build. Covariates are left out: they
+            show what images look like.
+        pool: Labels of the pool.
+        test: Labels of the test set.
+        subject: What findings call the release.
+        card: Its card.
+        nonce: Opens the commitment to the membership.
+        target: Row of the artefact the findings are about; None for every build.
+        shadows: Whether other rows are shadows.
+    """
+
+    measured: Measured
+    pool: Labelled
+    test: Labelled
+    subject: Subject
+    card: Card
+    nonce: str
+    target: int | None = None
+    shadows: bool = True
+
+    @property
+    def commitment(self) -> str:
+        """What was published before anything was built."""
+        return commitment(self.measured.table.membership, self.nonce)
+
+
+def membership_nonce(content_hash: str, seed: int, part: str = "") -> str:
+    """A nonce nobody can guess who does not hold the images, the same in a resumed run."""
+    return hash_json({"nonce of": content_hash, "seed": seed, "part": part})
+
+
+def commitment(membership: BoolArray, nonce: str) -> str:
+    """SHA-256 of nonce, shape and membership: binds the auditor, tells others nothing."""
+    digest = hashlib.sha256(f"{nonce} {membership.shape} ".encode())
+    digest.update(np.packbits(membership).tobytes())
+    return digest.hexdigest()
+
+
+def write_evidence(path: Path, evidence: Evidence) -> None:
+    """Write evidence as an .npz file; private, since it says who was a member."""
+    measured, table = evidence.measured, evidence.measured.table
+    about = {
+        "scales": {name: scale.value for name, scale in table.scales.items()},
+        "costs": measured.costs,
+        "subject": [evidence.subject.name, evidence.subject.kind, evidence.subject.label],
+        "card": evidence.card.model_dump(mode="json", by_alias=True),
+        "class_names": evidence.pool.class_names,
+        "group_names": evidence.pool.group_names,
+        "nonce": evidence.nonce,
+        "target": evidence.target,
+        "shadows": evidence.shadows,
+    }
+    # Units by rank: their names may be those of patients.
+    units = np.unique(table.units, return_inverse=True)[1]
+    arrays: dict[str, Any] = {
+        **{f"signal.{name}": np.asarray(values) for name, values in table.signals.items()},
+        "membership": table.membership,
+        "complement": table.complement,
+        "units": units,
+        "labels": table.labels,
+        "test": measured.test,
+        "test_labels": evidence.test.classes,
+        "about": np.array(json.dumps(about)),
+    }
+    optional = {
+        "copied": measured.copied,
+        "trace_spread": measured.trace_spread,
+        "groups": evidence.pool.groups,
+    }
+    arrays |= {name: values for name, values in optional.items() if values is not None}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial.npz")
+    np.savez(partial, **arrays)
+    partial.chmod(0o600)
+    partial.replace(path)
+
+
+def read_evidence(path: Path) -> Evidence:
+    """Read evidence; nothing in it can execute.
+
+    Raises:
+        AuditError: A file that is none.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about: Mapping[str, object] = json.loads(str(arrays["about"]))
+        return _evidence(arrays, about)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AuditError(f"the evidence cannot be read: {error}", where=str(path)) from error
+
+
+def _evidence(
+    arrays: Mapping[str, npt.NDArray[np.generic]], about: Mapping[str, object]
+) -> Evidence:
+    scales, costs, target = about["scales"], about["costs"], about["target"]
+    if not isinstance(scales, dict) or not isinstance(costs, dict):
+        raise TypeError("scales and costs must be tables")
+    names = tuple(map(str, _list(about["class_names"])))
+    group_names = tuple(map(str, _list(about["group_names"])))
+    name, kind, label = map(str, _list(about["subject"]))
+    labels = arrays["labels"].astype(np.int64)
+    membership = arrays["membership"].astype(bool)
+    table = ScoreTable(
+        signals={name: arrays[f"signal.{name}"].astype(np.float32) for name in scales},
+        scales={str(name): Scale(scale) for name, scale in scales.items()},
+        membership=membership,
+        complement=arrays["complement"].astype(np.int64),
+        units=arrays["units"].astype(np.int64),
+        labels=labels,
+    )
+    measured = Measured(
+        table=table,
+        test=arrays["test"].astype(np.float32),
+        costs={str(name): [float(v) for v in values] for name, values in costs.items()},
+        copied=arrays["copied"].astype(bool) if "copied" in arrays else None,
+        trace_spread=(
+            arrays["trace_spread"].astype(np.float64) if "trace_spread" in arrays else None
+        ),
+    )
+    groups = arrays["groups"].astype(np.int64) if "groups" in arrays else None
+    pool = labels[: table.n_images]
+    return Evidence(
+        measured=measured,
+        pool=Labels(classes=pool, class_names=names, groups=groups, group_names=group_names),
+        test=Labels(classes=arrays["test_labels"].astype(np.int64), class_names=names),
+        subject=Named(name=name, kind=kind, label=label),
+        card=Card.model_validate(about["card"]),
+        nonce=str(about["nonce"]),
+        target=target if isinstance(target, int) else None,
+        shadows=bool(about["shadows"]),
+    )
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError("names must be a list")
+    return value

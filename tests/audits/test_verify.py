@@ -1,0 +1,87 @@
+"""A third party recomputes every figure from evidence that holds no pixel."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from sudare.audits.verify import export, verify
+from sudare.core.errors import AuditError
+from sudare.core.progress import Silent
+
+
+@pytest.fixture
+def evidence(smoke, tmp_path):
+    run, _, _ = smoke
+    return export(run, tmp_path / "evidence")
+
+
+def test_every_figure_but_costs_is_recomputed_and_agrees(evidence, smoke):
+    _, _, result = smoke
+    found = verify(evidence, progress=Silent())
+    assert found.holds
+    assert found.differ == ()
+    costs = [f for f in result.findings.findings if f.id.startswith("cost.")]
+    assert len(found.not_recomputed) == len(costs)
+    assert found.agree == len(result.findings.findings) - len(costs)
+
+
+def test_a_figure_that_was_changed_is_found_even_with_a_forged_manifest(evidence):
+    path = evidence / "findings.json"
+    values = json.loads(path.read_text())
+    target = next(f for f in values["findings"] if f["id"] == "membership.rmia.auc")
+    target["value"] = target["low"] = 0.5
+    path.write_text(json.dumps(values))
+    with pytest.raises(AuditError, match="changed after the export"):
+        verify(evidence, progress=Silent())
+    _forge(evidence, "findings.json")
+    found = verify(evidence, progress=Silent())
+    assert not found.holds
+    assert "membership.rmia.auc" in found.differ[0]
+
+
+def test_another_membership_does_not_open_the_commitment(evidence):
+    path = evidence / "plain.npz"
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    arrays["membership"] = ~arrays["membership"]
+    np.savez(path, **arrays)
+    _forge(evidence, "plain.npz")
+    found = verify(evidence, progress=Silent())
+    assert not found.committed
+    assert not found.holds
+
+
+def test_evidence_holds_no_pixel_and_no_name_of_a_unit(evidence, smoke):
+    _, _, result = smoke
+    side = result.summary.data.image_shape[1]
+    for path in evidence.glob("*.npz"):
+        with np.load(path) as file:
+            assert "covariates" not in file.files
+            assert not [n for n in file.files if file[n].shape[-2:] == (side, side)]
+            assert file["units"].max() < file["membership"].shape[1]
+    assert not list(evidence.glob("*.png"))
+
+
+def test_files_that_are_missing_or_unlisted_are_refused(evidence):
+    shutil.copy(evidence / "plain.npz", evidence / "more.npz")
+    with pytest.raises(AuditError, match=r"unlisted files: more\.npz"):
+        verify(evidence, progress=Silent())
+
+
+def test_a_folder_without_evidence_and_a_taken_one_are_refused(tmp_path, smoke):
+    with pytest.raises(AuditError, match="no evidence"):
+        export(tmp_path, tmp_path / "out")
+    run, _, _ = smoke
+    with pytest.raises(AuditError, match="the folder exists"):
+        export(run, tmp_path)
+
+
+def _forge(folder, name):
+    import hashlib
+
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    path.write_text(json.dumps(manifest))
