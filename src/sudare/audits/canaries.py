@@ -109,8 +109,9 @@ def canary_findings(
         judged = JudgedTest(
             maker=maker,
             test=test,
-            table=table,
             scores=test.scores(table),
+            members=table.membership,
+            units=table.units,
             threat=threat,
             config=config,
             prefix=prefix,

@@ -106,17 +106,19 @@ def audit_release(
             judged = JudgedTest(
                 maker=maker,
                 test=test,
-                table=table,
                 scores=scores[test.id],
-                rows=rows,
+                members=table.membership[rows],
+                units=table.units,
                 threat=threat,
                 config=config,
             )
             findings += judged.findings()
             if name == config.attacks.primary:
-                findings += judged.who_is_exposed(split.pool, measured.trace_spread)
+                findings += judged.by_part(split.pool)
+                if target is None:
+                    findings += judged.who_is_exposed(table, measured.trace_spread)
             if not config.audit.null:
-                findings.append(judged.null_control(null, tests=len(tests)))
+                findings.append(judged.null_control(null, rows, tests=len(tests)))
             bar.advance()
     findings += _copies(maker, measured, table.membership, rows)
     findings += _costs(maker, measured, config, time.process_time() - start)

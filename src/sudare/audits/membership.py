@@ -37,26 +37,26 @@ class JudgedTest:
     Attributes:
         maker: Fills in what findings about the release share.
         test: The test.
-        table: Signals and membership of every build.
         scores: ``float64 [targets, n]``.
+        members: ``bool [targets, n]``.
+        units: ``int64 [n]``.
         threat: What the attacker sees.
         config: The run.
-        rows: Builds the findings are about; None for all.
         prefix: What findings are called, if not by the test's id.
     """
 
     maker: FindingMaker
     test: MembershipTest
-    table: ScoreTable
     scores: FloatArray
+    members: BoolArray
+    units: IntArray
     threat: ThreatModel
     config: RunConfig
-    rows: IntArray | None = None
     prefix: str = ""
 
     def findings(self) -> list[Finding]:
         """AUC, TPR at low FPR, precision where members are rare, balanced accuracy."""
-        estimates = self._estimates(self.scores, self._members, alphas=self.config.audit.alphas)
+        estimates = self._estimates(self.scores, self.members, alphas=self.config.audit.alphas)
         prior = self.config.audit.prior
         found = [self._finding("auc", estimates.auc, unit=_AUC)]
         found += [self._finding(f"tpr@{a:g}", estimate) for a, estimate in estimates.tpr_at.items()]
@@ -67,37 +67,39 @@ class JudgedTest:
         found.append(self._finding("balanced_accuracy", estimates.balanced_accuracy))
         return found
 
-    def who_is_exposed(self, pool: Labelled, trace_spread: FloatArray | None) -> list[Finding]:
-        """Per class and group; and, over several builds, the most exposed images.
-
-        Args:
-            pool: The images, for their classes and groups.
-            trace_spread: ``[N, n]``, how much each training image's loss varied, or None.
-        """
-        found = [*self._per_part(pool.classes, pool.class_names)]
+    def by_part(self, pool: Labelled) -> list[Finding]:
+        """AUC per class, and per group where there are groups."""
+        found = self._per_part(pool.classes, pool.class_names)
         if pool.groups is not None:
             names = tuple(f"group {name}" for name in pool.group_names)
             found += self._per_part(pool.groups, names)
-        if self.rows is not None and len(self.rows) < self.table.n_builds:
-            return found
+        return found
+
+    def who_is_exposed(self, table: ScoreTable, trace_spread: FloatArray | None) -> list[Finding]:
+        """The most exposed images, over many builds.
+
+        Args:
+            table: Every build, each a target.
+            trace_spread: ``[N, n]``, how much each training image's loss varied, or None.
+        """
         worst = worst_case(
             self.test,
-            self.table,
+            table,
             rng=self._generator("worst case"),
             share=self.config.audit.worst_share,
             draws=self.config.audit.draws // 2,
         )
-        found.append(self._finding("worst_case", worst, unit=_AUC))
+        found = [self._finding("worst_case", worst, unit=_AUC)]
         exposed = exposed_images(
-            self.test, self.table, rng=self._generator("exposed"), alpha=_EXPOSED_ALPHA
+            self.test, table, rng=self._generator("exposed"), alpha=_EXPOSED_ALPHA
         )
         found.append(self._finding("exposed_10x", exposed))
-        stability = exposure_stability(self.test, self.table, rng=self._generator("stability"))
+        stability = exposure_stability(self.test, table, rng=self._generator("stability"))
         found.append(self._finding("exposure_stability", stability, unit="rank correlation"))
         if trace_spread is not None:
             precision = trace_precision(
                 self.test,
-                self.table,
+                table,
                 trace_spread,
                 rng=self._generator("trace"),
                 share=self.config.audit.worst_share,
@@ -105,29 +107,23 @@ class JudgedTest:
             found.append(self._finding("trace_precision", precision))
         return found
 
-    def null_control(self, null: ScoreTable, *, tests: int) -> Finding:
+    def null_control(self, null: ScoreTable, rows: IntArray, *, tests: int) -> Finding:
         """The test on redrawn membership, at a level corrected for the number of tests."""
-        rows = slice(None) if self.rows is None else self.rows
         scores, members = self.test.scores(null)[rows], null.membership[rows]
         estimates = self._estimates(scores, members, alphas=(), level=1 - 0.05 / tests)
         return self._finding("null_auc", estimates.auc, unit=_AUC)
-
-    @property
-    def _members(self) -> BoolArray:
-        rows = slice(None) if self.rows is None else self.rows
-        return self.table.membership[rows]
 
     def _per_part(self, part: IntArray, names: tuple[str, ...]) -> list[Finding]:
         found = []
         for value in np.unique(part):
             columns: IntArray = np.flatnonzero(part == value)
-            name, members = names[int(value)], self._members[:, columns]
+            name, members = names[int(value)], self.members[:, columns]
             if members.all() or not members.any():
                 continue
             estimates = membership_estimates(
                 self.scores[:, columns],
                 members,
-                self.table.units[columns],
+                self.units[columns],
                 rng=self._generator("bootstrap", name),
                 alphas=(),
                 draws=self.config.audit.draws,
@@ -146,7 +142,7 @@ class JudgedTest:
         return membership_estimates(
             scores,
             members,
-            self.table.units,
+            self.units,
             rng=self._generator("bootstrap"),
             alphas=alphas,
             draws=self.config.audit.draws,

@@ -41,6 +41,20 @@ class RunResult:
     findings: Findings
     summary: RunSummary
 
+    def __str__(self) -> str:
+        """Every figure with its interval, a line each."""
+        lines = []
+        for finding in self.findings.findings:
+            name = f"{finding.release}: {finding.id} {finding.group}".rstrip()
+            if finding.value is None:
+                lines.append(f"{name}: {finding.status.value} ({finding.reason})")
+            else:
+                lines.append(
+                    f"{name}: {finding.value:.4g} ({finding.low:.4g} to {finding.high:.4g}) "
+                    f"{finding.unit}".rstrip()
+                )
+        return "\n".join(lines)
+
     @property
     def gates(self) -> tuple[GateResult, ...]:
         """How each gate came out."""
@@ -108,13 +122,16 @@ class RunRecord:
 
     def write(self) -> RunResult:
         """Write findings and summary, then let the caller draw its pages."""
-        findings = Findings(findings=tuple(self.findings))
-        summary = self._summary()
-        atomic_write(self.folder / "findings.json", findings.to_json())
-        text = summary.model_dump_json(by_alias=True, indent=1)
+        result = self.result()
+        atomic_write(self.folder / "findings.json", result.findings.to_json())
+        text = result.summary.model_dump_json(by_alias=True, indent=1)
         atomic_write(self.folder / "run.json", text + "\n")
         self.after_stage(self.folder)
-        return RunResult(findings=findings, summary=summary)
+        return result
+
+    def result(self) -> RunResult:
+        """What there is so far."""
+        return RunResult(findings=Findings(findings=tuple(self.findings)), summary=self._summary())
 
     def _summary(self) -> RunSummary:
         done = list(self.cards)

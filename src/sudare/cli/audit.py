@@ -11,20 +11,16 @@ from cyclopts import App, Parameter
 
 __all__ = ["app"]
 
-app = App(
-    name="audit",
-    help="""Attack a release that exists, and gate on what was found.
-
-    For example: `sudare audit releases/plain/release --key releases/plain/audit-key.npz`
-    """,
-)
+app = App(name="audit")
 
 
 @app.default
 def audit(
-    release: Path,
+    release: Path | None = None,
     *,
     key: Path | None = None,
+    model: str | None = None,
+    weights: Path | None = None,
     members: str | None = None,
     non_members: str | None = None,
     builds: int = 16,
@@ -42,14 +38,24 @@ def audit(
     without shadows run. With neither, nothing can be measured: diagnostics are printed and the
     exit status is 3.
 
+    It need not be a release of ours: give an .npz file with the arrays `scores` and `membership`,
+    or any torch module or scikit-learn estimator with --model.
+
     Examples:
     `sudare audit releases/plain/release --key releases/plain/audit-key.npz`
 
     `sudare audit theirs/ --members in/ --non-members out/ --fail-on "membership.loss.auc > 0.6"`
 
+    `sudare audit scores.npz`
+
+    `sudare audit --model my.nets:build --weights w.safetensors --members in/ --non-members out/`
+
     Args:
-        release: The release folder.
+        release: The release folder, or an .npz file of scores and membership.
         key: The audit key.
+        model: package.module:factory of a model, instead of a release. A torch module gets
+            float32 pixels in 0 to 1.
+        weights: Weights of the model, a safetensors file.
         members: Images known to have been used: a source, folder or .npz file.
         non_members: Images known not to have been used.
         builds: Shadow builds, even.
@@ -64,29 +70,59 @@ def audit(
         0 all gates pass, 1 one fails, 2 error, 3 undecided or not evaluable.
     """
     from sudare.audits.artefact import AuditRequest, audit_artefact
+    from sudare.audits.foreign import audit_images, audit_scores, read_scores
     from sudare.audits.gates import exit_status
+    from sudare.core.errors import ConfigError
     from sudare.core.files import default_cache
     from sudare.core.progress import auto
     from sudare.fleets.cache import Cache
     from sudare.report import write_report
 
-    progress = auto()
-    request = AuditRequest(
-        release=release,
-        key=key,
-        members=members,
-        non_members=non_members,
-        builds=builds,
-        image_size=image_size,
-        fail_on=fail_on,
-        null=null,
-        workers=workers,
-        command=shlex.join(["sudare", *sys.argv[1:]]),
-    )
-    folder = out or Path("runs/audit")
-    result = audit_artefact(
-        request, folder, cache=Cache(cache or default_cache()), progress=progress
-    )
+    progress, folder = auto(), out or Path("runs/audit")
+    command = shlex.join(["sudare", *sys.argv[1:]])
+    if (release is None) == (model is None):
+        raise ConfigError(
+            "there is nothing to audit" if release is None else "give a release or a --model",
+            fix="Give a release folder, an .npz file of scores, or --model package.module:factory.",
+        )
+    if model is not None:
+        if members is None or non_members is None:
+            raise ConfigError("a model needs --members and --non-members", where=model)
+        result = audit_images(
+            model,
+            weights,
+            members,
+            non_members,
+            image_size=image_size,
+            folder=folder,
+            fail_on=fail_on,
+            command=command,
+            progress=progress,
+        )
+    elif release is not None and release.suffix == ".npz":
+        result = audit_scores(
+            read_scores(release),
+            folder=folder,
+            title=release.name,
+            fail_on=fail_on,
+            command=command,
+        )
+    elif release is not None:
+        request = AuditRequest(
+            release=release,
+            key=key,
+            members=members,
+            non_members=non_members,
+            builds=builds,
+            image_size=image_size,
+            fail_on=fail_on,
+            null=null,
+            workers=workers,
+            command=command,
+        )
+        result = audit_artefact(
+            request, folder, cache=Cache(cache or default_cache()), progress=progress
+        )
     paths = write_report(folder)
     for line in paths.verdict:
         progress.say(line)

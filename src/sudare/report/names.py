@@ -36,6 +36,7 @@ ATTACKS: dict[str, str] = {
     "membership.rmia": "RMIA, online",
     "membership.rmia_offline": "RMIA, offline",
     "membership.loss": "Loss threshold",
+    "membership.given": "Given scores",
     "membership.shokri": "Shadow classifier (Shokri)",
 }
 

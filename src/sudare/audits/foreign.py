@@ -1,0 +1,432 @@
+"""Bring your own: any model, any scores; no release folder, no recipe, no shadows."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+
+from sudare.attacks.membership.given import GivenScores
+from sudare.attacks.signals import log_posterior, logit_confidence
+from sudare.audits.config import RunConfig, load_config
+from sudare.audits.findings import ReleaseAudit, audit_release
+from sudare.audits.gates import parse_gate
+from sudare.audits.labels import Labels, Named
+from sudare.audits.maker import FindingMaker
+from sudare.audits.measure import Measured
+from sudare.audits.membership import JudgedTest
+from sudare.audits.record import RunRecord, RunResult
+from sudare.audits.toml import to_toml
+from sudare.core.arrays import BoolArray, FloatArray, IntArray
+from sudare.core.errors import AuditError, DataError
+from sudare.core.files import atomic_write
+from sudare.core.progress import Progress, Silent
+from sudare.core.runs import DataSummary, ReleaseSummary
+from sudare.core.scores import Scale, ScoreTable
+from sudare.core.threats import ThreatModel
+from sudare.data.images import ImageDataset
+from sudare.data.sources import load_source
+from sudare.releases.card import Card, Kind
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = [
+    "GivenTable",
+    "audit_images",
+    "audit_model",
+    "audit_scores",
+    "load_model",
+    "posterior_of",
+    "read_scores",
+]
+
+_LEAST_PROBABILITY = 1e-12
+_BATCH = 512
+_SHADOW_FREE = ("loss", "modified_entropy", "entropy", "margin", "gap")
+_LIMITS = (
+    "Members and non-members were given, not drawn: if they differ in any other way, an attack "
+    "may tell them apart by that.",
+    "No shadow builds: only attacks that need none were run, the weakest there are.",
+    "Intervals are over the given records of this one model; another model trained the same way "
+    "may leak more or less.",
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GivenTable:
+    """Scores somebody computed elsewhere.
+
+    Attributes:
+        scores: ``float64 [N, n]``, higher for members; N models, often one.
+        membership: ``bool [N, n]``.
+        units: ``int64 [n]``.
+    """
+
+    scores: FloatArray
+    membership: BoolArray
+    units: IntArray
+
+
+def audit_model(
+    model: Any,  # noqa: ANN401
+    members: tuple[npt.ArrayLike, npt.ArrayLike],
+    non_members: tuple[npt.ArrayLike, npt.ArrayLike],
+    *,
+    folder: Path | None = None,
+    title: str = "Your model",
+    class_names: tuple[str, ...] = (),
+    fail_on: tuple[str, ...] = (),
+    command: str = "",
+    progress: Progress | None = None,
+) -> RunResult:
+    """Attack any classifier with records known to be in or out of its training set.
+
+    Args:
+        model: A ``torch.nn.Module`` that gives logits, an estimator with ``predict_proba``, or a
+            function from records to logits ``[n, C]``.
+        members: Records and labels it was trained on.
+        non_members: Records and labels it was not trained on, drawn in the same way.
+        folder: Where findings go, for a report; None writes nothing.
+        title: Name for people.
+        class_names: One name per class; numbers if empty.
+        fail_on: Gates.
+        command: The command that repeats it.
+        progress: Where to report.
+
+    Raises:
+        AuditError: Answers that are not finite, or labels that do not fit them.
+    """
+    posterior: list[FloatArray] = []
+    labels: list[IntArray] = []
+    member: list[BoolArray] = []
+    for inside, (records, given) in ((True, members), (False, non_members)):
+        answers = posterior_of(model, np.asarray(records))
+        own = np.asarray(given).astype(np.int64)
+        if own.shape != (len(answers),) or not 0 <= own.min() <= own.max() < answers.shape[1]:
+            raise AuditError(
+                f"labels of shape {own.shape} do not fit answers of shape {answers.shape}",
+                fix="Give one class number from 0 for each record.",
+            )
+        posterior.append(answers)
+        labels.append(own)
+        member.append(np.full(len(own), inside))
+    answers, classes = np.concatenate(posterior), np.concatenate(labels)
+    membership = np.concatenate(member)
+    names = class_names or tuple(str(label) for label in range(answers.shape[1]))
+    card = _card(title, names)
+    outside = ~membership
+    measured = Measured(
+        table=_one_row_table(
+            {"phi": logit_confidence(answers, classes)[:, None], "log_posterior": answers},
+            {"phi": Scale.LOGIT, "log_posterior": Scale.LOGLIK},
+            membership,
+            classes,
+        ),
+        test=np.broadcast_to(
+            answers[outside].astype(np.float32), (4, 1, int(outside.sum()), answers.shape[1])
+        ),
+        costs={"storage_mb": [0.0] * 4, "measure_cpu_s": [0.0] * 4},
+    )
+    config = _config(title, fail_on)
+    record = _record(
+        config, folder, command, Named(name="given", kind="given", label=title), names, membership
+    )
+    audit = audit_release(
+        measured,
+        _Parts(
+            pool=Labels(classes=classes, class_names=names),
+            test=Labels(classes=classes[outside], class_names=names),
+        ),
+        Named(name="given", kind="given", label=title),
+        card,
+        config,
+        target=0,
+        shadows=False,
+        progress=progress or Silent(),
+    )
+    record.add("given", card, audit)
+    record.complete = True
+    return record.write() if folder is not None else record.result()
+
+
+def audit_scores(
+    table: GivenTable,
+    *,
+    folder: Path | None = None,
+    title: str = "Your scores",
+    fail_on: tuple[str, ...] = (),
+    command: str = "",
+) -> RunResult:
+    """Figures with intervals from scores and membership, nothing else.
+
+    Args:
+        table: The scores.
+        folder: Where findings go, for a report; None writes nothing.
+        title: Name for people.
+        fail_on: Gates.
+        command: The command that repeats it.
+    """
+    config = _config(title, fail_on, primary="given")
+    subject = Named(name="given", kind="given", label=title)
+    record = _record(config, folder, command, subject, ("given",), table.membership[0])
+    judged = JudgedTest(
+        maker=FindingMaker(release="given", route="given", builds=len(table.scores), recipients=0),
+        test=GivenScores(),
+        scores=table.scores,
+        members=table.membership,
+        units=table.units,
+        threat=ThreatModel.CLASSIFIER_LOGITS,
+        config=config,
+    )
+    card = _card(title, ("given", "given too"))
+    audit = ReleaseAudit(
+        findings=tuple(judged.findings()),
+        scores={judged.test.id: table.scores},
+        membership=table.membership,
+    )
+    record.add("given", card, audit)
+    record.complete = True
+    return record.write() if folder is not None else record.result()
+
+
+def audit_images(
+    model: str,
+    weights: Path | None,
+    members: str,
+    non_members: str,
+    *,
+    image_size: int | None,
+    folder: Path,
+    fail_on: tuple[str, ...],
+    command: str,
+    progress: Progress,
+) -> RunResult:
+    """Attack a model by import path with folders of images; see ``audit_model``.
+
+    Raises:
+        AuditError: A model that cannot be made.
+        DataError: Images that cannot be read, or of other classes.
+    """
+    inside, outside = (
+        load_source(name, image_size=image_size, progress=progress).train
+        for name in (members, non_members)
+    )
+    if inside.class_names != outside.class_names:
+        raise DataError(
+            f"members have classes {inside.class_names}, non-members {outside.class_names}",
+            where=non_members,
+        )
+    return audit_model(
+        load_model(model, weights),
+        (inside.images, inside.classes),
+        (outside.images, outside.classes),
+        folder=folder,
+        title=model,
+        class_names=inside.class_names,
+        fail_on=fail_on,
+        command=command,
+        progress=progress,
+    )
+
+
+def load_model(path: str, weights: Path | None) -> Any:  # noqa: ANN401
+    """A model from ``package.module:factory``, with weights from a safetensors file.
+
+    The factory is the user's own code and runs; the weights are read without executing any.
+
+    Raises:
+        AuditError: No such factory, or weights that do not fit.
+    """
+    import torch
+
+    module_name, _, factory = path.partition(":")
+    try:
+        model = getattr(importlib.import_module(module_name), factory)()
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise AuditError(
+            f"the model cannot be made: {error}",
+            where=path,
+            fix="Give package.module:factory, a function without arguments, importable from here.",
+        ) from error
+    if weights is None:
+        return model
+    if not isinstance(model, torch.nn.Module):
+        raise AuditError("only a torch module takes weights", where=path)
+    try:
+        model.load_state_dict(load_tensors(weights.read_bytes()))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise AuditError(f"the weights do not fit: {error}", where=str(weights)) from error
+    return model
+
+
+def read_scores(path: Path) -> GivenTable:
+    """Scores from an .npz file with arrays ``scores``, ``membership`` and perhaps ``units``.
+
+    ``[n]`` for one model or ``[N, n]`` for several.
+
+    Raises:
+        AuditError: A file that is none, or arrays that do not fit.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError) as error:
+        raise AuditError(f"the scores cannot be read: {error}", where=str(path)) from error
+    if not {"scores", "membership"} <= set(arrays):
+        raise AuditError(
+            f"the file holds {', '.join(sorted(arrays)) or 'nothing'}",
+            where=str(path),
+            fix="Write it with numpy.savez(path, scores=..., membership=...).",
+        )
+    scores = np.atleast_2d(arrays["scores"]).astype(np.float64)
+    membership = np.atleast_2d(arrays["membership"])
+    units = arrays.get("units", np.arange(scores.shape[1]))
+    if membership.shape != scores.shape or units.shape != scores.shape[1:]:
+        raise AuditError(
+            f"scores {scores.shape}, membership {membership.shape} and units {units.shape} do "
+            "not fit",
+            where=str(path),
+        )
+    if not np.isin(membership, (0, 1)).all() or not np.isfinite(scores).all():
+        raise AuditError("membership must be 0 or 1 and scores finite", where=str(path))
+    return GivenTable(
+        scores=scores, membership=membership.astype(bool), units=units.astype(np.int64)
+    )
+
+
+def posterior_of(model: Any, records: npt.NDArray[Any]) -> FloatArray:  # noqa: ANN401
+    """Log-posterior ``float64 [n, C]`` of a module, an estimator or a function.
+
+    Raises:
+        AuditError: Answers of another shape, or not finite.
+    """
+    import torch
+
+    if isinstance(model, torch.nn.Module):
+        answers = log_posterior(_module_logits(model, records))
+    elif hasattr(model, "predict_proba"):
+        answers = np.log(np.maximum(np.asarray(model.predict_proba(records)), _LEAST_PROBABILITY))
+    elif callable(model):
+        answers = log_posterior(np.asarray(model(records), dtype=np.float64))
+    else:
+        raise AuditError(
+            f"a {type(model).__name__} is no model",
+            fix="Give a torch module, an estimator with predict_proba, or a function.",
+        )
+    if answers.ndim != 2 or len(answers) != len(records) or not np.isfinite(answers).all():
+        raise AuditError(f"the model's answers have shape {answers.shape} or are not finite")
+    return answers.astype(np.float64)
+
+
+def _module_logits(model: Any, records: npt.NDArray[Any]) -> FloatArray:  # noqa: ANN401
+    import torch
+
+    # Pixels as bytes become shares of white; anything else is passed on as it is.
+    values = records.astype(np.float32) / (255 if records.dtype == np.uint8 else 1)
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        parts = [model(part).double() for part in torch.from_numpy(values).split(_BATCH)]
+    model.train(was_training)
+    logits: FloatArray = torch.cat(parts).numpy()
+    return logits
+
+
+def _one_row_table(
+    signals: dict[str, FloatArray],
+    scales: dict[str, Scale],
+    membership: BoolArray,
+    classes: IntArray,
+) -> ScoreTable:
+    """A score table of one model; its other rows stand in for builds that are not there."""
+    return ScoreTable(
+        signals={name: np.broadcast_to(v, (4, *v.shape)) for name, v in signals.items()},
+        scales=scales,
+        membership=np.stack([membership, ~membership, membership, ~membership]),
+        complement=np.arange(4) ^ 1,
+        units=np.arange(len(classes)),
+        labels=classes,
+    )
+
+
+def _card(title: str, names: tuple[str, ...]) -> Card:
+    return Card(
+        kind=Kind.CLASSIFIER,
+        route="given",
+        title=title,
+        what_leaves="a model that was given",
+        class_names=names,
+        image_shape=(1, 1, 1),
+    )
+
+
+def _config(title: str, fail_on: tuple[str, ...], primary: str = "loss") -> RunConfig:
+    return load_config(
+        {
+            "title": f"Audit of {title}",
+            "fleet": {"builds": 4},
+            "attacks": {"membership": list(_SHADOW_FREE), "primary": primary},
+            "audit": {"fail_on": list(fail_on), "exposed": 0},
+        }
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    pool: Labels
+    test: Labels
+
+
+def _record(
+    config: RunConfig,
+    folder: Path | None,
+    command: str,
+    subject: Named,
+    names: tuple[str, ...],
+    membership: BoolArray,
+) -> RunRecord:
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic_write(folder / "config.toml", to_toml(config.model_dump(mode="json")))
+    nothing = ImageDataset(
+        images=np.zeros((0, 1, 1, 1), dtype=np.uint8),
+        labels=np.zeros(0, dtype=np.int64),
+        class_names=names,
+        unit=np.zeros(0, dtype=np.int64),
+    )
+    return RunRecord(
+        config=config,
+        folder=folder or Path(),
+        pool=nothing,
+        data=DataSummary(
+            name="given records",
+            licence="yours",
+            source="given",
+            class_names=names,
+            image_shape=(1, 1, 1),
+            pool=len(membership),
+            pool_units=len(membership),
+            public=0,
+            population=0,
+            test=int((~membership).sum()),
+        ),
+        command=command,
+        planned=[
+            ReleaseSummary(
+                name=subject.name,
+                label=subject.label,
+                route=subject.kind,
+                kind=Kind.CLASSIFIER.value,
+                what_leaves="a model that was given",
+                builds_planned=1,
+            )
+        ],
+        gates=[parse_gate(expression) for expression in config.audit.fail_on],
+        limits=_LIMITS,
+    )
