@@ -119,8 +119,9 @@ def bavaria(phi, membership, complement):
         spread = max(np.var(effect) - 2 / count, 1e-3)
         weight = spread / (spread + 2 / count)
         wider = 1 + 1 / (2 * count) + weight / (2 * count)
+        trust = max(0, 1 - np.var(effect) / images / np.mean(effect) ** 2)
         for j in range(images):
-            shrunk = (np.mean(effect) + weight * (effect[j] - np.mean(effect))) * scale[j]
+            shrunk = (trust * np.mean(effect) + weight * (effect[j] - np.mean(effect))) * scale[j]
             middle = (mean_in[j] + mean_out[j]) / 2
             value = phi[t, j, 0]
             scores[t, j] = student.logpdf(

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AttackEstimates", "membership_estimates"]
 
-METHOD = "percentile bootstrap over units, threshold recomputed per draw"
+METHOD = "bootstrap over units, threshold recomputed per draw, widened for pairs of builds"
+_SIDE_DRAWS = 200
+"""Draws of a variance, where an interval needs a thousand."""
 _Weights: TypeAlias = npt.NDArray[Any]
 _CHUNK_ENTRIES = 8_000_000
 
@@ -31,8 +33,9 @@ class AttackEstimates:
     Attributes:
         auc: Area under the exact ROC.
         tpr_at: False-positive rate to the TPR there, or unresolvable with the reason.
-        balanced_accuracy: Accuracy when the upper half of each target's scores is called
-            "member"; half of the images are, so no threshold is fitted.
+        balanced_accuracy: Mean of the rates of right answers on members and on non-members when
+            as many of each target's highest scores are called "member" as there are members,
+            so that no threshold is fitted.
     """
 
     auc: Estimate
@@ -55,7 +58,10 @@ def membership_estimates(
     The estimand is the attack's expected value at this number of builds, size and pool.
     A draw takes units with replacement, each with its scores in every target, and recomputes
     the threshold: an interval around a threshold taken from the same scores would cover
-    far less than it says.
+    far less than it says. What builds have in common (one may be worse calibrated than another)
+    moves all units at once and is not seen by drawing units; with more than one pair of
+    targets the interval is widened by the two-way variance: of units, plus that of pairs,
+    less that of single cells, which both contain (Cameron, Gelbach and Miller 2011).
 
     Args:
         scores: ``float64 [N, n]``, higher for members.
@@ -82,6 +88,9 @@ def membership_estimates(
     )
     values = np.array([curve.auc, sample.half_accuracy, *(curve.tpr_at(a) for a in alphas)])
     low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    wider = _widening(scores, membership, unit_of_image, tuple(alphas), drawn, rng, level)
+    low = np.clip(values - wider * (values - low), 0.0, 1.0)
+    high = np.clip(values + wider * (high - values), 0.0, 1.0)
 
     def estimate(index: int, method: str = METHOD) -> Estimate:
         return Estimate(
@@ -103,8 +112,52 @@ def membership_estimates(
             if reason
             else estimate(index + 2)
         )
-    half = "percentile bootstrap over units; upper half of each target called members"
+    half = "percentile bootstrap over units; as many called members as there are, by target"
     return AttackEstimates(auc=estimate(0), tpr_at=tpr_at, balanced_accuracy=estimate(1, half))
+
+
+def _widening(
+    scores: FloatArray,
+    membership: BoolArray,
+    unit_of_image: IntArray,
+    alphas: tuple[float, ...],
+    drawn: FloatArray,
+    rng: np.random.Generator,
+    level: float,
+) -> FloatArray:
+    """How much wider than units alone say each interval must be, at least 1."""
+    from scipy.stats import norm, t
+
+    targets = len(scores)
+    complementary = targets > 2 and np.array_equal(membership[0::2], ~membership[1::2])
+    if not complementary:
+        return np.ones(drawn.shape[1])
+    pairs, n_units = targets // 2, int(unit_of_image.max()) + 1
+    pair = np.broadcast_to(np.repeat(np.arange(pairs), 2)[:, None], scores.shape)
+    of_pairs, of_cells = (
+        _variance(_Sample(scores, membership, clusters, alphas), count, scores.size, rng)
+        for clusters, count in ((pair, pairs), (pair * n_units + unit_of_image, pairs * n_units))
+    )
+    of_units = np.maximum(np.nanvar(drawn, axis=0), np.finfo(np.float64).tiny)
+    excess = np.maximum(of_pairs - of_cells, 0.0)
+    share = excess / (excess + of_units)
+    # A variance of few pairs is itself uncertain: Student's quantile where it rules.
+    quantile = (1 + level) / 2
+    heavier = float(t.ppf(quantile, pairs - 1) / norm.ppf(quantile))
+    wider: FloatArray = np.sqrt(1 + excess / of_units) * (1 + share * (heavier - 1))
+    return wider
+
+
+def _variance(sample: _Sample, clusters: int, size: int, rng: np.random.Generator) -> FloatArray:
+    """Bootstrap variance of each statistic over some clusters."""
+    step = max(1, _CHUNK_ENTRIES // max(size, clusters))
+    statistics = []
+    for at in range(0, _SIDE_DRAWS, step):
+        draws = min(step, _SIDE_DRAWS - at)
+        counts = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=draws)
+        statistics.append(sample.statistics(counts))
+    variance: FloatArray = np.nanvar(np.concatenate(statistics), axis=0)
+    return variance * clusters / (clusters - 1)
 
 
 class _Sample:
@@ -119,10 +172,10 @@ class _Sample:
         self,
         scores: FloatArray,
         membership: BoolArray,
-        unit_of_image: IntArray,
+        cluster: IntArray,
         alphas: tuple[float, ...],
     ) -> None:
-        units = np.broadcast_to(unit_of_image, scores.shape)
+        units = np.broadcast_to(cluster, scores.shape)
         self.alphas = alphas
         self.member_unit, member_scores = _descending(scores[membership], units[membership])
         self.other_unit, other_scores = _descending(scores[~membership], units[~membership])
@@ -134,17 +187,14 @@ class _Sample:
         self.members_above = np.searchsorted(-member_scores, -other_scores, side="left")
         # Sums of weights stay whole numbers that float32 holds exactly up to 2**24.
         self.dtype = np.dtype(np.float32 if scores.size < 2**24 else np.float64)
-        self._prepare_halves(scores, membership, unit_of_image)
+        self._prepare_halves(scores, membership, units)
 
-    def _prepare_halves(
-        self, scores: FloatArray, membership: BoolArray, unit_of_image: IntArray
-    ) -> None:
-        median = np.median(scores, axis=1, keepdims=True)
-        called = np.where(scores == median, 0.5, scores > median)
+    def _prepare_halves(self, scores: FloatArray, membership: BoolArray, units: IntArray) -> None:
+        called = _called_members(scores, membership.sum(axis=1))
         right = np.where(membership, called, 1 - called)
-        n_units = int(unit_of_image.max()) + 1
+        n_units = int(units.max()) + 1
         self.right_in, self.right_out, self.n_in, self.n_out = (
-            np.bincount(unit_of_image, weights=column.sum(axis=0), minlength=n_units)
+            np.bincount(units.ravel(), weights=column.ravel(), minlength=n_units)
             for column in (right * membership, right * ~membership, membership, ~membership)
         )
         self.half_accuracy = float(self._half(np.ones((1, n_units)))[0])
@@ -181,6 +231,16 @@ class _Sample:
         others = (counts @ self.right_out) / (counts @ self.n_out)
         halved: FloatArray = (members + others) / 2
         return halved
+
+
+def _called_members(scores: FloatArray, members: IntArray) -> FloatArray:
+    """1 for each target's highest scores, as many as it has members; ties share what is left."""
+    ordered = -np.sort(-scores, axis=1)
+    cut = np.take_along_axis(ordered, members[:, None] - 1, axis=1)
+    above, tied = scores > cut, scores == cut
+    left = members[:, None] - above.sum(axis=1, keepdims=True)
+    called: FloatArray = above + tied * (left / tied.sum(axis=1, keepdims=True))
+    return called
 
 
 def _descending(scores: FloatArray, units: IntArray) -> tuple[IntArray, FloatArray]:

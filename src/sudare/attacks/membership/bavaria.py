@@ -107,7 +107,8 @@ class BaVarIA(_BaVarIA):
 
     Each image's variance, in and out, is drawn towards that of its group, and its effect (the
     mean in less the mean out, in standard deviations) towards the group's mean effect: by
-    how much is what makes the scatter among images what it is. Groups matter because training
+    how much is what makes the scatter among images what it is. A group's mean effect counts
+    as far as it is larger than its own error (James and Stein). Groups matter because training
     on an image moves it the more, the harder it is.
 
     Source:
@@ -152,7 +153,10 @@ class BaVarIA(_BaVarIA):
         # The scatter of effects beyond what estimating two means from few shadows explains.
         spread = max(float(effect.var()) - 2 / count, _LEAST_SPREAD)
         weight = spread / (spread + 2 / count)
-        half_gap = (effect.mean() + weight * (effect - effect.mean())) * scale / 2
+        mean = float(effect.mean())
+        # A group whose effect may be noise must not lend its sign to all its images.
+        trust = max(0.0, 1 - float(effect.var()) / len(effect) / mean**2) if mean else 0.0
+        half_gap = (trust * mean + weight * (effect - mean)) * scale / 2
         # What is not known about the centre and the shrunken effect widens the prediction.
         wider = 1 + 1 / (2 * count) + weight * 2 / count / 4
         gap = values[target, images, query] - (inside + outside) / 2
