@@ -28,6 +28,16 @@ def test_defaults_reach_the_routes_that_have_the_field():
     assert (dp.recipe.epochs, dp.recipe.batch_size) == (40, 128)
 
 
+def test_a_run_s_net_does_not_replace_fixed_public_features():
+    values = {"defaults": {"net": {"width": 32}, "recipe": {"epochs": 3}}}
+    config = load_config({**values, "routes": [{"kind": "linear-public"}, {"kind": "plain"}]})
+    linear, plain = config.routes
+    assert (linear.net.name, plain.net.width) == ("random-features", 32)
+    assert linear.recipe.epochs != 3
+    with pytest.raises(ConfigError, match="features of convnet are trained on private images"):
+        load_config({"routes": [{"kind": "linear-public", "net": {"name": "convnet"}}]})
+
+
 def test_overrides_take_dotted_names_and_toml_values():
     values = apply_overrides(
         read_toml("demo"),

@@ -65,6 +65,12 @@ def test_a_build_is_deterministic_under_its_seed(kind):
 
 
 @pytest.mark.parametrize("kind", EVERY_ROUTE)
+def test_what_leaves_has_no_seed_that_could_repeat_it(kind):
+    one, two = (arrays(build(kind, seed=None)) for _ in range(2))
+    assert any(not np.array_equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize("kind", EVERY_ROUTE)
 def test_a_release_survives_writing_and_holds_nothing_of_the_private_run(kind, tmp_path):
     private, seed = images(), 1_234_567_891
     made = build(kind, seed=seed, private=private)

@@ -3,7 +3,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from scipy.stats import binom
+from scipy.stats import binom, kstest, normaltest
 
 from sudare import nets
 from sudare.core.errors import ConfigError
@@ -15,6 +15,7 @@ from sudare.training.dpsgd import poisson_rows, sample_rate, train_private
 from sudare.training.loop import TrainingData
 from sudare.training.losses import smoothed_cross_entropy
 from sudare.training.optimisers import rate_at
+from sudare.training.randomness import system_rows, system_uniform
 
 PLAIN = {"augmentation": (), "weight_decay": 0.0, "momentum": 0.0}
 
@@ -109,6 +110,31 @@ def test_equal_seeds_give_equal_weights_and_none_draws_from_the_system():
         states.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
     assert torch.equal(states[0], states[1])
     assert not torch.equal(states[2], states[3])
+
+
+@pytest.mark.parametrize("seed", [0, None])
+def test_the_noise_has_the_claimed_size_wherever_it_comes_from(seed):
+    """Equal images have gradients the clipping makes tiny: what moves the weights is noise."""
+    recipe = Recipe(steps=1, batch_size=24, lr=1.0, schedule="constant", warmup=0.0, **PLAIN)
+    privacy = DpConfig(
+        target_epsilon=None, noise_multiplier=3.0, max_grad_norm=1e-3, physical_batch=7
+    )
+    net = nets.build(NetConfig(name="mlp", width=256), image_shape=(1, 8, 8), n_classes=3, seed=0)
+    before = torch.cat([p.detach().flatten().clone() for p in net.parameters()])
+    train_private(net, data_of(), recipe, privacy, seed=seed, progress=Silent())
+    moved = (torch.cat([p.detach().flatten() for p in net.parameters()]) - before).numpy()
+    assert moved.std() == pytest.approx(3.0 * 1e-3 / 24, rel=0.03)
+    assert normaltest(moved).pvalue > 1e-4
+
+
+def test_system_randomness_is_uniform_and_never_at_an_end():
+    values = system_uniform(200_000)
+    assert kstest(values, "uniform").pvalue > 1e-4
+    assert values.min() > 0
+    assert values.max() < 1
+    sizes = [len(system_rows(50, 0.2, torch.device("cpu"))) for _ in range(2000)]
+    assert np.mean(sizes) == pytest.approx(10, abs=0.3)
+    assert np.var(sizes) == pytest.approx(binom(50, 0.2).var(), rel=0.15)
 
 
 def test_the_ledger_entry_describes_what_ran_and_meets_the_target():

@@ -114,7 +114,7 @@ def make_artefact(config: RunConfig, folder: Path, *, progress: Progress) -> Art
     build = make_route(config.routes[0]).build(
         split.pool[member],
         public=split.public,
-        seed=secrets.randbits(63),
+        seed=None,
         device=device_of(config),
         progress=progress,
     )

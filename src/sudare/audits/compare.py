@@ -113,6 +113,7 @@ def compare(
                 nonce=nonce,
             )
             record.keep(route.name, evidence)
+            _copy_release(origin, folder / "releases" / route.name)
             record.write()
             for canaries in map(parse_canaries, config.audit.canaries):
                 planted = audit_canaries(
@@ -128,8 +129,7 @@ def compare(
                 )
                 record.findings += planted.findings
                 record.keep(f"{route.name}.canaries-{canaries.kind}", planted.evidence)
-            _copy_release(origin, folder / "releases" / route.name)
-            record.write()
+                record.write()
     record.complete = True
     return record.write()
 

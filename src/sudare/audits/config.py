@@ -228,10 +228,12 @@ def load_config(values: Mapping[str, Any]) -> RunConfig:
 
 def _with_defaults(route: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     kind = str(route.get("kind", ""))
-    fields = config_class(kind).model_fields if kind in CONFIGS else {}
+    if kind not in CONFIGS:
+        return dict(route)
+    fields, own_fields = config_class(kind).model_fields, config_class(kind).own_fields
     merged = dict(route)
     for name, value in defaults.items():
-        if name not in fields:
+        if name not in fields or name in own_fields:
             continue
         own = merged.get(name)
         if isinstance(value, Mapping) and (own is None or isinstance(own, Mapping)):

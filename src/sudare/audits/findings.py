@@ -30,6 +30,9 @@ from sudare.metrics import (
 )
 from sudare.releases.card import Card, Kind
 
+NULL_DRAWS = 5
+"""How often membership is redrawn for a null control."""
+
 __all__ = ["ReleaseAudit", "audit_release", "maker_of", "score_threat_model"]
 
 
@@ -87,8 +90,8 @@ def audit_release(
     start = time.process_time()
     rows = np.arange(measured.table.n_builds) if target is None else np.array([target])
     maker = maker_of(route, card, measured, builds=len(rows))
-    null = _redrawn(measured.table, config.seed, target)
-    table = null if config.audit.null else measured.table
+    nulls = [_redrawn(measured.table, config.seed + draw, target) for draw in range(NULL_DRAWS)]
+    table = nulls[0] if config.audit.null else measured.table
     findings = _utility(maker, measured, split, rows)
     scores: dict[str, FloatArray] = {}
     threat = score_threat_model(card.kind)
@@ -118,10 +121,12 @@ def audit_release(
                 if target is None:
                     findings += judged.who_is_exposed(table, measured.trace_spread)
             if not config.audit.null:
-                findings.append(judged.null_control(null, rows, tests=len(tests)))
+                findings.append(
+                    judged.null_control(nulls, rows, tests=len(tests) * max(1, len(config.routes)))
+                )
             bar.advance()
     findings += _copies(maker, measured, table.membership, rows)
-    findings += _costs(maker, measured, config, time.process_time() - start)
+    findings += _costs(maker, measured, config, rows, time.process_time() - start)
     findings += _claim(maker, card)
     membership = table.membership[rows]
     return ReleaseAudit(findings=tuple(findings), scores=scores, membership=membership)
@@ -206,9 +211,19 @@ def _copies(
 
 
 def _costs(
-    maker: FindingMaker, measured: Measured, config: RunConfig, audit_cpu_s: float
+    maker: FindingMaker,
+    measured: Measured,
+    config: RunConfig,
+    rows: IntArray,
+    audit_cpu_s: float,
 ) -> list[Finding]:
-    costs = {name: np.array(values) for name, values in measured.costs.items()}
+    # A cost that was not measured on every row (an artefact was built elsewhere) is left out.
+    whole = measured.table.n_builds
+    costs = {
+        name: np.array(values)[rows]
+        for name, values in measured.costs.items()
+        if len(values) == whole
+    }
     named = [
         ("cost.storage_mb", costs["storage_mb"], "MB"),
         ("cost.transfer_mb", costs["storage_mb"], "MB"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,13 @@ from sudare.core.findings import Finding
 from sudare.core.scores import ScoreTable
 from sudare.core.seeds import generator
 from sudare.core.threats import ThreatModel
-from sudare.metrics import AttackEstimates, membership_estimates, precision_at_prior
+from sudare.metrics import (
+    AttackEstimates,
+    auc,
+    mean_over_builds,
+    membership_estimates,
+    precision_at_prior,
+)
 
 __all__ = ["JudgedTest"]
 
@@ -107,11 +114,23 @@ class JudgedTest:
             found.append(self._finding("trace_precision", precision))
         return found
 
-    def null_control(self, null: ScoreTable, rows: IntArray, *, tests: int) -> Finding:
-        """The test on redrawn membership, at a level corrected for the number of tests."""
-        scores, members = self.test.scores(null)[rows], null.membership[rows]
-        estimates = self._estimates(scores, members, alphas=(), level=1 - 0.05 / tests)
-        return self._finding("null_auc", estimates.auc, unit=_AUC)
+    def null_control(self, nulls: list[ScoreTable], rows: IntArray, *, tests: int) -> Finding:
+        """The test on memberships redrawn several times, where its AUC must be one half.
+
+        The interval is over the redraws, which are independent given the scores: no
+        assumption about the test or the scores enters.
+
+        Args:
+            nulls: The scores under redrawn memberships.
+            rows: Builds the findings are about.
+            tests: Controls of the whole run, among which the error is shared.
+        """
+        aucs = [auc(self.test.scores(null)[rows], null.membership[rows]) for null in nulls]
+        estimate = mean_over_builds(np.array(aucs), level=1 - 0.05 / tests)
+        estimate = dataclasses.replace(
+            estimate, n=len(np.unique(self.units)), method=f"mean over {len(nulls)} redraws, t"
+        )
+        return self._finding("null_auc", estimate, unit=_AUC)
 
     def _per_part(self, part: IntArray, names: tuple[str, ...]) -> list[Finding]:
         found = []

@@ -11,7 +11,7 @@ import numpy as np
 
 from sudare.core.arrays import BoolArray, ByteArray, IntArray
 from sudare.core.errors import DataError
-from sudare.core.hashing import hash_arrays
+from sudare.core.hashing import Json, hash_arrays, hash_json
 
 if TYPE_CHECKING:
     from jaxtyping import Int, UInt8
@@ -116,8 +116,17 @@ class ImageDataset:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of pixels, labels and units in order. Private: it never leaves the premises."""
-        return hash_arrays(self.images, self.labels, self.unit)
+        """SHA-256 of all columns in order and of all names. Private: it never leaves."""
+        optional = {"groups": self.groups, "silo": self.silo, **self.attributes}
+        columns = {name: values for name, values in sorted(optional.items()) if values is not None}
+        names: dict[str, Json] = {
+            "arrays": hash_arrays(self.images, self.labels, self.unit, *columns.values()),
+            "columns": list(columns),
+            "class_names": list(self.class_names),
+            "group_names": list(self.group_names),
+            "about": [self.name, self.licence, self.source],
+        }
+        return hash_json(names)
 
     def with_units(self, unit: IntArray) -> ImageDataset:
         """The same images with another column of units."""

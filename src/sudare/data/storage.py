@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sudare.core.arrays import IntArray
 from sudare.core.errors import DataError
 from sudare.core.files import atomic_directory
 from sudare.data.images import ImageDataset
@@ -15,16 +16,21 @@ __all__ = ["load_images", "save_images"]
 
 
 def save_images(data: ImageDataset, folder: Path) -> None:
-    """Write pixels, labels and units to a new folder; nothing if it exists."""
+    """Write all columns and names to a new folder; nothing if it exists."""
     if folder.exists():
         return
     with atomic_directory(folder) as draft:
         np.save(draft / "images.npy", data.images)
         np.save(draft / "labels.npy", data.labels)
         np.save(draft / "unit.npy", data.unit)
-        if data.groups is not None:
-            np.save(draft / "groups.npy", data.groups)
+        optional = {"groups": data.groups, "silo": data.silo}
+        for name, values in optional.items():
+            if values is not None:
+                np.save(draft / f"{name}.npy", values)
+        for index, values in enumerate(data.attributes.values()):
+            np.save(draft / f"attribute-{index}.npy", values)
         meta = {
+            "attributes": list(data.attributes),
             "class_names": list(data.class_names),
             "group_names": list(data.group_names),
             "name": data.name,
@@ -42,12 +48,21 @@ def load_images(folder: Path) -> ImageDataset:
     """
     try:
         meta = json.loads((folder / "meta.json").read_text())
-        groups = folder / "groups.npy"
+
+        def column(name: str) -> IntArray | None:
+            path = folder / f"{name}.npy"
+            return np.load(path, allow_pickle=False) if path.exists() else None
+
         return ImageDataset(
             images=np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False),
             labels=np.load(folder / "labels.npy", allow_pickle=False),
             unit=np.load(folder / "unit.npy", allow_pickle=False),
-            groups=np.load(groups, allow_pickle=False) if groups.exists() else None,
+            groups=column("groups"),
+            silo=column("silo"),
+            attributes={
+                name: np.load(folder / f"attribute-{index}.npy", allow_pickle=False)
+                for index, name in enumerate(meta["attributes"])
+            },
             class_names=tuple(meta["class_names"]),
             group_names=tuple(meta["group_names"]),
             name=meta["name"],

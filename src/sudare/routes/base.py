@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar, final
@@ -72,16 +73,17 @@ class Route(ABC, Generic[ConfigT]):
         private: ImageDataset,
         *,
         public: ImageDataset,
-        seed: int,
+        seed: int | None,
         device: str,
         progress: Progress,
     ) -> Build:
-        """Build the releases, deterministically from the seed.
+        """Build the releases, deterministically from a seed.
 
         Args:
             private: The private set of this build; a route that selects splits it inside.
             public: Images that may be used without being protected.
-            seed: Root of every random number; for what leaves, drawn from the system.
+            seed: Root of every random number of a build that is audited. None for what leaves:
+                nothing can repeat it, and DP noise is the operating system's.
             device: ``cpu`` or ``cuda``.
             progress: Where to report.
 
@@ -96,7 +98,14 @@ class Route(ABC, Generic[ConfigT]):
                 where=f"{self.config.kind}, {private.name}",
                 fix="Give one label for each image.",
             )
-        return self._build(private, public=public, seed=seed, device=device, progress=progress)
+        return self._build(
+            private,
+            public=public,
+            seed=secrets.randbits(63) if seed is None else seed,
+            leaves=seed is None,
+            device=device,
+            progress=progress,
+        )
 
     @abstractmethod
     def _build(
@@ -105,7 +114,17 @@ class Route(ABC, Generic[ConfigT]):
         *,
         public: ImageDataset,
         seed: int,
+        leaves: bool,
         device: str,
         progress: Progress,
     ) -> Build:
-        """Build from a private set that was checked."""
+        """Build from a private set that was checked.
+
+        Args:
+            private: The private set.
+            public: Images that may be used without being protected.
+            seed: Root of every random number but DP noise and sampling of what leaves.
+            leaves: Whether the release will leave, so that those are the operating system's.
+            device: ``cpu`` or ``cuda``.
+            progress: Where to report.
+        """

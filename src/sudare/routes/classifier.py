@@ -27,6 +27,7 @@ def build_classifier(
     private: ImageDataset,
     *,
     seed: int,
+    leaves: bool,
     device: str,
     progress: Progress,
     privacy: DpConfig | None = None,
@@ -45,7 +46,13 @@ def build_classifier(
         record = train(net, data, recipe, seed=training_seed, progress=progress, label=config.label)
     else:
         record, entry = train_private(
-            net, data, recipe, privacy, seed=training_seed, progress=progress, label=config.label
+            net,
+            data,
+            recipe,
+            privacy,
+            seed=None if leaves else training_seed,
+            progress=progress,
+            label=config.label,
         )
         ledger = (entry,)
     card = _card(config, config.net, recipe, private, ledger)

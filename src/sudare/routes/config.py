@@ -20,6 +20,8 @@ class RouteConfig(BaseModel):
 
     baseline: ClassVar[bool] = False
     release_kind: ClassVar[Kind]
+    own_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that make the route what it is: defaults of a whole run do not touch them."""
 
     kind: str = Field(description="Name of the route.")
 

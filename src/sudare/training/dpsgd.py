@@ -20,6 +20,7 @@ from sudare.training.augment import training_view
 from sudare.training.loop import TrainingData, TrainingRecord, batch_losses
 from sudare.training.observers import StepObserver, Unobserved
 from sudare.training.optimisers import make_optimiser, rate_at
+from sudare.training.randomness import SystemNoise, system_rows
 from sudare.training.recipe import DpConfig, Recipe
 
 __all__ = ["poisson_rows", "sample_rate", "train_private"]
@@ -62,8 +63,8 @@ def train_private(
         recipe: Its ``batch_size`` is the expected batch; momentum, schedule and weight decay
             act on the noised gradient, which is post-processing.
         privacy: Epsilon or noise, delta, clipping norm.
-        seed: Seed of sampling, views and noise for builds that are audited; None draws them
-            from the operating system, as everything that leaves the premises must.
+        seed: Seed of sampling, views and noise for builds that are audited; None for what
+            leaves the premises: sampling and noise are then the operating system's.
         progress: Where to report.
         label: Name of the stage.
         observer: Watches every step, and may take part with canaries; audits only.
@@ -102,13 +103,8 @@ def train_private(
         # The hooks warn that inputs need no gradient; they never do here.
         warnings.filterwarnings("ignore", message="Full backward hook is firing")
         private = GradSampleModule(net, loss_reduction="sum")
-    optimiser = DPOptimizer(
-        make_optimiser(private.parameters(), recipe, fused=False),
-        noise_multiplier=sigma,
-        max_grad_norm=privacy.max_grad_norm,
-        expected_batch_size=max(1, round(rate * n)),
-        loss_reduction="mean",
-        generator=noise,
+    optimiser = _optimiser(
+        private, recipe, privacy, sigma, rate * n, None if seed is None else noise
     )
     per_epoch = math.ceil(1 / rate)
     trace = torch.full((math.ceil(steps / per_epoch), n), torch.nan, device=device)
@@ -119,7 +115,7 @@ def train_private(
         for step in range(steps):
             for group in optimiser.param_groups:
                 group["lr"] = rate_at(recipe, step, steps)
-            drawn = poisson_rows(n + watcher.canaries, rate, sampler)
+            drawn = _rows(n + watcher.canaries, rate, None if seed is None else sampler, device)
             watcher.sampled(drawn)
             rows = drawn[drawn < n]
             chunks = list(rows.split(privacy.physical_batch))
@@ -153,6 +149,37 @@ def train_private(
         cpu_s=time.process_time() - start_cpu,
     )
     return record, entry
+
+
+def _optimiser(
+    private: GradSampleModule,
+    recipe: Recipe,
+    privacy: DpConfig,
+    sigma: float,
+    expected_batch: float,
+    generator: torch.Generator | None,
+) -> DPOptimizer:
+    """Clipping and noise around the recipe's optimiser; no generator: the system's noise."""
+    optimiser = DPOptimizer(
+        make_optimiser(private.parameters(), recipe, fused=False),
+        noise_multiplier=0.0 if generator is None else sigma,
+        max_grad_norm=privacy.max_grad_norm,
+        expected_batch_size=max(1, round(expected_batch)),
+        loss_reduction="mean",
+        generator=generator,
+    )
+    if generator is None:
+        optimiser.attach_step_hook(SystemNoise(sigma * privacy.max_grad_norm))
+    return optimiser
+
+
+def _rows(
+    n: int, rate: float, generator: torch.Generator | None, device: torch.device
+) -> torch.Tensor:
+    """One Poisson batch, from the operating system where there is no generator."""
+    if generator is None:
+        return system_rows(n, rate, device)
+    return poisson_rows(n, rate, generator)
 
 
 def _empty_batch(net: torch.nn.Module) -> None:

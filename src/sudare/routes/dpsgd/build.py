@@ -25,6 +25,7 @@ class DpsgdRoute(Route[DpsgdConfig]):
         *,
         public: ImageDataset,
         seed: int,
+        leaves: bool,
         device: str,
         progress: Progress,
     ) -> Build:
@@ -33,6 +34,7 @@ class DpsgdRoute(Route[DpsgdConfig]):
             self.config.recipe,
             private,
             seed=seed,
+            leaves=leaves,
             device=device,
             progress=progress,
             privacy=self.config.privacy,

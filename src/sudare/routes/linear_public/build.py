@@ -20,6 +20,7 @@ class LinearPublicRoute(Route[LinearPublicConfig]):
         *,
         public: ImageDataset,
         seed: int,
+        leaves: bool,
         device: str,
         progress: Progress,
     ) -> Build:
@@ -28,6 +29,7 @@ class LinearPublicRoute(Route[LinearPublicConfig]):
             self.config.recipe,
             private,
             seed=seed,
+            leaves=leaves,
             device=device,
             progress=progress,
             privacy=self.config.privacy,

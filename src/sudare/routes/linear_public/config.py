@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sudare.nets.registry import NetConfig
 from sudare.routes.config import TrainedConfig
@@ -12,11 +12,15 @@ from sudare.training.recipe import DpConfig, Recipe
 
 __all__ = ["LinearPublicConfig"]
 
+FIXED = ("random-features",)
+"""Nets of which only the head is trained."""
+
 
 class LinearPublicConfig(TrainedConfig):
     """A linear classifier on fixed public features, plain or with DP-SGD."""
 
     baseline: ClassVar[bool] = True
+    own_fields: ClassVar[frozenset[str]] = frozenset({"net", "recipe"})
 
     kind: Literal["linear-public"] = "linear-public"
     net: NetConfig = Field(
@@ -27,6 +31,16 @@ class LinearPublicConfig(TrainedConfig):
         description="How the head is trained.",
     )
     privacy: DpConfig | None = Field(default=None, description="Budget; none for a plain head.")
+
+    @field_validator("net")
+    @classmethod
+    def _features_are_fixed(cls, net: NetConfig) -> NetConfig:
+        if net.name not in FIXED:
+            raise ValueError(
+                f"the features of {net.name} are trained on private images; "
+                f"linear-public takes {', '.join(FIXED)}"
+            )
+        return net
 
     @property
     def name(self) -> str:

@@ -20,9 +20,16 @@ class PlainRoute(Route[PlainConfig]):
         *,
         public: ImageDataset,
         seed: int,
+        leaves: bool,
         device: str,
         progress: Progress,
     ) -> Build:
         return build_classifier(
-            self.config, self.config.recipe, private, seed=seed, device=device, progress=progress
+            self.config,
+            self.config.recipe,
+            private,
+            seed=seed,
+            leaves=leaves,
+            device=device,
+            progress=progress,
         )

@@ -24,6 +24,7 @@ class SmoothingRoute(Route[SmoothingConfig]):
         *,
         public: ImageDataset,
         seed: int,
+        leaves: bool,
         device: str,
         progress: Progress,
     ) -> Build:
@@ -34,5 +35,5 @@ class SmoothingRoute(Route[SmoothingConfig]):
             }
         )
         return build_classifier(
-            self.config, recipe, private, seed=seed, device=device, progress=progress
+            self.config, recipe, private, seed=seed, leaves=leaves, device=device, progress=progress
         )

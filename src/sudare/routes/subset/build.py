@@ -27,6 +27,7 @@ class SubsetRoute(Route[SubsetConfig]):
         *,
         public: ImageDataset,
         seed: int,
+        leaves: bool,
         device: str,
         progress: Progress,
     ) -> Build:
