@@ -5,6 +5,7 @@ import pytest
 
 from sudare.audits.compare import split_of
 from sudare.audits.config import load_config, read_toml
+from sudare.audits.verify import export, verify
 from sudare.core.errors import ConfigError, DataError
 from sudare.core.findings import Findings, Status
 from sudare.core.progress import Silent
@@ -94,8 +95,8 @@ def test_the_null_control_reuses_the_builds_and_finds_chance(smoke, tmp_path):
     aucs = [f for f in null.findings.findings if f.id.endswith(".auc") and not f.group]
     aucs = [f for f in aucs if f.status is Status.MEASURED]
     missed = [f for f in aucs if not f.low <= 0.5 <= f.high]
-    # 24 correlated tests at 95 %: a few may miss, a majority would be a bug.
-    assert len(aucs) == 24
+    # 26 correlated tests at 95 %: a few may miss, a majority would be a bug.
+    assert len(aucs) == 26
     assert len(missed) <= 5
     assert abs(np.mean([f.value for f in aucs]) - 0.5) < 0.02
 
@@ -128,6 +129,32 @@ def test_findings_are_written_after_every_route(smoke, tmp_path):
         after_stage=after_stage,
     )
     assert seen == [0, 1, 2, 3, 3]
+
+
+def test_a_set_of_real_images_looks_copied_and_is_found_by_distance_alone(smoke):
+    _, _, result = smoke
+    get = result.findings.get
+    assert get("copying.pixels.closer_to_members", "subset-4").value == 1
+    assert get("copying.pixels.authenticity", "subset-4").value == 0
+    assert get("copying.features.nearness_ratio", "subset-4").high < 0.1
+    near = get("membership.nearest.auc", "subset-4")
+    assert near.threat_model.value == "samples/set"
+    assert near.low > 0.5
+    assert get("membership.nearest.auc", "plain").status is Status.NOT_APPLICABLE
+    assert get("membership.gap.auc", "plain").threat_model.value == "classifier/labels"
+
+
+def test_a_run_measures_the_distance_to_the_boundary_of_some_images(smoke, tmp_path):
+    _, cache, _ = smoke
+    result = run_smoke(
+        tmp_path / "r", cache, "attacks.boundary_images=30", "attacks.boundary_queries=40"
+    )
+    for release in ("plain", "dpsgd-eps8"):
+        found = result.findings.get("membership.boundary.auc", release)
+        assert found.threat_model.value == "classifier/labels"
+        assert 0 < found.n_units <= 30
+    assert export(tmp_path / "r", tmp_path / "evidence")
+    assert verify(tmp_path / "evidence", progress=Silent()).holds
 
 
 def test_the_split_is_disjoint_and_drawn_from_the_seed():

@@ -30,6 +30,10 @@ MEMBERSHIP_TESTS = Registry(
         "modified_entropy": "sudare.attacks.membership.thresholds:ModifiedEntropyThreshold",
         "margin": "sudare.attacks.membership.thresholds:MarginThreshold",
         "gap": "sudare.attacks.membership.thresholds:GapAttack",
+        "boundary": "sudare.attacks.membership.distances:BoundaryThreshold",
+        "boundary_calibrated": "sudare.attacks.membership.distances:CalibratedBoundary",
+        "nearest": "sudare.attacks.membership.distances:NearestReleased",
+        "nearest_calibrated": "sudare.attacks.membership.distances:CalibratedNearest",
         "shokri": "sudare.attacks.membership.shokri:ShokriClassifier",
     },
 )

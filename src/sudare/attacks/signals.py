@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sudare.core.arrays import ByteArray, Float32Array, FloatArray, IntArray
 from sudare.core.errors import AuditError
 from sudare.core.scores import Scale
-from sudare.releases.kinds import LogitsView
+from sudare.releases.kinds import LabelsView, LogitsView, SetView
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt8
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["LogPosterior", "Phi", "Signal", "log_posterior", "logit_confidence"]
 
 
-class Signal(BaseModel, ABC):
-    """Measures a view on images. A subclass writes ``_measure``."""
+ViewT = TypeVar("ViewT", LabelsView, LogitsView, SetView)
+
+
+class Signal(BaseModel, ABC, Generic[ViewT]):
+    """Measures what an attacker sees on images. A subclass writes ``_measure``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,7 +33,7 @@ class Signal(BaseModel, ABC):
     @final
     def measure(
         self,
-        view: LogitsView,
+        view: ViewT,
         images: UInt8[ByteArray, "n c h w"],
         labels: Int[IntArray, " n"],
         *,
@@ -50,13 +53,11 @@ class Signal(BaseModel, ABC):
         return values.astype(np.float32)
 
     @abstractmethod
-    def _measure(
-        self, view: LogitsView, images: ByteArray, labels: IntArray, seed: int
-    ) -> FloatArray:
+    def _measure(self, view: ViewT, images: ByteArray, labels: IntArray, seed: int) -> FloatArray:
         """Values ``float64 [n, Q]``."""
 
 
-class Phi(Signal):
+class Phi(Signal[LogitsView]):
     """The logit of the true class's confidence, averaged over recipients.
 
     Attributes:
@@ -82,7 +83,7 @@ class Phi(Signal):
         return np.stack(columns, axis=1)
 
 
-class LogPosterior(Signal):
+class LogPosterior(Signal[LogitsView]):
     """The log-probability of every class, averaged over recipients; Q is the number of classes."""
 
     name: ClassVar[str] = "log_posterior"

@@ -13,8 +13,9 @@ import numpy as np
 
 from sudare.audits.compare import check, device_of, split_of, test_size
 from sudare.audits.config import RunConfig, load_config
+from sudare.audits.copying import copying_of
 from sudare.audits.evidence import Evidence, membership_nonce
-from sudare.audits.findings import audit_release
+from sudare.audits.findings import audit_release, maker_of
 from sudare.audits.gates import parse_gate
 from sudare.audits.measure import (
     MeasureConfig,
@@ -191,6 +192,14 @@ def audit_artefact(
         progress=progress,
     )
     record.add(evidence.route.name, card, audit)
+    target = evidence.target
+    if target is not None and not request.null:
+        record.findings += copying_of(
+            maker_of(evidence.route, card, evidence.measured, builds=1),
+            [request.release],
+            evidence.split.pool,
+            evidence.measured.table.membership[[target]],
+        )
     record.keep(
         evidence.route.name,
         Evidence(

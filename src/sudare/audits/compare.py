@@ -9,8 +9,9 @@ from pathlib import Path
 from sudare.attacks.registry import make_test
 from sudare.audits.canaries import audit_canaries
 from sudare.audits.config import RunConfig
+from sudare.audits.copying import copying_of
 from sudare.audits.evidence import Evidence, commitment, membership_nonce
-from sudare.audits.findings import audit_release
+from sudare.audits.findings import audit_release, maker_of
 from sudare.audits.gates import parse_gate
 from sudare.audits.measure import MeasureConfig, load_measures, measure_tasks
 from sudare.audits.record import RunRecord, RunResult, data_summary
@@ -104,6 +105,10 @@ def compare(
             card = read_card(origin)
             audit = audit_release(measured, split, route, card, config, progress=progress)
             record.add(route.name, card, audit)
+            if not config.audit.null:
+                folders = [releases_folder(cache, task) / route.name for task in tasks]
+                maker = maker_of(route, card, measured)
+                record.findings += copying_of(maker, folders, split.pool, plan.membership)
             evidence = Evidence(
                 measured=measured,
                 pool=split.pool,

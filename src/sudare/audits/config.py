@@ -78,12 +78,22 @@ class AttacksConfig(_Section):
             "modified_entropy",
             "gap",
             "shokri",
+            "boundary",
+            "boundary_calibrated",
+            "nearest",
+            "nearest_calibrated",
         ),
         description="Membership tests.",
     )
     # With few builds RMIA finds more than LiRA; it is declared here, before any run.
     primary: str = Field(default="rmia", description="The test the verdict is about.")
     queries: int = Field(default=2, ge=1, le=2, description="Image, or image and mirror image.")
+    boundary_images: int = Field(
+        default=0, ge=0, description="Images whose distance to the boundary is searched; 0: none."
+    )
+    boundary_queries: int = Field(
+        default=300, ge=20, description="Questions about each of them, answered by a class."
+    )
     settings: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Settings of a test, by its name."
     )

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sudare.audits.labels import Labelled, Labels, Named, Subject
-from sudare.audits.measure import Measured
+from sudare.audits.measure import Measured, PartialSignals
 from sudare.core.arrays import BoolArray
 from sudare.core.errors import AuditError
 from sudare.core.hashing import hash_json
@@ -98,11 +98,15 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
         "test_labels": evidence.test.classes,
         "about": np.array(json.dumps(about)),
     }
-    optional = {
+    optional: dict[str, npt.NDArray[Any] | None] = {
         "copied": measured.copied,
         "trace_spread": measured.trace_spread,
         "groups": evidence.pool.groups,
     }
+    if measured.partial is not None:
+        optional["partial"] = measured.partial.columns
+        for name, values in measured.partial.signals.items():
+            optional[f"partial.{name}"] = values
     arrays |= {name: values for name, values in optional.items() if values is not None}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial.npz")
@@ -146,6 +150,7 @@ def _evidence(
         labels=labels,
     )
     measured = Measured(
+        partial=_partial(arrays),
         table=table,
         test=arrays["test"].astype(np.float32),
         costs={str(name): [float(v) for v in values] for name, values in costs.items()},
@@ -166,6 +171,17 @@ def _evidence(
         target=target if isinstance(target, int) else None,
         shadows=bool(about["shadows"]),
     )
+
+
+def _partial(arrays: Mapping[str, npt.NDArray[np.generic]]) -> PartialSignals | None:
+    if "partial" not in arrays:
+        return None
+    named = {
+        name.removeprefix("partial."): values.astype(np.float32)
+        for name, values in arrays.items()
+        if name.startswith("partial.")
+    }
+    return PartialSignals(columns=arrays["partial"].astype(np.int64), signals=named)
 
 
 def _list(value: object) -> list[object]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from sudare.attacks.membership.base import MembershipTest
 from sudare.attacks.registry import make_test
 from sudare.audits.config import RunConfig
 from sudare.audits.labels import LabelledParts, Subject
@@ -33,7 +34,7 @@ from sudare.releases.card import Card, Kind
 NULL_DRAWS = 5
 """How often membership is redrawn for a null control."""
 
-__all__ = ["ReleaseAudit", "audit_release", "maker_of", "score_threat_model"]
+__all__ = ["ReleaseAudit", "audit_release", "maker_of", "score_threat_model", "threat_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +45,13 @@ class ReleaseAudit:
         findings: In a stable order.
         scores: Test id to scores ``[N, n]``.
         membership: ``bool [N, n]`` the scores were judged against.
+        threats: Test id to what its attacker sees.
     """
 
     findings: tuple[Finding, ...]
     scores: dict[str, FloatArray]
     membership: BoolArray
+    threats: dict[str, ThreatModel] = field(default_factory=dict)
 
 
 def score_threat_model(kind: Kind) -> ThreatModel:
@@ -94,25 +97,29 @@ def audit_release(
     table = nulls[0] if config.audit.null else measured.table
     findings = _utility(maker, measured, split, rows)
     scores: dict[str, FloatArray] = {}
-    threat = score_threat_model(card.kind)
+    threats: dict[str, ThreatModel] = {}
     tests = [make_test(n, config.attacks.settings.get(n, {})) for n in config.attacks.membership]
     with progress.stage(f"attacks on {route.label}", len(tests)) as bar:
         for name, test in zip(config.attacks.membership, tests, strict=True):
-            reason = test.attackable(table)
+            its = measured.table_for(test.signal, table)
+            sees = threat_of(test, card.kind)
+            reason = test.attackable(its)
             if test.needs_shadows and not shadows:
                 reason = "It needs shadow builds: give the audit key."
             if reason:
-                findings.append(maker.not_applicable(f"{test.id}.auc", threat, reason))
+                findings.append(maker.not_applicable(f"{test.id}.auc", sees, reason))
                 bar.advance()
                 continue
-            scores[test.id] = test.scores(table)[rows]
+            found = test.scores(its)[rows]
+            if its is table:
+                scores[test.id], threats[test.id] = found, sees
             judged = JudgedTest(
                 maker=maker,
                 test=test,
-                scores=scores[test.id],
-                members=table.membership[rows],
-                units=table.units,
-                threat=threat,
+                scores=found,
+                members=its.membership[rows],
+                units=its.units,
+                threat=sees,
                 config=config,
             )
             findings += judged.findings()
@@ -121,15 +128,25 @@ def audit_release(
                 if target is None:
                     findings += judged.who_is_exposed(table, measured.trace_spread)
             if not config.audit.null:
-                findings.append(
-                    judged.null_control(nulls, rows, tests=len(tests) * max(1, len(config.routes)))
-                )
+                redrawn = [measured.table_for(test.signal, null) for null in nulls]
+                controls = len(tests) * max(1, len(config.routes))
+                findings.append(judged.null_control(redrawn, rows, tests=controls))
             bar.advance()
     findings += _copies(maker, measured, table.membership, rows)
     findings += _costs(maker, measured, config, rows, time.process_time() - start)
     findings += _claim(maker, card)
     membership = table.membership[rows]
-    return ReleaseAudit(findings=tuple(findings), scores=scores, membership=membership)
+    return ReleaseAudit(
+        findings=tuple(findings), scores=scores, membership=membership, threats=threats
+    )
+
+
+def threat_of(test: MembershipTest, kind: Kind) -> ThreatModel:
+    """What the attacker sees who runs a test on a kind of release."""
+    whole = score_threat_model(kind)
+    if test.sees is None or test.sees.value.partition("/")[0] != whole.value.partition("/")[0]:
+        return whole
+    return test.sees
 
 
 def maker_of(

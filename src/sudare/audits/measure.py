@@ -10,16 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
+from sudare.attacks.boundary import BoundaryDistance
 from sudare.attacks.membership.traces import trace_iqr
-from sudare.attacks.signals import LogPosterior, Phi, Signal, log_posterior
+from sudare.attacks.nearness import NearestFeatures, NearestPixels
+from sudare.attacks.signals import LogPosterior, Phi, log_posterior
 from sudare.audits.config import RunConfig
-from sudare.core.arrays import BoolArray, Float32Array, FloatArray
+from sudare.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from sudare.core.hashing import Json, hash_json
 from sudare.core.progress import Progress
 from sudare.core.scores import ScoreTable
-from sudare.core.seeds import integer_seed
+from sudare.core.seeds import generator, integer_seed
 from sudare.core.threats import ThreatModel
-from sudare.data.images import concatenate
+from sudare.data.images import ImageDataset, concatenate
 from sudare.data.splits import AuditSplit
 from sudare.data.storage import load_images
 from sudare.fleets.builds import make_deterministic, store
@@ -27,7 +29,7 @@ from sudare.fleets.cache import BUILD_ROOMS, Cache, entry_key
 from sudare.fleets.tasks import Task
 from sudare.recipients.config import RecipientConfig
 from sudare.recipients.train import recipients_view, train_recipients
-from sudare.releases.kinds import ClassifierRelease, LogitsView, SamplesRelease
+from sudare.releases.kinds import ClassifierRelease, LabelsView, LogitsView, SamplesRelease
 from sudare.releases.store import read_card, read_release, release_bytes
 
 __all__ = [
@@ -51,6 +53,8 @@ class MeasureConfig:
 
     recipients: RecipientConfig
     queries: int
+    boundary_images: int = 0
+    boundary_queries: int = 300
     device: str
     threads: int
 
@@ -60,9 +64,24 @@ class MeasureConfig:
         return cls(
             recipients=config.recipients,
             queries=config.attacks.queries,
+            boundary_images=config.attacks.boundary_images,
+            boundary_queries=config.attacks.boundary_queries,
             device=device,
             threads=config.fleet.threads,
         )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PartialSignals:
+    """Signals too dear for every image.
+
+    Attributes:
+        columns: ``int64 [k]``, the pool images they were measured on.
+        signals: Name to ``float32 [N, k, Q]``, distances.
+    """
+
+    columns: IntArray
+    signals: Mapping[str, Float32Array]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,6 +97,7 @@ class Measured:
         costs: Name to one number for each build.
         trace_spread: ``float64 [N, n]``, interquartile range of each training image's loss over
             the epochs, NaN for the others; None where builds keep no trace.
+        partial: Signals of some images only, or None.
     """
 
     table: ScoreTable
@@ -85,11 +105,22 @@ class Measured:
     costs: dict[str, list[float]]
     copied: BoolArray | None = None
     trace_spread: FloatArray | None = None
+    partial: PartialSignals | None = None
+
+    def table_for(self, signal: str, table: ScoreTable) -> ScoreTable:
+        """The table a test of a signal works on: ``table``, or only some of its images."""
+        if self.partial is None or signal not in self.partial.signals:
+            return table
+        return table.take(self.partial.columns, self.partial.signals)
 
 
-def signals(queries: int) -> tuple[Signal, ...]:
+def signals(queries: int) -> tuple[Phi, LogPosterior]:
     """The signals every release is measured with."""
     return Phi(queries=queries), LogPosterior()
+
+
+_NEARNESS = (NearestPixels(), NearestFeatures())
+"""Further signals of a set of images."""
 
 
 def measure_tasks(
@@ -130,6 +161,8 @@ def _task(
         "test": split.test.content_hash,
         "recipients": config.recipients.model_dump(mode="json"),
         "queries": config.queries,
+        "boundary": [*_boundary_columns(split, config)],
+        "boundary_queries": config.boundary_queries,
         "seed": integer_seed(0, "recipients", identity),
         "device": config.device,
         "threads": config.threads,
@@ -138,7 +171,17 @@ def _task(
         "release": str(release),
         "scored": str(store(scored, cache)),
         "test": str(store(split.test, cache)),
-        **{name: values[name] for name in ("recipients", "queries", "seed", "device")},
+        **{
+            name: values[name]
+            for name in (
+                "recipients",
+                "queries",
+                "boundary",
+                "boundary_queries",
+                "seed",
+                "device",
+            )
+        },
     }
     key = entry_key(values, rooms=MEASURE_ROOMS)
     function = f"{__name__}:run_measure"
@@ -163,6 +206,10 @@ def run_measure(folder: Path, arguments: Mapping[str, Json], progress: Progress)
         copied = np.array([image.tobytes() in released for image in scored.images])
         np.save(folder / "copied.npy", copied)
         view = recipients_view(trained, device=device)
+        released_set = release.expose(ThreatModel.SAMPLES_SET)
+        for nearness in _NEARNESS:
+            values = nearness.measure(released_set, scored.images, scored.classes, seed=seed)
+            np.save(folder / f"{nearness.name}.npy", values)
         costs["recipient_train_s"] = (time.process_time() - start) / config.count
     else:
         view = _classifier_view(release, device)
@@ -170,9 +217,33 @@ def run_measure(folder: Path, arguments: Mapping[str, Json], progress: Progress)
     for signal in signals(int(str(arguments["queries"]))):
         values = signal.measure(view, scored.images, scored.classes, seed=seed)
         np.save(folder / f"{signal.name}.npy", values)
+    if isinstance(release, ClassifierRelease):
+        _measure_boundary(release, scored, arguments, folder)
     costs["measure_cpu_s"] = time.process_time() - start
     np.save(folder / "test.npy", log_posterior(view.logits(test.images)).astype(np.float32))
     (folder / "costs.json").write_text(json.dumps(costs))
+
+
+def _boundary_columns(split: AuditSplit, config: MeasureConfig) -> list[int]:
+    """Which pool images are searched for the boundary, one of each unit, the same each time."""
+    first = np.unique(split.pool.unit, return_index=True)[1]
+    drawn = generator(0, "boundary columns").permutation(first)[: config.boundary_images]
+    return sorted(int(column) for column in drawn)
+
+
+def _measure_boundary(
+    release: ClassifierRelease, scored: ImageDataset, arguments: Mapping[str, Json], folder: Path
+) -> None:
+    listed, queries = arguments["boundary"], int(str(arguments["boundary_queries"]))
+    if not isinstance(listed, list) or not listed:
+        return
+    columns = np.array(listed, dtype=np.int64)
+    view = release.expose(ThreatModel.CLASSIFIER_LABELS, device=str(arguments["device"]))
+    if not isinstance(view, LabelsView):
+        raise TypeError("the labels threat model must give a labels view")
+    signal = BoundaryDistance(budget=queries)
+    values = signal.measure(view, scored.images[columns], scored.classes[columns], seed=0)
+    np.savez(folder / f"{signal.name}.npz", columns=columns, values=values)
 
 
 def load_measures(
@@ -195,13 +266,19 @@ def load_measures(
         signal.name: np.stack([np.load(folder / f"{signal.name}.npy") for folder in folders])
         for signal in signals(config.queries)
     }
+    scales = {signal.name: signal.scale for signal in signals(config.queries)}
+    for nearness in _NEARNESS:
+        paths = [folder / f"{nearness.name}.npy" for folder in folders]
+        if all(path.exists() for path in paths):
+            arrays[nearness.name] = np.stack([np.load(path) for path in paths])
+            scales[nearness.name] = nearness.scale
     costs: dict[str, list[float]] = {}
     for folder in (*(cache.path(task.key) for task in builds), *folders):
         for name, value in json.loads((folder / "costs.json").read_text()).items():
             costs.setdefault(name, []).append(float(value))
     table = ScoreTable(
         signals=arrays,
-        scales={signal.name: signal.scale for signal in signals(config.queries)},
+        scales=scales,
         membership=membership,
         complement=np.arange(len(membership)) ^ 1,
         units=split.pool.unit,
@@ -216,7 +293,24 @@ def load_measures(
     spread = None
     if traces and len(builds) == len(measures):
         spread = _trace_spread([cache.path(task.key) for task in builds], table.n_images)
-    return Measured(table=table, test=test, costs=costs, copied=copied, trace_spread=spread)
+    return Measured(
+        table=table,
+        test=test,
+        costs=costs,
+        copied=copied,
+        trace_spread=spread,
+        partial=_partial(folders),
+    )
+
+
+def _partial(folders: list[Path]) -> PartialSignals | None:
+    """Distances to the boundary, if every build has them."""
+    paths = [folder / f"{BoundaryDistance.name}.npz" for folder in folders]
+    if not all(path.exists() for path in paths):
+        return None
+    loaded = [np.load(path, allow_pickle=False) for path in paths]
+    values = np.stack([file["values"] for file in loaded])
+    return PartialSignals(columns=loaded[0]["columns"], signals={BoundaryDistance.name: values})
 
 
 def _components(split: AuditSplit) -> Float32Array | None:

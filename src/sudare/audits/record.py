@@ -102,7 +102,8 @@ class RunRecord:
         self.findings += audit.findings
         threat = score_threat_model(card.kind)
         for attack, scores in audit.scores.items():
-            self.curves.append(roc_curve(name, attack, threat, scores, audit.membership))
+            sees = audit.threats.get(attack, threat)
+            self.curves.append(roc_curve(name, attack, sees, scores, audit.membership))
         primary = audit.scores.get(f"membership.{self.config.attacks.primary}")
         # A single target says nothing about how often an image is found.
         if primary is None or len(primary) < 2 or self.config.audit.null:

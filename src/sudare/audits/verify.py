@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sudare.audits.canaries import canary_findings
 from sudare.audits.config import RunConfig, load_config, read_toml
+from sudare.audits.copying import PREFIX as COPYING
 from sudare.audits.evidence import Evidence, read_evidence
 from sudare.audits.findings import audit_release
 from sudare.core.errors import AuditError
@@ -27,7 +28,7 @@ EVIDENCE_SCHEMA = "sudare.evidence/1"
 _MANIFEST = "manifest.json"
 _TOLERANCE = 1e-6
 _CANARIES = ".canaries-"
-_NOT_RECOMPUTED = ("cost.",)
+_NOT_RECOMPUTED = ("cost.", COPYING)
 """Measured with a clock, or of something that is not in the evidence."""
 
 

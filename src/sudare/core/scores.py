@@ -127,6 +127,22 @@ class ScoreTable:
         """A signal on the population, ``float64 [N, m, Q]``."""
         return np.asarray(self._get(signal)[:, self.n_images :], dtype=np.float64)
 
+    def take(self, columns: IntArray, signals: Mapping[str, Float32Array]) -> ScoreTable:
+        """Some pool images with signals that were measured on them alone, and no population.
+
+        Args:
+            columns: ``int64 [k]``, which images.
+            signals: Name to ``float32 [N, k, Q]``, distances.
+        """
+        return ScoreTable(
+            signals=signals,
+            scales=dict.fromkeys(signals, Scale.DISTANCE),
+            membership=self.membership[:, columns],
+            complement=self.complement,
+            units=self.units[columns],
+            labels=self.labels[columns],
+        )
+
     def with_membership(self, membership: BoolArray) -> ScoreTable:
         """The same scores under another membership: the null control of the whole audit."""
         return dataclasses.replace(self, membership=membership)

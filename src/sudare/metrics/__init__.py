@@ -7,6 +7,13 @@ from sudare.metrics.classification import (
     expected_calibration_error,
     recall_per_class,
 )
+from sudare.metrics.copying import (
+    authenticity,
+    closer_to_members,
+    copying_score,
+    nearest,
+    nearness_ratio,
+)
 from sudare.metrics.epsilon import (
     epsilon_from_counts,
     epsilon_from_gaussian,
@@ -23,8 +30,11 @@ __all__ = [
     "Roc",
     "accuracy",
     "auc",
+    "authenticity",
     "balanced_accuracy",
     "clopper_pearson",
+    "closer_to_members",
+    "copying_score",
     "epsilon_from_counts",
     "epsilon_from_gaussian",
     "epsilon_from_threshold",
@@ -32,6 +42,8 @@ __all__ = [
     "expected_calibration_error",
     "mean_over_builds",
     "membership_estimates",
+    "nearest",
+    "nearness_ratio",
     "one_run_ceiling",
     "one_run_guesses",
     "precision_at_prior",

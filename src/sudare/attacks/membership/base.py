@@ -12,6 +12,7 @@ from sudare.core.arrays import FloatArray
 from sudare.core.errors import AuditError
 from sudare.core.hashing import hash_json
 from sudare.core.scores import Scale, ScoreTable
+from sudare.core.threats import ThreatModel
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -33,6 +34,8 @@ class MembershipTest(BaseModel, ABC):
     accepts: ClassVar[frozenset[Scale]]
     needs_shadows: ClassVar[bool] = True
     least_builds: ClassVar[int] = 4
+    sees: ClassVar[ThreatModel | None] = None
+    """What the attacker needs to see where that is less than a release's scores."""
 
     signal: str = "phi"
 

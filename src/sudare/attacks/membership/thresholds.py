@@ -9,6 +9,7 @@ import numpy as np
 from sudare.attacks.membership.base import MembershipTest
 from sudare.core.arrays import FloatArray
 from sudare.core.scores import Scale, ScoreTable
+from sudare.core.threats import ThreatModel
 
 __all__ = [
     "EntropyThreshold",
@@ -112,6 +113,7 @@ class GapAttack(_OnPosterior):
     """
 
     id: ClassVar[str] = "membership.gap"
+    sees: ClassVar[ThreatModel | None] = ThreatModel.CLASSIFIER_LABELS
 
     def _scores(self, table: ScoreTable) -> FloatArray:
         own, others = self._own_and_others(table)
