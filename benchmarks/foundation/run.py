@@ -26,7 +26,22 @@ from sudare.core.findings import Finding, Findings
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
-TESTS = ("lira", "lira_offline", "rmia", "rmia_offline", "loss", "shokri")
+TESTS = (
+    "bavaria",
+    "bavaria_offline",
+    "lira",
+    "lira_offline",
+    "rmia",
+    "rmia_offline",
+    "loss",
+    "modified_entropy",
+    "shokri",
+    "gap",
+    "boundary",
+    "boundary_calibrated",
+    "nearest",
+    "nearest_calibrated",
+)
 
 
 def main() -> None:
@@ -36,23 +51,45 @@ def main() -> None:
     parser.add_argument("topic", choices=[*TOPICS, "render"])
     parser.add_argument("--preset", default="")
     options = parser.parse_args()
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results: dict[str, dict[str, object]] = {}
     if options.topic != "render":
         start = time.monotonic()
         rows, command = TOPICS[options.topic](options.preset)
+        # Read only now: another topic may have been written while this one ran.
+        results = written()
         results[options.topic] = {
             "rows": rows,
             "command": command,
             "machine": machine(),
             "versions": versions(),
             "date": datetime.now(UTC).date().isoformat(),
-            "wall_s": round(time.monotonic() - start),
+            "commit": commit(),
+            "wall_s": round(made_in(options.topic, options.preset) or time.monotonic() - start),
         }
         if options.preset == "smoke":
             print(json.dumps(results[options.topic], indent=1))
             return
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    (HERE / "README.md").write_text(render(results))
+    (HERE / "README.md").write_text(render(written()))
+
+
+def written() -> dict[str, dict[str, object]]:
+    """What results.json holds; it lies in the repository, so it must be there."""
+    if not RESULTS.exists():
+        raise SystemExit(f"{RESULTS} is missing: restore it, or earlier topics would be lost")
+    return json.loads(RESULTS.read_text())
+
+
+def commit() -> str:
+    """The commit that runs, with a plus if files differ from it."""
+    asked = ["git", "-C", str(HERE), "describe", "--always", "--dirty=+"]
+    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def made_in(topic: str, preset: str) -> float | None:
+    """Seconds the run of a preset took, if the topic is one and it ran in one go."""
+    summary = Path(f"runs/{preset or topic}/run.json")
+    return float(json.loads(summary.read_text())["wall_s"]) if summary.exists() else None
 
 
 def compare(folder: str, *arguments: str) -> Findings:
@@ -242,8 +279,19 @@ def about(result: dict[str, object]) -> str:
     on = result["machine"]
     return (
         f"`{result['command']}`, {result['date']}, {on['processor']}, {on['cores']} cores, torch "
-        f"{result['versions']['torch']}.\n"
+        f"{result['versions']['torch']}, commit {result.get('commit', 'not kept')}, "
+        f"{minutes(result)}.\n"
     )
+
+
+def minutes(result: dict[str, object]) -> str:
+    wall, cpu = float(result["wall_s"]), cpu_seconds(result["rows"])
+    return f"{wall / 60:.0f} minutes in all" + (f", {cpu / 60:.0f} of CPU in builds" if cpu else "")
+
+
+def cpu_seconds(rows: list[dict[str, object]]) -> float:
+    found = [row.get("cost.build_cpu_s") for row in rows]
+    return sum(f["value"] * f["n_builds"] for f in found if f and f["value"] is not None)
 
 
 def table(rows: list[dict[str, object]], names: list[str]) -> list[str]:
