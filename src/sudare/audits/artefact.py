@@ -39,6 +39,7 @@ from sudare.data.sources import Source, load_source
 from sudare.data.splits import AuditSplit
 from sudare.fleets.builds import BuildPlan, build_tasks
 from sudare.fleets.cache import Cache
+from sudare.fleets.executors import make_executor
 from sudare.fleets.local import LocalExecutor
 from sudare.releases.card import Card
 from sudare.releases.kinds import ClassifierRelease, Release, SamplesRelease
@@ -323,8 +324,10 @@ def _from_key(request: AuditRequest, key: Path, cache: Cache, progress: Progress
     measures = measure_tasks(tasks, route.name, split, cache=cache, config=measuring)
     target = artefact_task(request.release, split, cache=cache, config=measuring)
     chains = [(target,), *zip(tasks, measures, strict=True)]
-    workers = 1 if device == "cuda" else config.fleet.workers
-    with LocalExecutor(cache, workers=workers, threads=config.fleet.threads) as executor:
+    runs_on = config.fleet
+    with make_executor(
+        runs_on.executor, cache, workers=runs_on.workers, threads=runs_on.threads, device=device
+    ) as executor:
         executor.run(chains, progress=progress, label=f"shadows of {route.label}")
     # The artefact is one more row; a copy of it stands where its complement would, so that
     # leaving the pair out leaves exactly the shadows in.

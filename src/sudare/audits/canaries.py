@@ -19,7 +19,7 @@ from sudare.data.canaries import CanaryConfig, CanaryKind, canary_plan, plant
 from sudare.data.splits import AuditSplit
 from sudare.fleets.builds import BuildPlan, build_tasks
 from sudare.fleets.cache import Cache
-from sudare.fleets.local import LocalExecutor
+from sudare.fleets.executors import Executor
 from sudare.releases.card import Card
 from sudare.routes.config import RouteConfig
 
@@ -46,7 +46,7 @@ def audit_canaries(
     split: AuditSplit,
     config: RunConfig,
     *,
-    executor: LocalExecutor,
+    executor: Executor,
     cache: Cache,
     device: str,
     progress: Progress,

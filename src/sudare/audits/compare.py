@@ -27,7 +27,7 @@ from sudare.data.sources import Source, load_source
 from sudare.data.splits import AuditSplit, SplitSizes, make_split
 from sudare.fleets.builds import BuildPlan, build_tasks, releases_folder
 from sudare.fleets.cache import Cache
-from sudare.fleets.local import LocalExecutor
+from sudare.fleets.executors import make_executor
 from sudare.releases.store import read_card, read_release, write_release
 from sudare.routes.config import RouteConfig
 
@@ -91,8 +91,10 @@ def compare(
     for canaries in map(parse_canaries, config.audit.canaries):
         plant(split.pool, canaries, seed=config.seed)
     measuring = MeasureConfig.of(config, device)
-    workers = 1 if device == "cuda" else config.fleet.workers
-    with LocalExecutor(cache, workers=workers, threads=config.fleet.threads) as executor:
+    fleet = config.fleet
+    with make_executor(
+        fleet.executor, cache, workers=fleet.workers, threads=fleet.threads, device=device
+    ) as executor:
         for index, route in enumerate(config.routes, start=1):
             tasks = build_tasks(builds, route, cache)
             measures = measure_tasks(tasks, route.name, split, cache=cache, config=measuring)

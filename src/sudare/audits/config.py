@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from sudare.core.errors import ConfigError
+from sudare.fleets.executors import ExecutorName
 from sudare.recipients.config import RecipientConfig
 from sudare.routes.config import RouteConfig
 from sudare.routes.registry import CONFIGS, config_class, parse_route
@@ -53,6 +54,9 @@ class FleetConfig(_Section):
     builds: int = Field(default=16, ge=4, description="Builds per release, even.")
     workers: int | None = Field(default=None, ge=1, description="Processes; one per core.")
     threads: int = Field(default=1, ge=1, description="Threads of each process.")
+    executor: ExecutorName = Field(
+        default="local", description="local: processes here; ray: a cluster (RAY_ADDRESS)."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where to train.")
 
     @field_validator("builds")

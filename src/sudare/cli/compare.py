@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -20,6 +20,7 @@ def compare(
     builds: int | None = None,
     seed: int | None = None,
     workers: int | None = None,
+    executor: Literal["local", "ray"] | None = None,
     device: str | None = None,
     fail_on: tuple[str, ...] = (),
     canaries: tuple[str, ...] = (),
@@ -53,6 +54,7 @@ def compare(
         builds: Builds per release, even; 16 resolve a false-positive rate of 1 % on 1,000 images.
         seed: Root of every random number.
         workers: Worker processes; one per core.
+        executor: local for processes of this machine, ray for a cluster that sees the cache.
         device: auto, cpu or cuda.
         fail_on: A gate such as "membership.lira.tpr@0.01 > 0.05"; may be given several times.
         canaries: Worst cases to plant and attack in builds of their own, a kind and a count such
@@ -80,6 +82,7 @@ def compare(
         "data.source": data,
         "fleet.builds": builds,
         "fleet.workers": workers,
+        "fleet.executor": executor,
         "fleet.device": device,
         "seed": seed,
         "audit.null": True if null else None,

@@ -22,7 +22,7 @@ from sudare.core.progress import Task as ProgressTask
 from sudare.fleets.cache import Cache
 from sudare.fleets.tasks import Chain
 
-__all__ = ["LocalExecutor"]
+__all__ = ["LocalExecutor", "error_of"]
 
 _TRIES = 2
 
@@ -150,7 +150,7 @@ class LocalExecutor:
         elif "at" in message:
             run.reached(worker.chain, message["at"])
         elif "failed" in message:
-            raise _error(message["failed"])
+            raise error_of(message["failed"])
         else:
             run.reached(worker.chain, 1.0)
             run.open -= 1
@@ -182,7 +182,8 @@ def _bury(worker: _Worker) -> None:
                 stream.close()
 
 
-def _error(failed: dict[str, str]) -> SudareError:
+def error_of(failed: dict[str, str]) -> SudareError:
+    """The error a worker described."""
     kind = getattr(errors, failed["kind"], None) if failed["kind"] else None
     if kind is None:
         return CacheError(f"a worker failed:\n{failed['what']}")
