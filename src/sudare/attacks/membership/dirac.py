@@ -122,8 +122,8 @@ class SamplingCheck:
 
     @property
     def refuted(self) -> bool:
-        """Whether Poisson sampling is refuted at 1 % (two tests)."""
-        return min(self.batch_p, self.inclusion_p) < 0.005
+        """Whether Poisson sampling is refuted; an honest sampler is in one run of a thousand."""
+        return min(self.batch_p, self.inclusion_p) < 0.0005
 
 
 @dataclass(frozen=True, kw_only=True)
