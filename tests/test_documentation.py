@@ -14,7 +14,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"```(console|python)\n(.*?)```", re.DOTALL)
-# Run by hand: they set up the machine, or take minutes; the demo's own run is a slow test.
+# Run by hand before a release: they set up the machine, or take minutes.
 BY_HAND = {"make demo", "make test", "pip install -c constraints.txt -e ."}
 
 
