@@ -9,8 +9,8 @@ from sudare import nets
 from sudare.core.errors import ConfigError
 from sudare.core.progress import Silent
 from sudare.nets import NetConfig
+from sudare.nets.predict import normalise
 from sudare.training import DpConfig, Recipe
-from sudare.training.augment import normalise
 from sudare.training.dpsgd import poisson_rows, sample_rate, train_private
 from sudare.training.loop import TrainingData
 from sudare.training.losses import smoothed_cross_entropy

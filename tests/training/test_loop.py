@@ -6,9 +6,10 @@ from sudare import nets
 from sudare.core.errors import DataError
 from sudare.core.progress import Silent
 from sudare.nets import NetConfig
+from sudare.nets.predict import normalise, predict
 from sudare.training import Recipe
-from sudare.training.augment import augment, normalise
-from sudare.training.loop import TrainingData, predict, train
+from sudare.training.augment import augment
+from sudare.training.loop import TrainingData, train
 from sudare.training.optimisers import rate_at
 
 

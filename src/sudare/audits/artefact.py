@@ -234,7 +234,7 @@ def try_classifier(release: Release, images: str) -> str:
             f"images are {data.image_shape}, the release takes {release.card.image_shape}",
             where=images,
         )
-    from sudare.training.loop import predict
+    from sudare.nets.predict import predict
 
     answers = predict(release.net(), data.images, device="cpu").argmax(axis=1)
     counts = np.bincount(answers, minlength=len(release.card.class_names))

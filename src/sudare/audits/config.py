@@ -32,7 +32,7 @@ PRESETS = ("smoke", "demo", "lite", "paper")
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataConfig(_Section):
@@ -106,7 +106,7 @@ class AttacksConfig(_Section):
 class AuditConfig(_Section):
     """How findings are made and judged."""
 
-    alphas: tuple[float, ...] = Field(
+    alphas: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         default=(0.1, 0.01, 0.001, 0.0001), description="False-positive rates of the TPRs."
     )
     draws: int = Field(default=1000, ge=100, description="Bootstrap draws.")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import sudare
 from sudare.core.errors import CacheError
+from sudare.core.files import sweep_drafts
 from sudare.core.hashing import Json, hash_json, hash_sources
 
 __all__ = ["BUILD_ROOMS", "Cache", "entry_key"]
@@ -39,6 +40,8 @@ class Cache:
                 where=str(root),
                 fix="Set SUDARE_CACHE to a folder of yours.",
             )
+        for shelf in root.glob("??"):
+            sweep_drafts(shelf)
 
     def path(self, key: str) -> Path:
         """Where the entry of a key lies or will lie."""

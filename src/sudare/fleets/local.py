@@ -98,7 +98,7 @@ class LocalExecutor:
         with progress.stage(label, len(chains)) as bar:
             bar.advance(len(chains) - len(missing))
             run = _Run(chains=chains, waiting=deque(missing), bar=bar, open=len(missing))
-            for worker in self._pool:
+            for worker in tuple(self._pool):
                 self._feed(worker, run)
             while len(self._pool) < min(self.workers, len(missing)):
                 self._feed(self._start(), run)
@@ -139,8 +139,16 @@ class LocalExecutor:
         worker.chain = run.waiting.popleft()
         chain = [vars(task) for task in run.chains[worker.chain]]
         message = {"cache": str(self.cache.root), "chain": chain}
-        stream.write(json.dumps(message) + "\n")
-        stream.flush()
+        try:
+            stream.write(json.dumps(message) + "\n")
+            stream.flush()
+        except OSError:
+            # It died while it had nothing to do: the work was not begun, so it does not count.
+            run.waiting.appendleft(worker.chain)
+            worker.chain = None
+            self._pool.remove(worker)
+            _bury(worker)
+            self._feed(self._start(), run)
 
     def _handle(self, worker: _Worker, message: dict[str, Any] | None, run: _Run) -> None:
         if message is None:

@@ -13,7 +13,7 @@ __all__ = ["RecipientConfig"]
 class RecipientConfig(BaseModel):
     """How recipients' models are trained on a released set."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     count: int = Field(default=2, ge=2, le=32, description="Models per build; scores are means.")
     net: NetConfig = Field(default=NetConfig(width=16), description="Their architecture.")

@@ -12,8 +12,8 @@ from sudare import nets
 from sudare.core.arrays import ByteArray, Float32Array, FloatArray, IntArray
 from sudare.core.errors import AuditError, ReleaseError
 from sudare.core.threats import ThreatModel
+from sudare.nets.predict import predict
 from sudare.releases.card import Card
-from sudare.training.loop import predict
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt8

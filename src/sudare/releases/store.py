@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import stat
-from collections.abc import Callable, Mapping
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -23,6 +25,8 @@ __all__ = ["read_card", "read_release", "release_bytes", "write_release"]
 CARD_FILE, README_FILE, TENSOR_FILE = "release.json", "README.md", "tensors.safetensors"
 MAX_CARD_BYTES = 2**20
 MAX_FILE_BYTES = 2 * 2**30
+_NOT_FOR_PRINT = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_WEIGHT_TYPES = {torch.float32, torch.int64}
 
 
 def write_release(release: Release, folder: Path) -> Card:
@@ -38,7 +42,8 @@ def write_release(release: Release, folder: Path) -> Card:
         raise ReleaseError("the folder exists", where=str(folder), fix="Choose another name.")
     if isinstance(release, SamplesRelease):
         release.check()
-    with atomic_directory(folder) as draft:
+    # Open to others, unlike what is private: a release is there to be handed on.
+    with atomic_directory(folder, mode=0o755) as draft:
         (draft / TENSOR_FILE).write_bytes(save_tensors(release.tensors()))
         (draft / README_FILE).write_text(release.card.to_markdown())
         files = tuple(
@@ -96,13 +101,18 @@ def _parse_card(path: Path) -> Card:
     if path.stat().st_size > MAX_CARD_BYTES:
         raise ReleaseError("the card is larger than 1 MiB", where=str(path))
     try:
-        card = Card.model_validate_json(path.read_bytes())
+        text = path.read_bytes()
+        card = Card.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ReleaseError(
             f"the card is not valid: {place}: {first['msg']}", where=str(path)
         ) from error
+    if hidden := _hidden(json.loads(text)):
+        raise ReleaseError(
+            f"the card holds a character that is not for print: {hidden!r}", where=str(path)
+        )
     if card.schema_name != RELEASE_SCHEMA:
         raise ReleaseError(
             f"the card has schema {card.schema_name!r}, this version reads {RELEASE_SCHEMA!r}",
@@ -110,6 +120,18 @@ def _parse_card(path: Path) -> Card:
             fix="Install the version of sudare that wrote it.",
         )
     return card
+
+
+def _hidden(value: object) -> str:
+    """A character that would act on a terminal or turn the text round, anywhere in the card."""
+    if isinstance(value, str):
+        return next((c for c in value if unicodedata.category(c) in _NOT_FOR_PRINT), "")
+    parts: Iterable[object] = ()
+    if isinstance(value, dict):
+        parts = (*value.keys(), *value.values())
+    elif isinstance(value, list):
+        parts = value
+    return next(filter(None, map(_hidden, parts)), "")
 
 
 def _check_files(folder: Path, card: Card, present: set[str]) -> None:
@@ -130,6 +152,9 @@ def _check_files(folder: Path, card: Card, present: set[str]) -> None:
 
 
 def _classifier(card: Card, tensors: Mapping[str, torch.Tensor]) -> Release:
+    odd = sorted(name for name, value in tensors.items() if value.dtype not in _WEIGHT_TYPES)
+    if odd:
+        raise ReleaseError(f"{odd[0]!r} is {tensors[odd[0]].dtype}", where="weights")
     release = ClassifierRelease(card=card, state=dict(tensors))
     release.net()
     return release
@@ -138,6 +163,12 @@ def _classifier(card: Card, tensors: Mapping[str, torch.Tensor]) -> Release:
 def _samples(card: Card, tensors: Mapping[str, torch.Tensor]) -> Release:
     if set(tensors) != {"images", "soft_labels"}:
         raise ReleaseError(f"unexpected tensors {sorted(tensors)}", where="samples")
+    types = (tensors["images"].dtype, tensors["soft_labels"].dtype)
+    if types != (torch.uint8, torch.float32):
+        raise ReleaseError(
+            f"images and soft labels are {types[0]} and {types[1]}, not uint8 and float32",
+            where="samples",
+        )
     release = SamplesRelease(
         card=card,
         images=tensors["images"].numpy(),

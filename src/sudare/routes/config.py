@@ -16,7 +16,7 @@ __all__ = ["RouteConfig", "TrainedConfig"]
 class RouteConfig(BaseModel):
     """What every route's configuration has."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     baseline: ClassVar[bool] = False
     release_kind: ClassVar[Kind]

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from sudare.nets.predict import normalise
 from sudare.training.recipe import Recipe
 
-__all__ = ["augment", "normalise", "training_view"]
-
-_MEAN, _STD = 127.5, 63.75
-
-
-def normalise(images: torch.Tensor) -> torch.Tensor:
-    """Pixels 0 to 255 to about -2 to 2, by constants: no statistic of private images."""
-    return (images.float() - _MEAN) / _STD
+__all__ = ["augment", "training_view"]
 
 
 def augment(

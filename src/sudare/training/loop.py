@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from sudare.core.arrays import ByteArray, Float32Array, FloatArray, IntArray
+from sudare.core.arrays import ByteArray, Float32Array, IntArray
 from sudare.core.errors import DataError
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
-from sudare.training.augment import normalise, training_view
+from sudare.training.augment import training_view
 from sudare.training.losses import smoothed_cross_entropy, smoothing_at, soft_cross_entropy
 from sudare.training.optimisers import make_optimiser, rate_at
 from sudare.training.recipe import Recipe
@@ -22,7 +22,7 @@ from sudare.training.recipe import Recipe
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["TrainingData", "TrainingRecord", "batch_losses", "predict", "train"]
+__all__ = ["TrainingData", "TrainingRecord", "batch_losses", "train"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,19 +131,6 @@ def train(
         wall_s=time.perf_counter() - start_wall,
         cpu_s=time.process_time() - start_cpu,
     )
-
-
-def predict(
-    net: torch.nn.Module, images: ByteArray, *, device: str, batch: int = 512
-) -> Float[FloatArray, "n C"]:
-    """Logits of uint8 images, ``float64 [n, C]``, without augmentation."""
-    net.eval()
-    parts = []
-    with torch.inference_mode():
-        for at in range(0, len(images), batch):
-            view = torch.from_numpy(np.array(images[at : at + batch])).to(device)
-            parts.append(net(normalise(view)).double().cpu().numpy())
-    return np.concatenate(parts)
 
 
 def _losses(

@@ -20,7 +20,7 @@ class Recipe(BaseModel):
     Exactly one of ``epochs`` and ``steps`` counts: ``steps`` wins when it is given.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: int = Field(default=40, ge=1, description="Passes over the private images.")
     steps: int | None = Field(default=None, ge=1, description="Steps, instead of epochs.")
@@ -32,7 +32,7 @@ class Recipe(BaseModel):
     schedule: Schedule = Field(default="cosine", description="Learning rate over the steps.")
     warmup: float = Field(default=0.05, ge=0, le=0.5, description="Share of steps that warm up.")
     label_smoothing: float = Field(
-        default=0.0, le=1.0, description="Smoothing alpha; negative sharpens."
+        default=0.0, ge=-1.0, le=1.0, description="Smoothing alpha; negative sharpens."
     )
     smoothing_schedule: SmoothingSchedule = Field(
         default="paper", description="How a negative alpha is phased in."
@@ -46,7 +46,7 @@ class Recipe(BaseModel):
 class DpConfig(BaseModel):
     """How a recipe is made differentially private (add/remove one image, Poisson sampling)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     target_epsilon: float | None = Field(
         default=None, gt=0, description="Epsilon to spend; 8 if neither is given."

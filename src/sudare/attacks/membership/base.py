@@ -28,7 +28,7 @@ class MembershipTest(BaseModel, ABC):
     its complement.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     id: ClassVar[str]
     accepts: ClassVar[frozenset[Scale]]

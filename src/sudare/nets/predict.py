@@ -1,0 +1,35 @@
+"""What a net says about images: pixels in, logits out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from sudare.core.arrays import ByteArray, FloatArray
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+__all__ = ["normalise", "predict"]
+
+_MEAN, _STD = 127.5, 63.75
+
+
+def normalise(images: torch.Tensor) -> torch.Tensor:
+    """Pixels 0 to 255 to about -2 to 2, by constants: no statistic of private images."""
+    return (images.float() - _MEAN) / _STD
+
+
+def predict(
+    net: torch.nn.Module, images: ByteArray, *, device: str, batch: int = 512
+) -> Float[FloatArray, "n C"]:
+    """Logits of uint8 images, ``float64 [n, C]``, without augmentation."""
+    net.eval()
+    parts = []
+    with torch.inference_mode():
+        for at in range(0, len(images), batch):
+            view = torch.from_numpy(np.array(images[at : at + batch])).to(device)
+            parts.append(net(normalise(view)).double().cpu().numpy())
+    return np.concatenate(parts)
