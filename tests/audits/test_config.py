@@ -58,6 +58,11 @@ def test_overrides_take_dotted_names_and_toml_values():
         ("fleet.builds=7", "complementary pairs"),
         ("fleet.bilds=8", r"fleet\.bilds"),
         ("data.pool=-1", r"data\.pool"),
+        ("audit.alphas=[0.0]", r"audit\.alphas"),
+        ("audit.alphas=[nan]", r"audit\.alphas"),
+        ("defaults.recipe.lr=inf", r"lr"),
+        ("routes.1.alpha=-3", r"alpha"),
+        ("routes.1.alpha=nan", r"alpha"),
     ],
 )
 def test_bad_overrides_say_what_and_where(override, says):

@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 from importlib import resources
 
 import jsonschema
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from sudare.core.errors import AuditError, ConfigError, DataError
 from sudare.core.estimates import Estimate
-from sudare.core.files import atomic_directory, atomic_write
+from sudare.core.files import atomic_directory, atomic_write, sweep_drafts
 from sudare.core.findings import Finding, Findings, Status
 from sudare.core.hashing import canonical_json, hash_arrays, hash_json
 from sudare.core.progress import CallbackProgress, LineProgress
@@ -154,3 +156,26 @@ def test_progress_reports_fractions_and_lines(capsys):
     assert lines[0] == "building ..."
     assert lines[1].startswith("building: 50% after 0m00s, about 0m00s left")
     assert lines[-1] == "building: done in 0m00s"
+
+
+def test_drafts_of_dead_processes_are_swept_and_those_of_living_ones_kept(tmp_path):
+    with atomic_directory(tmp_path / "entry") as mine:
+        (mine / "half").touch()
+        host, pid = mine.name.removeprefix(".entry.").split(".")[0].rsplit("-", 1)
+        assert int(pid) == os.getpid()
+        gone = subprocess.Popen([sys.executable, "-c", ""])
+        gone.wait()
+        dead = tmp_path / f".entry.{host}-{gone.pid}.abc"
+        elsewhere = tmp_path / f".entry.another_host-{gone.pid}.abc"
+        other = tmp_path / f".other.{host}-{gone.pid}.abc"
+        for draft in (dead, elsewhere, other):
+            (draft / "deep").mkdir(parents=True)
+        sweep_drafts(tmp_path, name="entry")
+        assert mine.exists()
+        assert elsewhere.exists()
+        assert other.exists()
+        assert not dead.exists()
+        sweep_drafts(tmp_path)
+        assert not other.exists()
+    assert (tmp_path / "entry" / "half").exists()
+    assert (tmp_path / "entry").stat().st_mode & 0o777 == 0o700

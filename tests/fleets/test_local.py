@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sudare.core.errors import CacheError, DataError
+from sudare.core.files import _host
 from sudare.core.hashing import hash_json
 from sudare.core.progress import Silent
 from sudare.fleets.cache import Cache, entry_key
@@ -170,3 +171,25 @@ def test_a_cache_that_cannot_be_made_says_what_to_do(tmp_path):
     blocked.write_text("")
     with pytest.raises(CacheError, match="cannot be made"):
         Cache(blocked / "cache")
+
+
+def test_a_worker_that_died_while_idle_is_replaced(tmp_path):
+    cache = Cache(tmp_path)
+    chains = slow_chains(cache, 3)
+    with LocalExecutor(cache, workers=1) as executor:
+        executor.run(chains[:1], progress=Silent(), label="fleet")
+        (worker,) = executor._pool
+        worker.process.kill()
+        worker.process.wait()
+        executor.run(chains, progress=Silent(), label="fleet")
+        assert executor._pool[0].process.pid != worker.process.pid
+    assert all(cache.has(one.key) for chain in chains for one in chain)
+
+
+def test_a_cache_sweeps_what_a_killed_run_left(tmp_path):
+    cache = Cache(tmp_path)
+    write = task("write_slowly", name="x")
+    draft = cache.path(write.key).parent / f".{write.key}.{_host()}-999999.abc"
+    draft.mkdir(parents=True)
+    Cache(tmp_path)
+    assert not draft.exists()

@@ -1,9 +1,11 @@
+import hashlib
 import json
 import os
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 
 from sudare import nets
 from sudare.core.errors import AuditError, ReleaseError
@@ -222,3 +224,44 @@ def test_a_card_is_read_without_loading_tensors(classifier, tmp_path):
     found = read_card(tmp_path / "r")
     assert found.title == "A test"
     assert {entry.name for entry in found.files} == {"README.md", "tensors.safetensors"}
+
+
+@pytest.mark.parametrize("text", ["red\x1b[31m", "two\nlines", "turned \u202eround", "\x9b2J"])
+def test_a_card_that_could_act_on_a_terminal_is_refused(classifier, tmp_path, text):
+    write_release(classifier, tmp_path / "r")
+    rewrite_card(tmp_path / "r", title=text)
+    with pytest.raises(ReleaseError, match="a character that is not for print"):
+        read_card(tmp_path / "r")
+    rewrite_card(tmp_path / "r", title="plain", settings={text: "1"})
+    with pytest.raises(ReleaseError, match="a character that is not for print"):
+        read_card(tmp_path / "r")
+
+
+def replace_tensors(folder, tensors):
+    data = save(tensors)
+    (folder / "tensors.safetensors").write_bytes(data)
+    described = json.loads((folder / "release.json").read_text())
+    for entry in described["files"]:
+        if entry["name"] == "tensors.safetensors":
+            entry |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (folder / "release.json").write_text(json.dumps(described))
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.int32])
+def test_tensors_of_another_type_are_refused(classifier, samples, tmp_path, kind):
+    write_release(samples, tmp_path / "s")
+    images = samples.tensors()["images"].to(kind)
+    replace_tensors(tmp_path / "s", {**samples.tensors(), "images": images})
+    with pytest.raises(ReleaseError, match="not uint8 and float32"):
+        read_release(tmp_path / "s")
+    write_release(classifier, tmp_path / "c")
+    replace_tensors(
+        tmp_path / "c", {name: value.to(kind) for name, value in classifier.tensors().items()}
+    )
+    with pytest.raises(ReleaseError, match=str(kind)):
+        read_release(tmp_path / "c")
+
+
+def test_others_may_open_a_release(classifier, tmp_path):
+    write_release(classifier, tmp_path / "r")
+    assert (tmp_path / "r").stat().st_mode & 0o777 == 0o755

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -32,7 +33,7 @@ from sudare.core.files import atomic_write
 from sudare.core.progress import Progress
 from sudare.core.runs import ReleaseSummary
 from sudare.core.seeds import generator
-from sudare.data.images import ImageDataset, concatenate
+from sudare.data.images import ImageDataset, concatenate, refuse_overlap
 from sudare.data.pictures import contact_sheet
 from sudare.data.plan import draw_plan
 from sudare.data.sources import Source, load_source
@@ -356,16 +357,25 @@ def _read_key(key: Path) -> tuple[BoolArray, RunConfig, str]:
         with np.load(key, allow_pickle=False) as arrays:
             member, about = arrays["member"], json.loads(str(arrays["about"]))
         return member.astype(bool), load_config(about["config"]), str(about["pool"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
         raise AuditError(f"the audit key cannot be read: {error}", where=str(key)) from error
 
 
 def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Progress) -> _Evidence:
-    parts = [
-        load_source(str(name), image_size=request.image_size, progress=progress).train
+    # What the release takes is known: images of another size are resized to it.
+    size = request.image_size or card.image_shape[1]
+    inside, outside = (
+        load_source(str(name), image_size=size, progress=progress).train
         for name in (request.members, request.non_members)
-    ]
-    inside, outside = parts
+    )
+    for part, name in ((inside, request.members), (outside, request.non_members)):
+        if part.image_shape != card.image_shape:
+            raise DataError(
+                f"images are {part.image_shape}, the release takes {card.image_shape}",
+                where=str(name),
+                fix="Give images as they were given to the release: channels, height, width.",
+            )
+    refuse_overlap(inside.images, outside.images, where=str(request.non_members))
     if inside.class_names != card.class_names or outside.class_names != card.class_names:
         raise DataError(
             f"the images have classes {inside.class_names}, the release {card.class_names}",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -126,7 +127,7 @@ def read_evidence(path: Path) -> Evidence:
             arrays = {name: file[name] for name in file.files}
         about: Mapping[str, object] = json.loads(str(arrays["about"]))
         return _evidence(arrays, about)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
         raise AuditError(f"the evidence cannot be read: {error}", where=str(path)) from error
 
 

@@ -265,8 +265,10 @@ def _claim(maker: FindingMaker, card: Card) -> list[Finding]:
     if not card.ledger:
         return []
     epsilon = sum(entry.epsilon for entry in card.ledger)
-    estimate = Estimate(
-        value=epsilon, low=epsilon, high=epsilon, n=0, method="claimed, PRV upper bound"
-    )
+    delta = sum(entry.delta for entry in card.ledger)
+    method = f"claimed at delta {delta:g}, PRV upper bound"
+    if len(card.ledger) > 1:
+        method += f", basic composition of {len(card.ledger)} mechanisms"
+    estimate = Estimate(value=epsilon, low=epsilon, high=epsilon, n=0, method=method)
     threat = ThreatModel.CLASSIFIER_WEIGHTS
     return [maker.finding("privacy.epsilon", estimate, threat=threat, unit="epsilon")]

@@ -6,6 +6,7 @@ import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from safetensors import SafetensorError
@@ -29,7 +30,7 @@ from sudare.core.progress import Progress, Silent
 from sudare.core.runs import DataSummary, ReleaseSummary
 from sudare.core.scores import Scale, ScoreTable
 from sudare.core.threats import ThreatModel
-from sudare.data.images import ImageDataset
+from sudare.data.images import ImageDataset, refuse_overlap
 from sudare.data.sources import load_source
 from sudare.releases.card import Card, Kind
 
@@ -102,6 +103,7 @@ def audit_model(
     Raises:
         AuditError: Answers that are not finite, or labels that do not fit them.
     """
+    refuse_overlap(np.asarray(members[0]), np.asarray(non_members[0]), where=title)
     posterior: list[FloatArray] = []
     labels: list[IntArray] = []
     member: list[BoolArray] = []
@@ -222,6 +224,12 @@ def audit_images(
             f"members have classes {inside.class_names}, non-members {outside.class_names}",
             where=non_members,
         )
+    if inside.image_shape != outside.image_shape:
+        raise DataError(
+            f"members are {inside.image_shape}, non-members {outside.image_shape}",
+            where=non_members,
+            fix="Give --image-size.",
+        )
     return audit_model(
         load_model(model, weights),
         (inside.images, inside.classes),
@@ -276,7 +284,7 @@ def read_scores(path: Path) -> GivenTable:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError, BadZipFile) as error:
         raise AuditError(f"the scores cannot be read: {error}", where=str(path)) from error
     if not {"scores", "membership"} <= set(arrays):
         raise AuditError(

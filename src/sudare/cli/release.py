@@ -28,13 +28,13 @@ def release(
     Examples:
     `sudare release smoothing --data pneumonia`
 
-    `sudare release dpsgd --set routes.0.privacy.target_epsilon=2`
+    `sudare release dpsgd-eps8 --set routes.0.privacy.target_epsilon=2`
 
     Args:
         route: plain, smoothing, dpsgd, subset or linear-public, or a release's name in the preset.
         data: A source of `sudare data list`, a folder of images or an .npz file.
         preset: Where the route's settings come from: a preset or a TOML file.
-        override: A value by dotted name; the route is routes.0.
+        override: A value by dotted name; the chosen route is routes.0.
         out: Folder for `release/` and `audit-key.npz`; releases/NAME by default.
         device: auto, cpu or cuda.
 
@@ -48,14 +48,13 @@ def release(
     from sudare.core.progress import auto
 
     values = choose_routes(read_toml(preset), route)
-    if not override and len(values["routes"]) > 1:
+    if len(values["routes"]) > 1:
         from sudare.routes.registry import parse_route
 
         names = ", ".join(parse_route(value).name for value in values["routes"])
         raise ConfigError(
             f"{route!r} is more than one route in {preset!r}", fix=f"Choose one of: {names}."
         )
-    values["routes"] = values["routes"][:1]
     options = {"data.source": data, "fleet.device": device}
     config = load_config(apply_overrides(with_options(values, options), override))
     folder = out or Path("releases") / config.routes[0].name

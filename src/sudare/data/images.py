@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from sudare.core.arrays import BoolArray, ByteArray, IntArray
 from sudare.core.errors import DataError
@@ -16,7 +17,7 @@ from sudare.core.hashing import Json, hash_arrays, hash_json
 if TYPE_CHECKING:
     from jaxtyping import Int, UInt8
 
-__all__ = ["ImageDataset", "check_labels", "concatenate"]
+__all__ = ["ImageDataset", "check_labels", "concatenate", "refuse_overlap"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -187,3 +188,31 @@ def concatenate(parts: Sequence[ImageDataset]) -> ImageDataset:
             for name in sorted(shared)
         },
     )
+
+
+def refuse_overlap(
+    members: npt.NDArray[np.generic], non_members: npt.NDArray[np.generic], *, where: str
+) -> None:
+    """Refuse records that are in both sets: no attack could be right about them.
+
+    Args:
+        members: Records ``[n, ...]``.
+        non_members: Records ``[m, ...]`` of the same shape.
+        where: What to name in the error.
+
+    Raises:
+        DataError: How many are in both, and the first.
+    """
+    known = {record.tobytes(): index for index, record in enumerate(members)}
+    twice = [
+        (known[key], index)
+        for index, record in enumerate(non_members)
+        if (key := record.tobytes()) in known
+    ]
+    if twice:
+        raise DataError(
+            f"{len(twice)} of {len(non_members)} non-members are members too, such as non-member "
+            f"{twice[0][1]} and member {twice[0][0]} (counted from 0)",
+            where=where,
+            fix="Non-members must be records the model has never seen.",
+        )
