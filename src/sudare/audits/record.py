@@ -21,6 +21,7 @@ from sudare.core.runs import (
     DataSummary,
     ExposedImage,
     GateResult,
+    Mode,
     ReleaseSummary,
     RocCurve,
     RunSummary,
@@ -75,6 +76,7 @@ class RunRecord:
         gates: Thresholds to judge.
         limits: What the run cannot say.
         after_stage: Called with the folder after each write.
+        mode: What was asked.
         commitment: To who is a member of which build, made before the first build.
     """
 
@@ -87,6 +89,7 @@ class RunRecord:
     gates: Sequence[Gate]
     limits: tuple[str, ...]
     after_stage: Callable[[Path], object] = lambda folder: None
+    mode: Mode = Mode.COMPARISON
     commitment: str = ""
     started: str = field(default_factory=now)
     clock: float = field(default_factory=time.monotonic)
@@ -145,7 +148,8 @@ class RunRecord:
             complete=self.complete,
             wall_s=time.monotonic() - self.clock,
             seed=self.config.seed,
-            builds=self.config.fleet.builds,
+            mode=self.mode,
+            builds=max((release.builds_planned for release in self.planned), default=0),
             null_control=self.config.audit.null,
             machine=machine(),
             versions=versions(),

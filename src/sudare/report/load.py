@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from sudare.core import AuditError, Finding, Findings
 from sudare.core.findings import SCHEMA
-from sudare.core.runs import RUN_SCHEMA, ReleaseSummary, RunSummary
+from sudare.core.runs import RUN_SCHEMA, Mode, ReleaseSummary, RunSummary
 
 __all__ = ["Interval", "Run", "interval", "load_run"]
 
@@ -95,7 +95,8 @@ class Run:
 
     def is_baseline(self, release: str) -> bool:
         """Whether a release is there for comparison rather than as a proposal."""
-        return self.releases[release].route.replace("_", "-") in BASELINE_ROUTES
+        compared = self.summary.mode is Mode.COMPARISON
+        return compared and self.releases[release].route.replace("_", "-") in BASELINE_ROUTES
 
     def primary_attack(self, release: str) -> str:
         """The attack declared primary for this release's threat model; LiRA if none is."""

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from sudare import __version__
 from sudare.core.files import atomic_write
+from sudare.core.runs import Mode
 from sudare.report.drawing import dark_rules
 from sudare.report.editions import Edition, public_copy
 from sudare.report.facts import data_table, limits, run_table
@@ -20,7 +21,7 @@ from sudare.report.pictures import Gallery, galleries
 from sudare.report.profiles import Profiles, profiles
 from sudare.report.roc import RocChart, roc_charts
 from sudare.report.tables import findings_table, gates_table, releases_table, threats_table
-from sudare.report.text import listed, say
+from sudare.report.text import listed, say, worded
 from sudare.report.tradeoff import key, tradeoff
 from sudare.report.verdict import verdict
 
@@ -88,12 +89,14 @@ def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery]) -> 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["say"] = say
+    environment.globals |= {"say": say, "worded": worded}
     style = Markup(environment.get_template("style.css").render(dark=dark_rules()))
     script = Markup(environment.get_template("tables.js").render())
     return environment.get_template("report.html.j2").render(
         run=run,
         summary=run.summary,
+        mode=run.summary.mode,
+        sections=_sections(run, charts),
         internal=edition is Edition.INTERNAL,
         version=__version__,
         style=style,
@@ -111,6 +114,22 @@ def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery]) -> 
         run_facts=run_table(run, edition),
         limits=limits(run),
     )
+
+
+def _sections(run: Run, charts: _Charts) -> list[str]:
+    """Anchors of the sections this run has something to say in, in reading order."""
+    comparing = run.summary.mode is Mode.COMPARISON
+    shown = {
+        "tradeoff": comparing,
+        "releases": True,
+        "roc": True,
+        "classes": charts.profiles is not None,
+        "exposed": comparing,
+        "findings": True,
+        "threats": True,
+        "run": True,
+    }
+    return [name for name, wanted in shown.items() if wanted]
 
 
 def _progress(run: Run) -> list[str]:

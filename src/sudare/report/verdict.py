@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sudare.core import Finding
+from sudare.core.runs import Mode
 from sudare.core.runs import Verdict as Outcome
 from sudare.report.formats import short_estimate
 from sudare.report.load import Interval, Run, interval
@@ -18,6 +19,7 @@ __all__ = ["Verdict", "verdict"]
 
 # The verdict is read aloud in meetings; the table has all names.
 _MOST_NAMES = 4
+_GIVEN_SCORES = "membership.given"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,18 +62,51 @@ class _Measured:
 def verdict(run: Run) -> Verdict:
     """The verdict on a run, however far it is."""
     releases = sorted(_measured(run), key=lambda release: release.auc.value, reverse=True)
-    count = max(len(run.releases), 1)
-    asked = say(
-        "asked_one" if count == 1 else "asked_many",
-        data=run.summary.data.name,
-        count=count,
-        builds=run.summary.builds,
-    )
+    asked = _asked(run)
     if run.summary.null_control and releases:
         found, means = _null(releases)
     else:
-        found, means = _found(releases), _means(releases)
+        found, means = _answer(run, releases)
     return Verdict(asked=asked, found=found, means=means, gates=_gates(run))
+
+
+def _asked(run: Run) -> str:
+    count = max(len(run.releases), 1)
+    match run.summary.mode:
+        case Mode.COMPARISON:
+            key = "asked_one" if count == 1 else "asked_many"
+        case Mode.ARTEFACT:
+            key = "asked_artefact"
+        case Mode.GIVEN:
+            key = "asked_scores" if _only_scores(run) else "asked_given"
+    return say(
+        key,
+        data=run.summary.data.name,
+        one=listed([run.label(name) for name in run.releases], most=_MOST_NAMES),
+        count=count,
+        builds=run.summary.builds,
+    )
+
+
+def _only_scores(run: Run) -> bool:
+    """Whether somebody else's scores were judged, and no model was seen."""
+    return _GIVEN_SCORES in run.summary.primary.values()
+
+
+def _answer(run: Run, releases: Sequence[_Measured]) -> tuple[str, str]:
+    """What was found, and what it means."""
+    mode = run.summary.mode
+    if mode is Mode.COMPARISON or not releases:
+        return _found(releases), _means(releases)
+    if _only_scores(run):
+        keys = ("found_scores", "found_scores_chance")
+        return " ".join(_about_one(release, *keys) for release in releases), say("means_scores")
+    copies = [say("means_copies", one=r.label) for r in releases if r.shows_members]
+    return _found(releases), " ".join([*copies, say(f"means_{mode.value}")])
+
+
+def _about_one(release: _Measured, above: str, at_chance: str) -> str:
+    return _about(above if release.auc.low > 0.5 else at_chance, release)
 
 
 def _measured(run: Run) -> list[_Measured]:
@@ -99,8 +134,7 @@ def _found(releases: Sequence[_Measured]) -> str:
     # A release that shows members is never the one that leaks least.
     most, least = releases[0], ([r for r in releases if not r.shows_members] or releases)[-1]
     if len(releases) == 1:
-        key = "found_one" if most.auc.low > 0.5 else "found_one_chance"
-        sentences = [_about(key, most)]
+        sentences = [_about_one(most, "found_one", "found_one_chance")]
     elif all(release.auc.low <= 0.5 for release in releases):
         sentences = [
             say(
