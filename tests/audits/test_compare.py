@@ -51,6 +51,16 @@ def test_every_release_has_utility_membership_and_cost_findings(smoke):
     assert result.findings.get("privacy.epsilon", "dpsgd-eps8").value <= 8
 
 
+def test_findings_count_units_of_images_and_never_builds_as_units(smoke):
+    _, _, result = smoke
+    by_id = {finding.id: finding for finding in result.findings.findings if not finding.group}
+    for name in ("utility.balanced_accuracy", "utility.heldout_accuracy", "cost.build_cpu_s"):
+        assert (by_id[name].n_units, by_id[name].n_builds) == (0, 4)
+    assert by_id["cost.audit_cpu_s"].n_units == 0
+    assert by_id["membership.lira.auc"].n_units == result.summary.data.pool_units
+    assert by_id["membership.lira.null_auc"].n_units == result.summary.data.pool_units
+
+
 def test_a_set_of_real_images_is_found_out_by_looking(smoke):
     """Ten classes of four images from a private half of 200."""
     _, _, result = smoke

@@ -128,7 +128,10 @@ class JudgedTest:
         aucs = [auc(self.test.scores(null)[rows], null.membership[rows]) for null in nulls]
         estimate = mean_over_builds(np.array(aucs), level=1 - 0.05 / tests)
         estimate = dataclasses.replace(
-            estimate, n=len(np.unique(self.units)), method=f"mean over {len(nulls)} redraws, t"
+            estimate,
+            n=len(np.unique(self.units)),
+            of_units=True,
+            method=f"mean over {len(nulls)} redraws, t",
         )
         return self._finding("null_auc", estimate, unit=_AUC)
 

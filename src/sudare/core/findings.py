@@ -41,7 +41,11 @@ class Finding(BaseModel):
     value: float | None = Field(default=None, description="The number.")
     low: float | None = Field(default=None, description="Lower end of its interval.")
     high: float | None = Field(default=None, description="Upper end of its interval.")
-    n_units: int = Field(default=0, ge=0, description="Distinct units behind the number.")
+    n_units: int = Field(
+        default=0,
+        ge=0,
+        description="Distinct units of images behind the number; 0 if none are counted.",
+    )
     n_builds: int = Field(default=0, ge=0, description="Builds behind the number.")
     n_recipients: int = Field(default=0, ge=0, description="Recipients' models per build.")
     method: str = Field(default="", description="How value and interval were made.")
@@ -73,7 +77,7 @@ class Finding(BaseModel):
                 "value": estimate.value,
                 "low": estimate.low,
                 "high": estimate.high,
-                "n_units": estimate.n,
+                "n_units": estimate.n if estimate.of_units else 0,
                 "method": estimate.method,
                 "level": estimate.level,
                 "status": status,

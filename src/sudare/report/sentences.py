@@ -235,6 +235,7 @@ TEXT: dict[str, str] = {
     "withheld": "[withheld]",
     "public_unresolvable": "needs more images or builds than this run has",
     "public_unresolvable_tpr": "needs {units} distinct non-member units and {pairs} scored pairs",
+    "public_small": "withheld: fewer than {least} units",
     "public_failed": "see the internal report",
     "read_above": "above chance",
     "read_open": "not resolved from chance",

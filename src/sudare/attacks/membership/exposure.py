@@ -150,9 +150,10 @@ def exposed_images(
         least: A prefix has at least so many images; shorter ones count as none.
     """
     method = f"cross-fitted over halves of the builds; {factor:g} times chance at {alpha:g} FPR"
+    n_units = len(np.unique(table.units))
     if table.n_builds < 8 or table.n_images < 2 * least:
         reason = f"needs at least 8 builds and {2 * least} images"
-        return Estimate.unresolvable(n=table.n_images, method=method, reason=reason)
+        return Estimate.unresolvable(n=n_units, method=method, reason=reason)
     ends = []
     for chosen, measured in _both_directions(test, table, rng):
         order = np.argsort(-exposure(*chosen), kind="stable")
@@ -169,9 +170,7 @@ def exposed_images(
             ]
         )
     value, low, high = np.mean(ends, axis=0) / table.n_images
-    return Estimate(
-        value=float(value), low=float(low), high=float(high), n=table.n_images, method=method
-    )
+    return Estimate(value=float(value), low=float(low), high=float(high), n=n_units, method=method)
 
 
 def exposure_stability(
@@ -185,7 +184,7 @@ def exposure_stability(
     method = "rank correlation between halves of the builds; percentile bootstrap over units"
     if table.n_builds < 8:
         reason = "needs at least 8 builds"
-        return Estimate.unresolvable(n=table.n_images, method=method, reason=reason)
+        return Estimate.unresolvable(n=len(np.unique(table.units)), method=method, reason=reason)
     (one, two), _ = _both_directions(test, table, rng)
     first, second = (exposure(*half).argsort().argsort().astype(np.float64) for half in (one, two))
     names, inverse = np.unique(table.units, return_inverse=True)
@@ -228,7 +227,7 @@ def trace_precision(
     members = table.membership.sum(axis=1).min()
     if table.n_builds < 8 or round(share * members) < 1:
         reason = "needs at least 8 builds and one image in the share"
-        return Estimate.unresolvable(n=table.n_builds, method=method, reason=reason)
+        return Estimate.unresolvable(n=table.n_builds, method=method, reason=reason, of_units=False)
     halves = _halves(table, rng)
     values = np.empty(table.n_builds)
     for own, other in (halves, halves[::-1]):
