@@ -8,7 +8,7 @@ from sudare.audits.config import load_config, read_toml
 from sudare.core.errors import ConfigError, DataError
 from sudare.core.findings import Findings, Status
 from sudare.core.progress import Silent
-from sudare.core.runs import RunSummary
+from sudare.core.runs import RunSummary, Verdict
 from sudare.releases.store import read_release
 
 from .conftest import run_smoke
@@ -98,9 +98,12 @@ def test_a_cold_cache_gives_the_same_findings(smoke, tmp_path):
 def test_the_null_control_reuses_the_builds_and_finds_chance(smoke, tmp_path):
     _, cache, _ = smoke
     before = len(list(cache.rglob("record.npz")))
-    null = run_smoke(tmp_path / "null", cache, "audit.null=true")
+    gate = 'audit.fail_on=["membership.lira.auc > 0.9"]'
+    null = run_smoke(tmp_path / "null", cache, "audit.null=true", gate)
     assert len(list(cache.rglob("record.npz"))) == before
     assert null.summary.null_control
+    assert all(finding.null_control for finding in null.findings.findings)
+    assert {gate.verdict for gate in null.gates} == {Verdict.NOT_EVALUABLE}
     aucs = [f for f in null.findings.findings if f.id.endswith(".auc") and not f.group]
     aucs = [f for f in aucs if f.status is Status.MEASURED]
     missed = [f for f in aucs if not f.low <= 0.5 <= f.high]

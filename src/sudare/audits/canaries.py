@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sudare.attacks.registry import make_test
 from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, membership_nonce
-from sudare.audits.findings import maker_of, score_threat_model
+from sudare.audits.findings import maker_of, redrawn, score_threat_model
 from sudare.audits.labels import Subject
 from sudare.audits.measure import MeasureConfig, Measured, load_measures, measure_tasks
 from sudare.audits.membership import JudgedTest
@@ -97,6 +97,8 @@ def canary_findings(
 ) -> list[Finding]:
     """Findings ``canaries.<kind>.<test>.<figure>``, apart from the average."""
     table, threat = measured.table, score_threat_model(card.kind)
+    if config.audit.null:
+        table = redrawn(table, config.seed, None)
     maker = maker_of(route, card, measured)
     findings: list[Finding] = []
     settings: Mapping[str, dict[str, object]] = config.attacks.settings

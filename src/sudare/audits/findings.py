@@ -33,7 +33,7 @@ from sudare.releases.card import Card, Kind
 NULL_DRAWS = 5
 """How often membership is redrawn for a null control."""
 
-__all__ = ["ReleaseAudit", "audit_release", "maker_of", "score_threat_model"]
+__all__ = ["ReleaseAudit", "audit_release", "maker_of", "redrawn", "score_threat_model"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ def audit_release(
     start = time.process_time()
     rows = np.arange(measured.table.n_builds) if target is None else np.array([target])
     maker = maker_of(route, card, measured, builds=len(rows))
-    nulls = [_redrawn(measured.table, config.seed + draw, target) for draw in range(NULL_DRAWS)]
+    nulls = [redrawn(measured.table, config.seed + draw, target) for draw in range(NULL_DRAWS)]
     table = nulls[0] if config.audit.null else measured.table
     findings = _utility(maker, measured, split, rows)
     scores: dict[str, FloatArray] = {}
@@ -144,7 +144,7 @@ def maker_of(
     )
 
 
-def _redrawn(table: ScoreTable, seed: int, target: int | None) -> ScoreTable:
+def redrawn(table: ScoreTable, seed: int, target: int | None) -> ScoreTable:
     """The table under membership drawn with an independent seed; an artefact keeps its share."""
     classes = table.labels[: table.n_images]
     plan = draw_plan(table.units, classes, builds=table.n_builds, seed=seed + 1_000_003)

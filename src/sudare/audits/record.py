@@ -134,9 +134,12 @@ class RunRecord:
 
     def result(self) -> RunResult:
         """What there is so far."""
-        return RunResult(findings=Findings(findings=tuple(self.findings)), summary=self._summary())
+        # A finding that is copied out of its file must still say that it is a control.
+        update = {"null_control": self.config.audit.null}
+        findings = tuple(finding.model_copy(update=update) for finding in self.findings)
+        return RunResult(findings=Findings(findings=findings), summary=self._summary(findings))
 
-    def _summary(self) -> RunSummary:
+    def _summary(self, findings: Sequence[Finding]) -> RunSummary:
         done = list(self.cards)
         kinds = {Kind(release.kind) for release in self.planned}
         primary = f"membership.{self.config.attacks.primary}"
@@ -158,9 +161,7 @@ class RunRecord:
             primary={score_threat_model(kind).value: primary for kind in sorted(kinds)},
             roc=tuple(self.curves),
             exposed=tuple(self.exposed),
-            gates=tuple(
-                result for gate in self.gates for result in judge(gate, self.findings, done)
-            ),
+            gates=tuple(result for gate in self.gates for result in judge(gate, findings, done)),
             stages=tuple(
                 Stage(
                     label=release.label,

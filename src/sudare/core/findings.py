@@ -53,6 +53,12 @@ class Finding(BaseModel):
     group: str = Field(default="", description="The class or group it is about; empty for all.")
     status: Status = Field(default=Status.MEASURED, description="Measured, or why not.")
     reason: str = Field(default="", description="Why there is no value.")
+    part_units: int = Field(
+        default=0, ge=0, description="Most exposed units it is about; 0 for all or a group."
+    )
+    null_control: bool = Field(
+        default=False, description="Whether membership was redrawn: the number is no leakage."
+    )
     attack_hash: str = Field(default="", description="Hash of the attack's configuration.")
 
     @model_validator(mode="after")

@@ -143,7 +143,13 @@ def _finding(finding: Finding, clean: Callable[[str], str], *, withheld: bool) -
     elif finding.status is Status.FAILED:
         reason = say("public_failed")
     return finding.model_copy(
-        update={"n_units": 0, "reason": reason, "method": clean(finding.method), **hidden}
+        update={
+            "n_units": 0,
+            "part_units": 0,
+            "reason": reason,
+            "method": clean(finding.method),
+            **hidden,
+        }
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Exposure",
     "exposed_images",
+    "exposed_units",
     "exposure",
     "exposure_stability",
     "found_counts",
@@ -75,6 +76,15 @@ def found_counts(
     return Exposure(found=found, chances=membership.sum(axis=0).astype(np.int64))
 
 
+def exposed_units(n_units: int, *, share: float, least: int = 10) -> int:
+    """How many units the most exposed share is: at least so many.
+
+    >>> exposed_units(400, share=0.01), exposed_units(2000, share=0.01)
+    (10, 20)
+    """
+    return max(least, round(share * n_units))
+
+
 def worst_case(
     test: MembershipTest,
     table: ScoreTable,
@@ -99,9 +109,9 @@ def worst_case(
         draws: Bootstrap draws over the chosen units.
         level: Nominal coverage.
     """
-    method = f"cross-fitted over halves of the builds; most exposed {share:.0%} of units"
     n_units = len(np.unique(table.units))
-    chosen = max(least, round(share * n_units))
+    chosen = exposed_units(n_units, share=share, least=least)
+    method = f"cross-fitted over halves of the builds; the {chosen} most exposed units"
     if table.n_builds < 8 or n_units < 2 * chosen:
         reason = f"needs at least 8 builds and {2 * chosen} units"
         return Estimate.unresolvable(n=n_units, method=method, reason=reason)
