@@ -88,8 +88,6 @@ class ExposedImage(_Value):
     picture: str = Field(description="PNG file, relative to the run folder.")
     class_name: str
     score: float = Field(description="Share of other images that it stands out from, in [0, 1].")
-    found: int = Field(description="Builds in which it was a member and was found.")
-    chances: int = Field(description="Builds in which it was a member.")
 
 
 class Verdict(StrEnum):

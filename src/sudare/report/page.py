@@ -13,14 +13,28 @@ from markupsafe import Markup
 from sudare import __version__
 from sudare.core.files import atomic_write
 from sudare.core.runs import Mode
+from sudare.report.beyond import (
+    exposure_findings,
+    exposure_table,
+    glossary,
+    groups_table,
+    planted_images,
+)
 from sudare.report.drawing import dark_rules
 from sudare.report.editions import Edition, public_copy
 from sudare.report.facts import data_table, limits, run_table
 from sudare.report.load import Run, load_run
+from sudare.report.orderings import orderings_summary, orderings_table
 from sudare.report.pictures import Gallery, galleries
 from sudare.report.profiles import Profiles, profiles
 from sudare.report.roc import RocChart, roc_charts
-from sudare.report.tables import findings_table, gates_table, releases_table, threats_table
+from sudare.report.tables import (
+    findings_table,
+    gates_table,
+    releases_table,
+    severity,
+    threats_table,
+)
 from sudare.report.text import listed, say, worded
 from sudare.report.tradeoff import key, tradeoff
 from sudare.report.verdict import verdict
@@ -97,6 +111,7 @@ def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery]) -> 
         summary=run.summary,
         mode=run.summary.mode,
         sections=_sections(run, charts),
+        **_beyond(run, edition),
         internal=edition is Edition.INTERNAL,
         version=__version__,
         style=style,
@@ -116,6 +131,21 @@ def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery]) -> 
     )
 
 
+def _beyond(run: Run, edition: Edition) -> dict[str, object]:
+    """What the sections on other figures than averages show."""
+    mine = [finding for finding in run.findings if not finding.id.startswith("canaries.")]
+    return {
+        "beyond": exposure_table(run),
+        "beyond_glossary": glossary(exposure_findings(run)),
+        "canaries": planted_images(run),
+        "planted": findings_table(run, edition, canaries=True),
+        "orderings": orderings_table(run),
+        "orderings_count": orderings_summary(run),
+        "groups": groups_table(run),
+        "glossary": glossary(sorted(mine, key=severity)),
+    }
+
+
 def _sections(run: Run, charts: _Charts) -> list[str]:
     """Anchors of the sections this run has something to say in, in reading order."""
     comparing = run.summary.mode is Mode.COMPARISON
@@ -123,6 +153,9 @@ def _sections(run: Run, charts: _Charts) -> list[str]:
         "tradeoff": comparing,
         "releases": True,
         "roc": True,
+        "beyond": exposure_table(run) is not None,
+        "canaries": planted_images(run) is not None,
+        "orderings": orderings_table(run) is not None,
         "classes": charts.profiles is not None,
         "exposed": comparing,
         "findings": True,

@@ -28,10 +28,15 @@ TEXT: dict[str, str] = {
     "{version}.",
     "dated_given": "Run of {date}. Written by Sudare {version}.",
     "none": "none",
+    "percent": "{value} %",
+    "part_exposed": "the most exposed",
+    "part_images": "the {count} most exposed images ({share} of {all})",
+    "part_units": "the {count} most exposed units ({share} of {all})",
     "not_given": "not given",
     # The verdict.
     "verdict": "Verdict",
     "l_asked": "Asked",
+    "l_control": "Warning",
     "l_found": "Found",
     "l_means": "What it means",
     "l_gates": "Gates",
@@ -70,6 +75,10 @@ TEXT: dict[str, str] = {
     "by more than this run can resolve; the highest figure is that of {one}, with AUC {auc}.",
     "found_below": "The whole interval of {names} lies below the coin flip, which points at a "
     "fault in the audit and not at privacy.",
+    "control_failed": "The null control failed for {names}. It attacks a membership drawn anew, "
+    "where the AUC must be 0.50: do not rely on figures of such an attack until this is explained.",
+    "control_of": "{attack} on {label}, AUC {auc}",
+    "found_null_outside": "The interval of {names} does not.",
     "found_null": "Leakage intervals in this null control: {count}; of these, {inside} include "
     "the coin flip (AUC 0.50).",
     "means_none": "Nothing can be chosen yet: write the report again when the first release is "
@@ -143,9 +152,56 @@ TEXT: dict[str, str] = {
     "axis_tpr": "True positive rate",
     "chance": "chance",
     "empty_roc": "No attack has produced a curve yet.",
-    "h_classes": "By class",
-    "p_classes": "Leakage (AUC) and utility (recall) of each class, highest leakage first. "
-    "Lines are intervals. The figures are in the table of findings.",
+    "h_beyond": "Beyond the average",
+    "p_beyond": "An average over all images hides those that are exposed most, and counts on an "
+    "attacker for whom every other image is a member. These figures do not.",
+    "cap_beyond": "The most exposed images, and attackers who know that members are rare",
+    "range_of": "{range}; {part}",
+    "h_canaries": "Worst case: planted images",
+    "p_canaries": "Builds of their own, in which images were planted to be remembered (canaries), "
+    "in or out by a coin each. This is what an attacker could find of images like these, and no "
+    "average of the collection: the last column has that.",
+    "p_planted": "{name}: {what}.",
+    "p_planted_bare": "{name}.",
+    "cap_canaries": "What attacks find of planted images",
+    "cap_planted": "Every finding on planted images",
+    "all_planted": "All figures on planted images",
+    "h_orderings": "Expected orderings",
+    "p_orderings": "Theory or published work expects these orders; a run that breaks one has a "
+    "fault, or has found something. An order holds, or does not, only where the two intervals "
+    "share no point; both figures come from the same images, so that this asks for more than "
+    "it must.",
+    "orderings_count": "Hold: {holds}. Do not hold: {violated}. Not resolved: {open}.",
+    "cap_orderings": "Expected orderings and how they came out",
+    "order_online": "Knowing how members score is no worse than not knowing (online, offline)",
+    "order_epsilon": "A smaller epsilon leaks no more (AUC)",
+    "order_smoothing": "Negative smoothing leaks no more than none, none no more than positive "
+    "(AUC)",
+    "order_price": "Differential privacy is no more useful than none",
+    "order_holds": "holds",
+    "order_violated": "does not hold",
+    "order_open": "not resolved",
+    "order_side": "{who}: {label}",
+    "order_number": "{value} ({range})",
+    "cause_online": "Possible cause, not shown: the scores of members are not distributed as the "
+    "online attack assumes, so that knowing them misleads it.",
+    "cause_online_few": "Possible cause, not shown: with few builds an online attack estimates "
+    "how members score from fewer than ten shadows (here {shadows}). That noise can cost more than "
+    "the information brings; the offline attack avoids it.",
+    "cause_epsilon": "Possible cause, not shown: epsilon bounds the worst case and not the "
+    "average, and the recipes differ in more than epsilon; a model that learns more also shows "
+    "more.",
+    "cause_smoothing": "Possible cause, not shown: after few epochs, or in a small net, smoothing "
+    "changes how well the model fits more than what it remembers; the published order is that "
+    "of nets trained to the end.",
+    "cause_price": "Possible cause, not shown: the recipe without privacy is not tuned or "
+    "overfits, and clipping and noise act against that.",
+    "h_classes": "By class and group",
+    "p_classes": "Leakage (AUC) and utility (recall) of each class or group, highest leakage "
+    "first. Lines are intervals.",
+    "cap_groups": "Leakage and utility of each class and group",
+    "all_groups": "The same as a table",
+    "h_glossary": "What the figures mean",
     "p_classes_cut": "Only the {shown} classes with the highest leakage of {count} are drawn.",
     "alt_classes": "Dot chart for {release}: leakage (AUC) and utility (recall) of each class.",
     "axis_class_auc": "Leakage (AUC)",
@@ -153,7 +209,6 @@ TEXT: dict[str, str] = {
     "h_exposed": "The most exposed images",
     "p_exposed": "Private images that the primary attack finds again and again. They were chosen "
     "on all builds: fit for looking at, not for quoting as numbers.",
-    "exposed_found": "found in {found} of {chances} builds where it was a member",
     "exposed_alt": "Exposed private image of class {name}",
     "empty_exposed": "No picture was chosen in this run, or not yet.",
     "exposed_missing": "The picture is missing from the run folder.",
@@ -192,7 +247,21 @@ TEXT: dict[str, str] = {
     "c_storage": "Size",
     "c_reading": "Reading",
     "c_finding": "Finding",
-    "c_group": "Class",
+    "c_group": "Class or group",
+    "c_attack": "Attack",
+    "c_recall": "Recall",
+    "c_worst_case": "AUC of the most exposed",
+    "c_exposed_10x": "Found ten times as often as by chance",
+    "c_precision": "Accusations that are right, at 1 % false alarms",
+    "c_exposure_stability": "Agreement on who is exposed",
+    "c_trace_precision": "Pointed at by the loss trace",
+    "c_planted": "Planted",
+    "c_tpr10": "TPR at 10 % FPR",
+    "c_pool_auc": "AUC of the same attack on the collection",
+    "c_expected": "Expected",
+    "c_lower": "Lower",
+    "c_higher": "Higher",
+    "c_remark": "Remark",
     "c_value": "Value",
     "c_interval": "Interval",
     "c_threat": "Threat model",
@@ -240,6 +309,10 @@ TEXT: dict[str, str] = {
     "read_above": "above chance",
     "read_open": "not resolved from chance",
     "read_below": "below chance",
+    "read_control": "control passed",
+    "read_control_failed": "control failed",
+    "read_null": "null control: at chance",
+    "read_null_off": "null control: off chance",
     "read_failed": "failed",
     "read_unresolvable": "unresolvable",
     "read_not_applicable": "not applicable",

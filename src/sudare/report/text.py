@@ -9,10 +9,22 @@ from collections.abc import Sequence
 
 from sudare.core import SudareError, ThreatModel
 from sudare.core.runs import Mode
-from sudare.report.names import ATTACKS, CANARIES, FINDINGS, METRICS, SEES
+from sudare.report.names import ATTACKS, CANARIES, EXPLAINED, FINDINGS, METRICS, PLANTED, SEES
 from sudare.report.sentences import TEXT
 
-__all__ = ["TEXT", "attack_name", "finding_name", "listed", "say", "sees", "worded"]
+__all__ = [
+    "TEXT",
+    "attack_name",
+    "canary_name",
+    "explained",
+    "finding_name",
+    "listed",
+    "metric_of",
+    "planted",
+    "say",
+    "sees",
+    "worded",
+]
 
 
 def say(key: str, /, **fields: str | int) -> str:
@@ -52,29 +64,90 @@ def listed(names: Sequence[str], *, most: int = 1000) -> str:
 
 
 def attack_name(attack: str) -> str:
-    """The human name of an attack id such as ``membership.lira``; else the id itself."""
-    return ATTACKS.get(attack, attack)
+    """The human name of an attack id such as ``membership.lira``.
+
+    >>> attack_name("membership.my_own")
+    'My own'
+    """
+    return ATTACKS.get(attack) or _spoken(attack.rpartition(".")[2])
 
 
-def finding_name(name: str) -> str:
-    """The human name of a finding id; an unknown id is its own name.
+def metric_of(name: str) -> tuple[str, float | None]:
+    """What a finding measures, whoever the attacker is, and at which rate.
+
+    >>> metric_of("canaries.ood.lira.tpr@0.01"), metric_of("utility.ece")
+    (('tpr', 0.01), ('ece', None))
+    """
+    depth = 3 if name.startswith("canaries.") else 2
+    leaf = name.split(".", depth)[-1] if name.count(".") >= depth else name.rpartition(".")[2]
+    stem, _, rate = leaf.partition("@")
+    try:
+        return stem, float(rate) if rate else None
+    except ValueError:
+        return stem, None
+
+
+def finding_name(name: str, *, part: str = "") -> str:
+    """The human name of a finding id.
+
+    Args:
+        name: The id.
+        part: Which images it is about, where it is about the most exposed.
 
     >>> finding_name("membership.lira.tpr@0.01")
     'LiRA, online: members found at 1 % false alarms (TPR at 1 % FPR)'
     >>> finding_name("canaries.mislabelled.lira.auc")
-    'Mislabelled canaries: LiRA, online: AUC'
+    'Mislabelled images: LiRA, online: AUC'
+    >>> finding_name("evasion.pgd.success_rate")
+    'Evasion, pgd: success rate'
     """
     if name in FINDINGS:
         return FINDINGS[name]
-    if name.startswith("canaries."):
+    if name.startswith("canaries.") and name.count(".") >= 3:
         _, kind, rest = name.split(".", 2)
-        return f"{CANARIES.get(kind, kind)}: {finding_name(f'membership.{rest}')}"
-    # A metric such as tpr@0.01 holds a dot itself, so the id is split at its second dot.
-    parts = name.split(".", 2)
-    attack, metric = ".".join(parts[:2]), parts[-1]
-    if attack in ATTACKS and metric in METRICS:
-        return METRICS[metric].format(attack=ATTACKS[attack])
-    return name
+        return f"{CANARIES.get(kind) or _spoken(kind)}: {finding_name(f'membership.{rest}')}"
+    # A rate such as that of tpr@0.01 holds a dot itself, so the id is split at its first two.
+    room, _, rest = name.partition(".")
+    attack, _, figure = rest.partition(".")
+    if not figure:
+        return _spoken(f"{room}: {attack.replace('.', ' ')}" if attack else room)
+    stem, rate = metric_of(name)
+    if room == "membership" and stem in METRICS:
+        return METRICS[stem].format(
+            attack=attack_name(f"{room}.{attack}"),
+            rate="" if rate is None else say("percent", value=f"{100 * rate:g}"),
+            part=part or say("part_exposed"),
+        )
+    who = attack_name(f"{room}.{attack}") if room == "membership" else _spoken(f"{room}, {attack}")
+    return f"{who}: {figure.replace('_', ' ')}"
+
+
+def explained(name: str) -> tuple[str, str] | None:
+    """A figure's short name and what it means in a sentence or two, or None.
+
+    >>> explained("membership.rmia.null_auc")[0]
+    'Null control'
+    """
+    stem = "copies" if name.startswith("membership.copies.") else metric_of(name)[0]
+    if name.startswith("utility.") and stem not in {"ece", "recall", "heldout_accuracy"}:
+        return None
+    return EXPLAINED.get(stem)
+
+
+def canary_name(kind: str) -> str:
+    """The human name of a kind of canary."""
+    return CANARIES.get(kind) or _spoken(kind)
+
+
+def planted(kind: str) -> str:
+    """What canaries of a kind are, as the end of a sentence; empty if that is not known."""
+    return PLANTED.get(kind, "")
+
+
+def _spoken(name: str) -> str:
+    """An id that has no name of its own, as words."""
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
 
 
 def sees(threat_model: ThreatModel) -> str:

@@ -5,15 +5,15 @@ A difference whose intervals overlap is "not resolved"; no sentence claims more 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sudare.core import Finding
 from sudare.core.runs import Mode
 from sudare.core.runs import Verdict as Outcome
-from sudare.report.formats import short_estimate
+from sudare.report.formats import control_failed, short_estimate
 from sudare.report.load import Interval, Run, interval
-from sudare.report.text import finding_name, listed, say, sees
+from sudare.report.text import attack_name, finding_name, listed, say, sees
 
 __all__ = ["Verdict", "verdict"]
 
@@ -28,12 +28,14 @@ class Verdict:
 
     Attributes:
         asked: What was asked and measured.
+        control: Which attacks failed their null control, or empty where none did.
         found: Which release leaks most and least, at what utility.
         means: What that means for the choice, and what is not resolved.
         gates: How the gates came out, or empty where there are none.
     """
 
     asked: str
+    control: str
     found: str
     means: str
     gates: str
@@ -41,7 +43,8 @@ class Verdict:
     @property
     def sentences(self) -> tuple[str, ...]:
         """All of it in reading order."""
-        return tuple(text for text in (self.asked, self.found, self.means, self.gates) if text)
+        told = (self.asked, self.control, self.found, self.means, self.gates)
+        return tuple(text for text in told if text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,7 @@ class _Measured:
     leakage: Finding
     auc: Interval
     utility: Finding | None
+    utilities: Mapping[str, Finding]
     shows_members: bool
 
     def leaks_less_than(self, other: _Measured) -> bool:
@@ -67,7 +71,7 @@ def verdict(run: Run) -> Verdict:
         found, means = _null(releases)
     else:
         found, means = _answer(run, releases)
-    return Verdict(asked=asked, found=found, means=means, gates=_gates(run))
+    return Verdict(asked=asked, control=_control(run), found=found, means=means, gates=_gates(run))
 
 
 def _asked(run: Run) -> str:
@@ -86,6 +90,21 @@ def _asked(run: Run) -> str:
         count=count,
         builds=run.summary.builds,
     )
+
+
+def _control(run: Run) -> str:
+    """The null controls that failed: their attack sees something that is no membership."""
+    failed = [
+        say(
+            "control_of",
+            attack=attack_name(finding.id.removesuffix(".null_auc")),
+            label=run.label(finding.release),
+            auc=short_estimate(finding),
+        )
+        for finding in run.findings
+        if control_failed(finding)
+    ]
+    return say("control_failed", names=listed(failed, most=_MOST_NAMES)) if failed else ""
 
 
 def _only_scores(run: Run) -> bool:
@@ -122,6 +141,7 @@ def _measured(run: Run) -> list[_Measured]:
                     leakage=leakage,
                     auc=auc,
                     utility=run.utility(name),
+                    utilities=run.utilities(name),
                     shows_members=run.shows_members(name),
                 )
             )
@@ -206,10 +226,12 @@ def _usefulness(release: _Measured) -> float:
 
 
 def _price(release: _Measured, reference: _Measured) -> str:
-    mine, other = interval(release.utility), interval(reference.utility)
-    if mine is None or other is None:
-        return "unpriced"
-    return "paid" if mine.high < other.low else "kept"
+    # Only like is compared with like: accuracy with accuracy, held-out with held-out.
+    for name, found in release.utilities.items():
+        mine, other = interval(found), interval(reference.utilities.get(name))
+        if mine is not None and other is not None:
+            return "paid" if mine.high < other.low else "kept"
+    return "unpriced"
 
 
 def _open_orders(releases: Sequence[_Measured]) -> list[str]:
@@ -225,8 +247,12 @@ def _open_orders(releases: Sequence[_Measured]) -> list[str]:
 
 
 def _null(releases: Sequence[_Measured]) -> tuple[str, str]:
-    inside = sum(release.auc.low <= 0.5 <= release.auc.high for release in releases)
-    return say("found_null", count=len(releases), inside=inside), say("means_null")
+    outside = [r.label for r in releases if not r.auc.low <= 0.5 <= r.auc.high]
+    inside = len(releases) - len(outside)
+    found = [say("found_null", count=len(releases), inside=inside)]
+    if outside:
+        found.append(say("found_null_outside", names=listed(outside, most=_MOST_NAMES)))
+    return " ".join(found), say("means_null")
 
 
 def _gates(run: Run) -> str:
