@@ -110,7 +110,8 @@ def planted_images(run: Run) -> Planted | None:
         columns=[say(f"c_{name}") for name in columns],
         rows=rows,
     )
-    return Planted(kinds=[(canary_name(kind), planted(kind)) for kind in kinds], table=table)
+    named = [(canary_name(kind), planted(kind)) for kind in kinds]
+    return Planted(kinds=named, table=table.without_empty())
 
 
 def _canary_aucs(run: Run) -> Iterator[Finding]:

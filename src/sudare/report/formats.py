@@ -16,7 +16,7 @@ __all__ = [
 
 _PER_CENT = frozenset({"tpr", "fpr", "precision", "exposed_10x", "trace_precision"})
 _ROUNDING = 1e-9
-_UNSAID = frozenset({"", "share", "a share", "epsilon"})
+_UNSAID = frozenset({"", "share", "a share"})
 
 
 def chance_of(name: str) -> float | None:
@@ -41,15 +41,15 @@ def value_text(finding: Finding) -> str:
     """The value with its unit, or why there is none."""
     if finding.value is None:
         return missing_text(finding)
-    return _number(finding.value, finding)
+    return _with_unit(_digits(finding.value, finding), finding)
 
 
 def range_text(finding: Finding) -> str:
-    """The interval as "low to high", or an empty string."""
+    """The interval as "low to high" with the unit once, or an empty string."""
     if finding.value is None or finding.low is None or finding.high is None:
         return ""
-    low, high = _number(finding.low, finding), _number(finding.high, finding)
-    return say("range", low=low, high=high)
+    low, high = _digits(finding.low, finding), _digits(finding.high, finding)
+    return _with_unit(say("range", low=low, high=high), finding)
 
 
 def short_estimate(finding: Finding) -> str:
@@ -76,14 +76,18 @@ def missing_text(finding: Finding | None, *, running: bool = False) -> str:
     return say("na", reason=finding.reason)
 
 
-def _number(value: float, finding: Finding) -> str:
-    stem, _ = metric_of(finding.id)
-    if stem in _PER_CENT:
+def _digits(value: float, finding: Finding) -> str:
+    if metric_of(finding.id)[0] in _PER_CENT:
         # Two significant digits below one per cent, one decimal above.
         share = 100 * value
-        return say("percent", value=f"{share:.2g}" if 0 < value < 0.01 else f"{share:.1f}")
+        return f"{share:.2g}" if 0 < value < 0.01 else f"{share:.1f}"
     if finding.id.startswith(("cost.", "privacy.")):
-        digits = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-        unit = finding.unit if finding.unit not in _UNSAID else ""
-        return f"{digits} {unit}".strip()
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{value:.3f}"
+
+
+def _with_unit(digits: str, finding: Finding) -> str:
+    if metric_of(finding.id)[0] in _PER_CENT:
+        return say("percent", value=digits)
+    costs = finding.id.startswith("cost.") and finding.unit not in _UNSAID
+    return f"{digits} {finding.unit}" if costs else digits

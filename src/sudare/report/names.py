@@ -81,7 +81,7 @@ EXPLAINED: dict[str, tuple[str, str]] = {
     "precision": (
         "Accusations that are right",
         "Of the images an attacker would call members, the share that are, if only few of those "
-        "they try are members. How few is named under Method.",
+        "they try are members; how few is said under Method in the table of findings.",
     ),
     "balanced_accuracy": (
         "Balanced accuracy of an attack",

@@ -99,8 +99,14 @@ def orderings_table(run: Run) -> Table | None:
         )
         for item in found
     ]
-    columns = [say(f"c_{name}") for name in ("expected", "lower", "higher", "verdict", "remark")]
-    return Table(name="orderings", caption=say("cap_orderings"), columns=columns, rows=rows)
+    columns = ("expected", "lower", "higher", "verdict", "remark")
+    table = Table(
+        name="orderings",
+        caption=say("cap_orderings"),
+        columns=[say(f"c_{name}") for name in columns],
+        rows=rows,
+    )
+    return table.without_empty()
 
 
 def orderings_summary(run: Run) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -56,6 +56,19 @@ class Table:
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+
+    def without_empty(self) -> Table:
+        """The table without columns that hold no content and no number in any row."""
+        kept = [
+            index
+            for index, _ in enumerate(self.columns)
+            if any(row[index].text and row[index].kind != "na" for row in self.rows)
+        ]
+        return replace(
+            self,
+            columns=[self.columns[index] for index in kept],
+            rows=[[row[index] for index in kept] for row in self.rows],
+        )
 
 
 def releases_table(run: Run) -> Table:
