@@ -199,3 +199,12 @@ def test_a_control_at_one_half_has_not_failed(value: float, half: float):
 def test_a_null_run_names_what_is_off_chance(tmp_path: Path):
     run = run_of(tmp_path, (PLAIN, 0.505, 0.01, 0.9), (EPS1, 0.53, 0.01, 0.7), null_control=True)
     assert "The interval of DP-SGD, epsilon 1 does not." in verdict(run).found
+
+
+def test_one_build_has_no_interval_to_quote(tmp_path: Path):
+    run = run_of(tmp_path, (PLAIN, 0.62, 0.01, None))
+    one = finding("utility.balanced_accuracy", PLAIN, 0.953).model_copy(
+        update={"low": 0.953, "high": 0.953}
+    )
+    told = verdict(replace(run, findings=(*run.findings, one)))
+    assert "balanced accuracy is 0.953." in told.found

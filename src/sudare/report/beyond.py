@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sudare.core import Finding
 from sudare.report.load import Run
 from sudare.report.tables import Cell, Table, number_cell, reading, severity
-from sudare.report.text import attack_name, canary_name, explained, planted, say
+from sudare.report.text import attack_name, canary_name, explained, planted, say, worded
 
 __all__ = [
     "Planted",
@@ -57,7 +57,8 @@ def exposure_table(run: Run) -> Table | None:
     ]
     heads = [say(f"c_{_EXPOSURE[i].partition('@')[0]}") for i in kept]
     columns = [say("c_release"), *heads]
-    return Table(name="beyond", caption=say("cap_beyond"), columns=columns, rows=rows)
+    caption = worded("cap_beyond", run.summary.mode)
+    return Table(name="beyond", caption=caption, columns=columns, rows=rows)
 
 
 def exposure_findings(run: Run) -> list[Finding]:
@@ -143,5 +144,5 @@ def _with_part(run: Run, finding: Finding | None) -> Cell:
     part = "" if finding is None or finding.value is None else run.part(finding)
     if not part:
         return cell
-    small = say("range_of", range=cell.small, part=part)
+    small = say("range_of", range=cell.small, part=part) if cell.small else part
     return Cell(text=cell.text, small=small, sort=cell.sort, kind=cell.kind)

@@ -46,7 +46,7 @@ def value_text(finding: Finding) -> str:
 
 def range_text(finding: Finding) -> str:
     """The interval as "low to high" with the unit once, or an empty string."""
-    if finding.value is None or finding.low is None or finding.high is None:
+    if finding.low is None or finding.high is None or finding.low == finding.high:
         return ""
     low, high = _digits(finding.low, finding), _digits(finding.high, finding)
     return _with_unit(say("range", low=low, high=high), finding)
@@ -58,6 +58,9 @@ def short_estimate(finding: Finding) -> str:
         return missing_text(finding)
     if finding.low is None or finding.high is None:
         return f"{finding.value:.2f}"
+    # One build, or a figure that is no estimate: an interval without width would claim too much.
+    if finding.low == finding.high:
+        return f"{finding.value:.3f}"
     digits = 2 if finding.high - finding.low >= 0.015 else 3
     return say(
         "estimate",

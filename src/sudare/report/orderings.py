@@ -189,7 +189,8 @@ def _side(run: Run, item: Expectation, finding: Finding) -> Cell:
         who = say("order_side", who=label, label=finding_name(finding.id).lower())
     else:
         who = label
-    number = say("order_number", value=value_text(finding), range=range_text(finding))
+    value, ends = value_text(finding), range_text(finding)
+    number = say("order_number", value=value, range=ends) if ends else value
     return Cell(text=who, small=number, sort=f"{finding.value:.4g}")
 
 

@@ -155,6 +155,12 @@ TEXT: dict[str, str] = {
     "h_beyond": "Beyond the average",
     "p_beyond": "An average over all images hides those that are exposed most, and counts on an "
     "attacker for whom every other image is a member. These figures do not.",
+    "p_beyond_artefact": "Where members are rare, many accusations are wrong however well an "
+    "attack does. This figure counts them.",
+    "p_beyond_given": "Where members are rare, many accusations are wrong however well an attack "
+    "does. This figure counts them.",
+    "cap_beyond_artefact": "Attackers who know that members are rare",
+    "cap_beyond_given": "Attackers who know that members are rare",
     "cap_beyond": "The most exposed images, and attackers who know that members are rare",
     "range_of": "{range}; {part}",
     "h_canaries": "Worst case: planted images",
