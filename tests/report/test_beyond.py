@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from sudare.core import Status
 from sudare.report import ReportPaths
 from sudare.report.beyond import exposure_table, glossary, groups_table, planted_images
 from sudare.report.editions import Edition, public_copy
@@ -99,3 +100,20 @@ def test_findings_of_a_null_control_are_read_as_such():
     near = finding("membership.lira.auc", PLAIN, 0.51, 0.02, null_control=True)
     assert reading(off)[0] == "null control: off chance"
     assert reading(near)[0] == "null control: at chance"
+    cost = finding("cost.build_cpu_s", PLAIN, 1.0, 0.1, null_control=True)
+    assert reading(cost)[0] == "null control: measured"
+
+
+def test_where_nothing_is_measured_there_is_no_table_of_exposure(run_folder: Path):
+    run = load_run(run_folder)
+    missing = {"status": Status.UNRESOLVABLE, "reason": "needs at least 8 builds and 20 units"}
+    worst = finding("membership.lira.worst_case", PLAIN, None, **missing)
+    assert exposure_table(replace(run, findings=(worst,))) is None
+
+
+def test_public_precision_says_what_its_rate_needs_and_not_what_there_is(run_folder: Path):
+    run = load_run(run_folder)
+    missing = {"status": Status.UNRESOLVABLE, "reason": f"needs 10,000 units, has {UNITS}"}
+    rare = finding("membership.lira.precision@0.0001", PLAIN, None, **missing)
+    (copy,) = public_copy(replace(run, findings=(rare,))).findings
+    assert copy.reason == "needs 10,000 distinct non-member units and 100,000 scored pairs"

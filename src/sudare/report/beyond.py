@@ -47,9 +47,11 @@ def exposure_table(run: Run) -> Table | None:
         name: [run.get(f"{run.primary_attack(name)}.{leaf}", name) for leaf in _EXPOSURE]
         for name in run.releases
     }
-    kept = [i for i, _ in enumerate(_EXPOSURE) if any(row[i] is not None for row in found.values())]
-    if not kept:
+    if not any(
+        item is not None and item.value is not None for row in found.values() for item in row
+    ):
         return None
+    kept = [i for i, _ in enumerate(_EXPOSURE) if any(row[i] is not None for row in found.values())]
     rows = [
         (Cell(text=run.label(name)), *(_with_part(run, row[i]) for i in kept))
         for name, row in found.items()

@@ -9,7 +9,7 @@ from enum import StrEnum
 from sudare.core import Finding, Status
 from sudare.core.runs import GateResult, ReleaseSummary, RunSummary, Stage
 from sudare.report.load import Run
-from sudare.report.text import say
+from sudare.report.text import metric_of, say
 
 __all__ = ["Edition", "public_copy"]
 
@@ -27,7 +27,7 @@ SMALLEST_GROUP = 10
 # A whole number, with thousands separators, that is not part of a decimal.
 _NUMBER = re.compile(r"(?<![\d.])\d+(?:[,_ \u00a0\u202f]\d{3})*(?!\d)(?!\.\d)")
 _OF_BUILDS = re.compile(r" (?:shadow )?builds?\b")
-_EVERYDAY = frozenset(range(10)) | {10**power for power in range(1, 7)} | {50, 90, 95, 99}
+_EVERYDAY = frozenset(range(10)) | {10**power for power in range(1, 7)} | {50, 90, 95, 99, 256}
 
 
 def public_copy(run: Run) -> Run:
@@ -154,12 +154,8 @@ def _finding(finding: Finding, clean: Callable[[str], str], *, withheld: bool) -
 
 
 def _needs(name: str) -> str:
-    _, found, rate = name.rpartition("tpr@")
-    try:
-        alpha = float(rate) if found else 0.0
-    except ValueError:
-        alpha = 0.0
-    if not 0 < alpha < 1:
+    stem, alpha = metric_of(name)
+    if stem not in {"tpr", "precision"} or alpha is None or not 0 < alpha < 1:
         return say("public_unresolvable")
     return say(
         "public_unresolvable_tpr", units=f"{round(1 / alpha):,}", pairs=f"{round(10 / alpha):,}"

@@ -317,6 +317,7 @@ TEXT: dict[str, str] = {
     "read_below": "below chance",
     "read_control": "control passed",
     "read_control_failed": "control failed",
+    "read_null_value": "null control: measured",
     "read_null": "null control: at chance",
     "read_null_off": "null control: off chance",
     "read_failed": "failed",

@@ -205,7 +205,7 @@ def reading(finding: Finding) -> tuple[str, str]:
         return (say("read_control_failed"), "bad") if failed else (say("read_control"), "good")
     chance = chance_of(finding.id)
     if chance is None:
-        return say("read_value"), ""
+        return say("read_null_value" if finding.null_control else "read_value"), ""
     if finding.null_control:
         return _null_reading(finding, chance)
     if finding.low is None or finding.high is None or finding.low <= chance <= finding.high:
