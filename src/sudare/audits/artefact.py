@@ -31,7 +31,7 @@ from sudare.core.arrays import BoolArray
 from sudare.core.errors import AuditError, DataError, NotEvaluableError, ReleaseError
 from sudare.core.files import atomic_write
 from sudare.core.progress import Progress
-from sudare.core.runs import ReleaseSummary
+from sudare.core.runs import Mode, ReleaseSummary
 from sudare.core.seeds import generator
 from sudare.data.images import ImageDataset, concatenate, refuse_overlap
 from sudare.data.pictures import contact_sheet
@@ -181,6 +181,7 @@ def audit_artefact(
         planned=[planned],
         gates=gates,
         limits=evidence.limits,
+        mode=Mode.ARTEFACT if evidence.shadows else Mode.GIVEN,
         after_stage=after_stage,
     )
     audit = audit_release(

@@ -27,7 +27,7 @@ from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import AuditError, DataError
 from sudare.core.files import atomic_write
 from sudare.core.progress import Progress, Silent
-from sudare.core.runs import DataSummary, ReleaseSummary
+from sudare.core.runs import DataSummary, Mode, ReleaseSummary
 from sudare.core.scores import Scale, ScoreTable
 from sudare.core.threats import ThreatModel
 from sudare.data.images import ImageDataset, refuse_overlap
@@ -437,4 +437,5 @@ def _record(
         ],
         gates=[parse_gate(expression) for expression in config.audit.fail_on],
         limits=_LIMITS,
+        mode=Mode.GIVEN,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sudare.attacks.membership.exposure import exposure, found_counts
+from sudare.attacks.membership.exposure import exposure
 from sudare.core.arrays import BoolArray, FloatArray
 from sudare.core.runs import ExposedImage, RocCurve
 from sudare.core.threats import ThreatModel
@@ -16,7 +16,6 @@ from sudare.metrics import roc
 __all__ = ["exposed_images", "roc_curve"]
 
 _POINTS = 300
-_FOUND_AT_FPR = 0.1
 
 
 def roc_curve(
@@ -56,7 +55,6 @@ def exposed_images(
     from PIL import Image
 
     exposed = exposure(scores, membership)
-    found = found_counts(scores, membership, alpha=_FOUND_AT_FPR)
     ranks = exposed.argsort().argsort() / max(1, len(exposed) - 1)
     chosen: list[int] = []
     units: set[int] = set()
@@ -78,8 +76,6 @@ def exposed_images(
                 picture=picture,
                 class_name=pool.class_names[int(pool.classes[image])],
                 score=float(ranks[image]),
-                found=int(found.found[image]),
-                chances=int(found.chances[image]),
             )
         )
     return results

@@ -21,6 +21,7 @@ from sudare.core.runs import (
     DataSummary,
     ExposedImage,
     GateResult,
+    Mode,
     ReleaseSummary,
     RocCurve,
     RunSummary,
@@ -75,6 +76,7 @@ class RunRecord:
         gates: Thresholds to judge.
         limits: What the run cannot say.
         after_stage: Called with the folder after each write.
+        mode: What was asked.
         commitment: To who is a member of which build, made before the first build.
     """
 
@@ -87,6 +89,7 @@ class RunRecord:
     gates: Sequence[Gate]
     limits: tuple[str, ...]
     after_stage: Callable[[Path], object] = lambda folder: None
+    mode: Mode = Mode.COMPARISON
     commitment: str = ""
     started: str = field(default_factory=now)
     clock: float = field(default_factory=time.monotonic)
@@ -132,9 +135,12 @@ class RunRecord:
 
     def result(self) -> RunResult:
         """What there is so far."""
-        return RunResult(findings=Findings(findings=tuple(self.findings)), summary=self._summary())
+        # A finding that is copied out of its file must still say that it is a control.
+        update = {"null_control": self.config.audit.null}
+        findings = tuple(finding.model_copy(update=update) for finding in self.findings)
+        return RunResult(findings=Findings(findings=findings), summary=self._summary(findings))
 
-    def _summary(self) -> RunSummary:
+    def _summary(self, findings: Sequence[Finding]) -> RunSummary:
         done = list(self.cards)
         kinds = {Kind(release.kind) for release in self.planned}
         primary = f"membership.{self.config.attacks.primary}"
@@ -146,7 +152,8 @@ class RunRecord:
             complete=self.complete,
             wall_s=time.monotonic() - self.clock,
             seed=self.config.seed,
-            builds=self.config.fleet.builds,
+            mode=self.mode,
+            builds=max((release.builds_planned for release in self.planned), default=0),
             null_control=self.config.audit.null,
             machine=machine(),
             versions=versions(),
@@ -155,9 +162,7 @@ class RunRecord:
             primary={score_threat_model(kind).value: primary for kind in sorted(kinds)},
             roc=tuple(self.curves),
             exposed=tuple(self.exposed),
-            gates=tuple(
-                result for gate in self.gates for result in judge(gate, self.findings, done)
-            ),
+            gates=tuple(result for gate in self.gates for result in judge(gate, findings, done)),
             stages=tuple(
                 Stage(
                     label=release.label,

@@ -44,7 +44,7 @@ def galleries(run: Run) -> list[Gallery]:
     found = []
     for name in run.releases:
         mine = [image for image in run.summary.exposed if image.release == name]
-        mine.sort(key=lambda image: (-image.score, -image.found))
+        mine.sort(key=lambda image: -image.score)
         if mine:
             pictures = [
                 Picture(source=_embedded(run, image.picture), image=image)
