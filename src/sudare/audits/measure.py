@@ -317,12 +317,13 @@ def _components(split: AuditSplit) -> Float32Array | None:
     """Leading components of all scored images, fitted on the population only."""
     from sklearn.decomposition import PCA
 
+    # Known members come without a population, and an empty array has no number of columns.
+    if len(split.population) < 2 * _COMPONENTS:
+        return None
     pixels, population = (
         part.images.reshape(len(part), -1).astype(np.float32) / 255
         for part in (split.pool, split.population)
     )
-    if len(population) < 2 * _COMPONENTS:
-        return None
     components = PCA(min(_COMPONENTS, population.shape[1]), svd_solver="randomized", random_state=0)
     components.fit(population)
     both = np.concatenate([components.transform(part) for part in (pixels, population)])
