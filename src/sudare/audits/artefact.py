@@ -14,7 +14,6 @@ import numpy as np
 
 from sudare.audits.compare import check, device_of, split_of, test_size
 from sudare.audits.config import RunConfig, load_config
-from sudare.audits.copying import copying_of
 from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
 from sudare.audits.gates import parse_gate
@@ -195,14 +194,11 @@ def audit_artefact(
         progress=progress,
     )
     record.add(evidence.route.name, card, audit)
-    target = evidence.target
-    if target is not None and not request.null:
-        record.findings += copying_of(
-            maker_of(evidence.route, card, evidence.measured, builds=1),
-            [request.release],
-            evidence.split.pool,
-            evidence.measured.table.membership[[target]],
-        )
+    record.add_nearness(
+        maker_of(evidence.route, card, evidence.measured, builds=1),
+        [request.release],
+        evidence.measured.table.membership[[evidence.target]],
+    )
     record.keep(
         evidence.route.name,
         Evidence(

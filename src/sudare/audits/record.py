@@ -14,10 +14,12 @@ from sudare.audits.environment import machine, now, versions
 from sudare.audits.evidence import Evidence, write_evidence
 from sudare.audits.findings import ReleaseAudit, score_threat_model
 from sudare.audits.gates import Gate, judge
-from sudare.audits.pictures import exposed_images, roc_curve
+from sudare.audits.copying import copying_findings, released_sets
+from sudare.audits.pictures import close_pairs, exposed_images, roc_curve
 from sudare.core.files import atomic_write
 from sudare.core.findings import Finding, Findings
 from sudare.core.runs import (
+    ClosePair,
     DataSummary,
     ExposedImage,
     GateResult,
@@ -97,6 +99,7 @@ class RunRecord:
     cards: dict[str, Card] = field(default_factory=dict)
     curves: list[RocCurve] = field(default_factory=list)
     exposed: list[ExposedImage] = field(default_factory=list)
+    pairs: list[ClosePair] = field(default_factory=list)
     complete: bool = False
 
     def add(self, name: str, card: Card, audit: ReleaseAudit) -> None:
@@ -116,6 +119,30 @@ class RunRecord:
             self.pool,
             primary,
             audit.membership,
+            folder=self.folder,
+            count=self.config.audit.exposed,
+        )
+
+    def add_nearness(
+        self, maker: FindingMaker, folders: Sequence[Path], membership: BoolArray
+    ) -> None:
+        """How near released images are to members, and a picture; nothing for other kinds.
+
+        Args:
+            maker: Fills in what findings about the release share.
+            folders: The release of each build.
+            membership: ``bool [N, n]``, who was in which.
+        """
+        # Under redrawn membership these would be about images that were not used.
+        sets = [] if self.config.audit.null else released_sets(folders)
+        if not sets:
+            return
+        self.findings += copying_findings(maker, sets, self.pool, membership)
+        self.pairs += close_pairs(
+            maker.release,
+            sets[0].images,
+            self.pool,
+            membership[0],
             folder=self.folder,
             count=self.config.audit.exposed,
         )
@@ -162,6 +189,7 @@ class RunRecord:
             primary={score_threat_model(kind).value: primary for kind in sorted(kinds)},
             roc=tuple(self.curves),
             exposed=tuple(self.exposed),
+            pairs=tuple(self.pairs),
             gates=tuple(result for gate in self.gates for result in judge(gate, findings, done)),
             stages=tuple(
                 Stage(

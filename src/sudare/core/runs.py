@@ -90,6 +90,15 @@ class ExposedImage(_Value):
     score: float = Field(description="Share of other images that it stands out from, in [0, 1].")
 
 
+class ClosePair(_Value):
+    """A released image, the nearest member and the nearest other image. Internal page only."""
+
+    release: str
+    picture: str = Field(description="PNG file of the three side by side, in the run folder.")
+    to_member: float = Field(description="Distance of pixels in 0 to 1 to the member.")
+    to_other: float = Field(description="Distance to the nearest image that was not used.")
+
+
 class Verdict(StrEnum):
     """Outcome of a gate."""
 
@@ -140,6 +149,7 @@ class RunSummary(_Value):
     )
     roc: tuple[RocCurve, ...] = ()
     exposed: tuple[ExposedImage, ...] = ()
+    pairs: tuple[ClosePair, ...] = ()
     gates: tuple[GateResult, ...] = ()
     stages: tuple[Stage, ...] = ()
     membership_commitment: str = Field(

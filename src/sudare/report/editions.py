@@ -65,6 +65,7 @@ def public_copy(run: Run) -> Run:
             "seed": 0,
             "data": data,
             "exposed": (),
+            "pairs": (),
             "releases": tuple(_release(release, lenient) for release in summary.releases),
             "gates": tuple(_gate(gate, strict) for gate in summary.gates),
             "stages": tuple(_stage(stage, strict) for stage in summary.stages),

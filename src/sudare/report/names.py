@@ -21,6 +21,20 @@ FINDINGS: dict[str, str] = {
     "membership.copies.fpr": "Non-members that are in the released set, to the pixel",
     "cost.build_price": "Price of one build",
     "privacy.epsilon": "Epsilon of differential privacy (claimed)",
+    "copying.pixels.closer_to_members": "Released images nearer to a member than to any other "
+    "image (pixels)",
+    "copying.pixels.nearness_ratio": "Nearest against second nearest, among members against "
+    "others (pixels)",
+    "copying.pixels.authenticity": "Released images farther from members than members are from "
+    "each other (pixels)",
+    "copying.pixels.score": "Data-copying statistic (pixels)",
+    "copying.features.closer_to_members": "Released images nearer to a member than to any other "
+    "image (features)",
+    "copying.features.nearness_ratio": "Nearest against second nearest, among members against "
+    "others (features)",
+    "copying.features.authenticity": "Released images farther from members than members are from "
+    "each other (features)",
+    "copying.features.score": "Data-copying statistic (features)",
 }
 
 ATTACKS: dict[str, str] = {
@@ -38,6 +52,10 @@ ATTACKS: dict[str, str] = {
     "membership.loss": "Loss threshold",
     "membership.given": "Given scores",
     "membership.shokri": "Shadow classifier (Shokri)",
+    "membership.boundary": "Distance to the decision boundary",
+    "membership.boundary_calibrated": "Distance to the decision boundary, calibrated",
+    "membership.nearest": "Distance to the nearest released image",
+    "membership.nearest_calibrated": "Distance to the nearest released image, calibrated",
 }
 
 CANARIES: dict[str, str] = {
@@ -121,6 +139,24 @@ EXPLAINED: dict[str, tuple[str, str]] = {
         "Epsilon",
         "An upper bound, proven for the recipe and not measured, on how much any attacker can "
         "learn from one image's presence. Smaller promises more; above 10 it promises little.",
+    ),
+    "closer_to_members": (
+        "Nearer to a member",
+        "Without copying, half of the released images are nearer to an image they were made from "
+        "than to one they were not. More hints at copies; half is no proof of protection.",
+    ),
+    "nearness_ratio": (
+        "Nearest against second nearest",
+        "A copy is much nearer to one image than to any other. 1 without copying, less with it.",
+    ),
+    "authenticity": (
+        "Farther than members are from each other",
+        "About half without copying, none if every released image is a copy.",
+    ),
+    "score": (
+        "Data-copying statistic",
+        "How much nearer released images are to members than held-out images are, in standard "
+        "deviations. 0 without copying; below -3 chance does not explain it.",
     ),
     "ece": (
         "Calibration error",

@@ -25,7 +25,7 @@ from sudare.report.editions import Edition, public_copy
 from sudare.report.facts import data_table, limits, run_table
 from sudare.report.load import Run, load_run
 from sudare.report.orderings import orderings_summary, orderings_table
-from sudare.report.pictures import Gallery, galleries
+from sudare.report.pictures import Gallery, galleries, pair_galleries
 from sudare.report.profiles import Profiles, profiles
 from sudare.report.roc import RocChart, roc_charts
 from sudare.report.tables import (
@@ -120,6 +120,7 @@ def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery]) -> 
         verdict=verdict(run),
         charts=charts,
         galleries=shown,
+        pairs=pair_galleries(run),
         banner=_progress(run),
         releases=releases_table(run),
         gates=gates_table(run),
@@ -158,6 +159,7 @@ def _sections(run: Run, charts: _Charts) -> list[str]:
         "orderings": orderings_table(run) is not None,
         "classes": charts.profiles is not None,
         "exposed": comparing,
+        "pairs": bool(pair_galleries(run)),
         "findings": True,
         "threats": True,
         "run": True,

@@ -220,6 +220,13 @@ TEXT: dict[str, str] = {
     "exposed_missing": "The picture is missing from the run folder.",
     "p_exposed_public": "The internal edition shows which images are exposed most. This edition "
     "holds no private image.",
+    "h_pairs": "Released images and what they are nearest to",
+    "p_pairs": "From one build, the released images nearest to an image they were made from. "
+    "Each picture shows, from left to right, the released image, the nearest image it was made "
+    "from, and the nearest image it was not made from, with the distances to both (pixels in 0 "
+    "to 1). Looks deceive: pairs far apart are no evidence of protection.",
+    "pair_alt": "A released image, the nearest member and the nearest other image",
+    "pair_distances": "{member} to the member, {other} to the other",
     "h_findings": "All findings",
     "p_findings": "Sorted by severity: leakage above chance first, then what failed, then the "
     "rest. An interval that includes chance means the attack found nothing at this power.",
