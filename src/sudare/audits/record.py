@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from sudare.audits.config import RunConfig
+from sudare.audits.copying import copying_findings, released_sets
 from sudare.audits.environment import machine, now, versions
 from sudare.audits.evidence import Evidence, write_evidence
 from sudare.audits.findings import ReleaseAudit, score_threat_model
 from sudare.audits.gates import Gate, judge
-from sudare.audits.copying import copying_findings, released_sets
+from sudare.audits.maker import FindingMaker
 from sudare.audits.pictures import close_pairs, exposed_images, roc_curve
+from sudare.core.arrays import BoolArray
 from sudare.core.files import atomic_write
 from sudare.core.findings import Finding, Findings
 from sudare.core.runs import (
