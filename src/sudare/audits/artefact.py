@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -28,7 +27,7 @@ from sudare.audits.record import RunRecord, RunResult, data_summary
 from sudare.audits.toml import to_toml
 from sudare.core.arrays import BoolArray
 from sudare.core.errors import AuditError, DataError, NotEvaluableError, ReleaseError
-from sudare.core.files import atomic_write
+from sudare.core.files import UNREADABLE, atomic_write
 from sudare.core.progress import Progress
 from sudare.core.runs import Mode, ReleaseSummary
 from sudare.core.seeds import generator
@@ -354,7 +353,7 @@ def _read_key(key: Path) -> tuple[BoolArray, RunConfig, str]:
         with np.load(key, allow_pickle=False) as arrays:
             member, about = arrays["member"], json.loads(str(arrays["about"]))
         return member.astype(bool), load_config(about["config"]), str(about["pool"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+    except UNREADABLE as error:
         raise AuditError(f"the audit key cannot be read: {error}", where=str(key)) from error
 
 
