@@ -18,9 +18,20 @@ def make_table(
     phi += rng.normal(scale=2.0, size=(1, images + population, 1))
     phi[:, :images] += effect * plan.membership[:, :, None]
     posterior = rng.dirichlet(np.ones(classes), size=(builds, images + population))
+    near, far = rng.gamma(4.0, size=(2, builds, images + population, 1))
     return ScoreTable(
-        signals={"phi": phi, "log_posterior": np.log(posterior)},
-        scales={"phi": Scale.LOGIT, "log_posterior": Scale.LOGLIK},
+        signals={
+            "phi": phi,
+            "log_posterior": np.log(posterior),
+            "boundary": far,
+            "nearest_pixels": near,
+        },
+        scales={
+            "phi": Scale.LOGIT,
+            "log_posterior": Scale.LOGLIK,
+            "boundary": Scale.DISTANCE,
+            "nearest_pixels": Scale.DISTANCE,
+        },
         membership=plan.membership,
         complement=plan.complement,
         units=units,

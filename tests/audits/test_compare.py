@@ -9,7 +9,7 @@ from sudare.audits.verify import export, verify
 from sudare.core.errors import ConfigError, DataError
 from sudare.core.findings import Findings, Status
 from sudare.core.progress import Silent
-from sudare.core.runs import RunSummary
+from sudare.core.runs import RunSummary, Verdict
 from sudare.releases.store import read_release
 
 from .conftest import run_smoke
@@ -52,6 +52,16 @@ def test_every_release_has_utility_membership_and_cost_findings(smoke):
     assert result.findings.get("privacy.epsilon", "dpsgd-eps8").value <= 8
 
 
+def test_findings_count_units_of_images_and_never_builds_as_units(smoke):
+    _, _, result = smoke
+    by_id = {finding.id: finding for finding in result.findings.findings if not finding.group}
+    for name in ("utility.balanced_accuracy", "utility.heldout_accuracy", "cost.build_cpu_s"):
+        assert (by_id[name].n_units, by_id[name].n_builds) == (0, 4)
+    assert by_id["cost.audit_cpu_s"].n_units == 0
+    assert by_id["membership.lira.auc"].n_units == result.summary.data.pool_units
+    assert by_id["membership.lira.null_auc"].n_units == result.summary.data.pool_units
+
+
 def test_a_set_of_real_images_is_found_out_by_looking(smoke):
     """Ten classes of four images from a private half of 200."""
     _, _, result = smoke
@@ -89,9 +99,12 @@ def test_a_cold_cache_gives_the_same_findings(smoke, tmp_path):
 def test_the_null_control_reuses_the_builds_and_finds_chance(smoke, tmp_path):
     _, cache, _ = smoke
     before = len(list(cache.rglob("record.npz")))
-    null = run_smoke(tmp_path / "null", cache, "audit.null=true")
+    gate = 'audit.fail_on=["membership.lira.auc > 0.9"]'
+    null = run_smoke(tmp_path / "null", cache, "audit.null=true", gate)
     assert len(list(cache.rglob("record.npz"))) == before
     assert null.summary.null_control
+    assert all(finding.null_control for finding in null.findings.findings)
+    assert {gate.verdict for gate in null.gates} == {Verdict.NOT_EVALUABLE}
     aucs = [f for f in null.findings.findings if f.id.endswith(".auc") and not f.group]
     aucs = [f for f in aucs if f.status is Status.MEASURED]
     missed = [f for f in aucs if not f.low <= 0.5 <= f.high]

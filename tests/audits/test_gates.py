@@ -62,6 +62,14 @@ def test_what_is_missing_or_unresolvable_is_not_evaluable():
         assert exit_status(results) == 3
 
 
+@pytest.mark.parametrize("text", ["membership.lira.auc > 0.6", "membership.lira.auc < 0.4"])
+def test_a_null_control_decides_no_gate(text):
+    null = finding(0.61, 0.65, 0.7).model_copy(update={"null_control": True})
+    result = judge(parse_gate(text), [null], ["plain"])[0]
+    assert result.verdict is Verdict.NOT_EVALUABLE
+    assert "redrawn" in result.explanation
+
+
 def test_no_gates_pass():
     assert exit_status([]) == 0
 

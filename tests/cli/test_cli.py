@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import os
 import signal
@@ -181,6 +182,7 @@ def test_an_audit_with_known_members_runs_the_attacks_that_need_no_shadows(run, 
     status = {f["id"]: f["status"] for f in findings}
     assert status["membership.loss.auc"] == "measured"
     assert status["membership.lira.auc"] == "not_applicable"
+    assert "with records said to have gone into it" in done.stdout + done.stderr
 
 
 def test_config_schema_and_show_can_be_used_as_they_are(run, workplace):
@@ -194,7 +196,9 @@ def test_config_schema_and_show_can_be_used_as_they_are(run, workplace):
 def test_doctor_says_what_is_missing_and_how_to_get_it(run):
     done = run("doctor")
     assert done.returncode == 0
-    assert "pip install 'sudare[ray]'" in done.stdout
+    for extra, module in (("ray", "ray"), ("federation", "flwr"), ("foundation", "transformers")):
+        missing = importlib.util.find_spec(module) is None
+        assert (f"pip install 'sudare[{extra}]'" in done.stdout) == missing
 
 
 def test_an_interrupted_run_says_how_to_go_on(workplace):

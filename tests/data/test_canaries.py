@@ -45,6 +45,15 @@ def test_mislabelled_canaries_have_another_label_and_the_same_pixels():
     np.testing.assert_array_equal(planted.pool.labels[others], pool.labels[others])
 
 
+@pytest.mark.parametrize("each", [8, 9, 11])
+def test_wrong_labels_are_spread_over_all_ten_classes(each):
+    """Eight canaries of each of ten classes once left the last class without any."""
+    kind = CanaryConfig(kind=CanaryKind.MISLABELLED, count=10 * each)
+    planted = plant(pool_of(n=600, classes=10), kind, seed=1)
+    counts = np.bincount(planted.pool.labels[planted.rows], minlength=10)
+    assert counts.tolist() == [each] * 10
+
+
 def test_duplicated_canaries_are_in_twice():
     pool, planted = planted_of(CanaryKind.DUPLICATED)
     assert len(planted.pool) == len(pool) + 48

@@ -91,6 +91,7 @@ def test_mean_over_builds_is_the_t_interval():
     reach = 3.1824463 * np.std(values, ddof=1) / 2
     assert found.high - found.value == pytest.approx(reach, rel=1e-6)
     assert mean_over_builds(np.array([1.0, 1.0])).low == 1.0
+    assert (found.n, found.of_units) == (len(values), False)
     with pytest.raises(AuditError):
         mean_over_builds(np.array([np.nan]))
 

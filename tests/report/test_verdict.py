@@ -7,6 +7,7 @@ import pytest
 
 from sudare.core import Findings
 from sudare.core.runs import RunSummary
+from sudare.report.formats import control_failed
 from sudare.report.load import Run, load_run
 from sudare.report.text import TEXT
 from sudare.report.verdict import verdict
@@ -146,3 +147,64 @@ def test_unmeasured_balanced_accuracy_falls_back_to_accuracy(tmp_path: Path):
     found = finding("utility.accuracy", plan, 0.8, 0.01)
     (folder / "findings.json").write_text(Findings(findings=(found,)).to_json())
     assert load_run(folder).utility("other") == found
+
+
+def test_held_out_accuracy_alone_prices_a_release(tmp_path: Path):
+    folder = write_run(tmp_path / "run", plans=[PLAIN, EPS1], finished=0)
+    found = [
+        finding("membership.lira.auc", PLAIN, 0.62, 0.01),
+        finding("membership.lira.auc", EPS1, 0.51, 0.01),
+        finding("utility.heldout_accuracy", PLAIN, 0.95, 0.01),
+        finding("utility.heldout_accuracy", EPS1, 0.71, 0.01),
+    ]
+    (folder / "findings.json").write_text(Findings(findings=tuple(found)).to_json())
+    told = verdict(load_run(folder))
+    assert "accuracy on each build's own held-out half is 0.71 (0.70 to 0.72)" in told.found
+    assert "DP-SGD, epsilon 1 leaks less than Plain classifier and is less useful" in told.means
+
+
+def test_utility_is_compared_by_the_figure_that_both_have(tmp_path: Path):
+    folder = write_run(tmp_path / "run", plans=[PLAIN, EPS1], finished=0)
+    found = [
+        finding("membership.lira.auc", PLAIN, 0.62, 0.01),
+        finding("membership.lira.auc", EPS1, 0.51, 0.01),
+        finding("utility.balanced_accuracy", PLAIN, 0.60, 0.01),
+        finding("utility.accuracy", PLAIN, 0.95, 0.01),
+        finding("utility.accuracy", EPS1, 0.71, 0.01),
+    ]
+    (folder / "findings.json").write_text(Findings(findings=tuple(found)).to_json())
+    run = load_run(folder)
+    assert {run.utility(name).id for name in run.releases} == {"utility.accuracy"}
+    assert "is less useful" in verdict(run).means
+
+
+def test_a_failed_null_control_is_said_before_what_was_found(tmp_path: Path):
+    run = run_of(tmp_path, (PLAIN, 0.62, 0.01, 0.9), (EPS1, 0.51, 0.01, 0.7))
+    good = finding("membership.lira.null_auc", EPS1, 0.502, 0.01)
+    bad = finding("membership.rmia.null_auc", PLAIN, 0.55, 0.02)
+    told = verdict(replace(run, findings=(*run.findings, good, bad)))
+    assert told.control.startswith(
+        "The null control failed for RMIA, online on Plain classifier, AUC 0.55 (0.53 to 0.57)."
+    )
+    assert "EPS1" not in told.control
+    assert told.sentences[1] == told.control
+    assert verdict(run).control == ""
+
+
+@pytest.mark.parametrize(("value", "half"), [(0.5, 0.0), (0.5 + 1e-12, 1e-13), (0.51, 0.01)])
+def test_a_control_at_one_half_has_not_failed(value: float, half: float):
+    assert not control_failed(finding("membership.lira.null_auc", PLAIN, value, half))
+
+
+def test_a_null_run_names_what_is_off_chance(tmp_path: Path):
+    run = run_of(tmp_path, (PLAIN, 0.505, 0.01, 0.9), (EPS1, 0.53, 0.01, 0.7), null_control=True)
+    assert "The interval of DP-SGD, epsilon 1 does not." in verdict(run).found
+
+
+def test_one_build_has_no_interval_to_quote(tmp_path: Path):
+    run = run_of(tmp_path, (PLAIN, 0.62, 0.01, None))
+    one = finding("utility.balanced_accuracy", PLAIN, 0.953).model_copy(
+        update={"low": 0.953, "high": 0.953}
+    )
+    told = verdict(replace(run, findings=(*run.findings, one)))
+    assert "balanced accuracy is 0.953." in told.found

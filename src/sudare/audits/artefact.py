@@ -8,13 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
 import numpy as np
 
 from sudare.audits.compare import check, device_of, split_of, test_size
 from sudare.audits.config import RunConfig, load_config
-from sudare.audits.copying import copying_of
 from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
 from sudare.audits.gates import parse_gate
@@ -29,9 +27,9 @@ from sudare.audits.record import RunRecord, RunResult, data_summary
 from sudare.audits.toml import to_toml
 from sudare.core.arrays import BoolArray
 from sudare.core.errors import AuditError, DataError, NotEvaluableError, ReleaseError
-from sudare.core.files import atomic_write
+from sudare.core.files import UNREADABLE, atomic_write
 from sudare.core.progress import Progress
-from sudare.core.runs import ReleaseSummary
+from sudare.core.runs import Mode, ReleaseSummary
 from sudare.core.seeds import generator
 from sudare.data.images import ImageDataset, concatenate, refuse_overlap
 from sudare.data.pictures import contact_sheet
@@ -181,6 +179,7 @@ def audit_artefact(
         planned=[planned],
         gates=gates,
         limits=evidence.limits,
+        mode=Mode.ARTEFACT if evidence.shadows else Mode.GIVEN,
         after_stage=after_stage,
     )
     audit = audit_release(
@@ -194,14 +193,11 @@ def audit_artefact(
         progress=progress,
     )
     record.add(evidence.route.name, card, audit)
-    target = evidence.target
-    if target is not None and not request.null:
-        record.findings += copying_of(
-            maker_of(evidence.route, card, evidence.measured, builds=1),
-            [request.release],
-            evidence.split.pool,
-            evidence.measured.table.membership[[target]],
-        )
+    record.add_nearness(
+        maker_of(evidence.route, card, evidence.measured, builds=1),
+        [request.release],
+        evidence.measured.table.membership[[evidence.target]],
+    )
     record.keep(
         evidence.route.name,
         Evidence(
@@ -357,7 +353,7 @@ def _read_key(key: Path) -> tuple[BoolArray, RunConfig, str]:
         with np.load(key, allow_pickle=False) as arrays:
             member, about = arrays["member"], json.loads(str(arrays["about"]))
         return member.astype(bool), load_config(about["config"]), str(about["pool"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+    except UNREADABLE as error:
         raise AuditError(f"the audit key cannot be read: {error}", where=str(key)) from error
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sudare.attacks.registry import make_test
 from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, membership_nonce
-from sudare.audits.findings import maker_of, threat_of
+from sudare.audits.findings import maker_of, redrawn, threat_of
 from sudare.audits.labels import Subject
 from sudare.audits.measure import MeasureConfig, Measured, load_measures, measure_tasks
 from sudare.audits.membership import JudgedTest
@@ -96,12 +96,15 @@ def canary_findings(
     measured: Measured, route: Subject, card: Card, kind: CanaryKind, config: RunConfig
 ) -> list[Finding]:
     """Findings ``canaries.<kind>.<test>.<figure>``, apart from the average."""
+    whole = measured.table
+    if config.audit.null:
+        whole = redrawn(whole, config.seed, None)
     maker = maker_of(route, card, measured)
     findings: list[Finding] = []
     settings: Mapping[str, dict[str, object]] = config.attacks.settings
     for name in config.attacks.membership:
         test = make_test(name, settings.get(name, {}))
-        table, threat = measured.table_for(test.signal, measured.table), threat_of(test, card.kind)
+        table, threat = measured.table_for(test.signal, whole), threat_of(test, card.kind)
         prefix = f"canaries.{kind}.{test.id.removeprefix('membership.')}"
         if reason := test.attackable(table):
             findings.append(maker.not_applicable(f"{prefix}.auc", threat, reason))

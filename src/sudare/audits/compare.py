@@ -9,7 +9,6 @@ from pathlib import Path
 from sudare.attacks.registry import make_test
 from sudare.audits.canaries import audit_canaries
 from sudare.audits.config import RunConfig
-from sudare.audits.copying import copying_of
 from sudare.audits.evidence import Evidence, commitment, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
 from sudare.audits.gates import parse_gate
@@ -107,10 +106,8 @@ def compare(
             card = read_card(origin)
             audit = audit_release(measured, split, route, card, config, progress=progress)
             record.add(route.name, card, audit)
-            if not config.audit.null:
-                folders = [releases_folder(cache, task) / route.name for task in tasks]
-                maker = maker_of(route, card, measured)
-                record.findings += copying_of(maker, folders, split.pool, plan.membership)
+            folders = [releases_folder(cache, task) / route.name for task in tasks]
+            record.add_nearness(maker_of(route, card, measured), folders, plan.membership)
             evidence = Evidence(
                 measured=measured,
                 pool=split.pool,

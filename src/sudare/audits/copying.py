@@ -31,7 +31,7 @@ from sudare.releases.store import read_release
 if TYPE_CHECKING:
     from jaxtyping import Bool
 
-__all__ = ["PREFIX", "copying_findings", "copying_of"]
+__all__ = ["PREFIX", "copying_findings", "released_sets"]
 
 PREFIX = "copying."
 _SPACES: Mapping[str, Callable[[ByteArray], Float32Array]] = {
@@ -90,20 +90,15 @@ def copying_findings(
     return findings
 
 
-def copying_of(
-    maker: FindingMaker,
-    folders: Sequence[Path],
-    pool: ImageDataset,
-    membership: Bool[BoolArray, "N n"],
-) -> list[Finding]:
-    """The findings about releases in folders, one for each build; none if they hold no images."""
-    sets = []
+def released_sets(folders: Sequence[Path]) -> list[SetView]:
+    """What releases in folders show of themselves; empty if they are no sets of images."""
+    sets: list[SetView] = []
     for folder in folders:
         release = read_release(folder)
         if not isinstance(release, SamplesRelease):
             return []
         sets.append(release.expose(ThreatModel.SAMPLES_SET))
-    return copying_findings(maker, sets, pool, membership)
+    return sets
 
 
 def _drawn(side: BoolArray, others: int, build: int) -> IntArray:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from sudare.audits.labels import Labelled, Labels, Named, Subject
 from sudare.audits.measure import Measured, PartialSignals
 from sudare.core.arrays import BoolArray
 from sudare.core.errors import AuditError
+from sudare.core.files import UNREADABLE
 from sudare.core.hashing import hash_json
 from sudare.core.scores import Scale, ScoreTable
 from sudare.releases.card import Card
@@ -127,7 +127,7 @@ def read_evidence(path: Path) -> Evidence:
             arrays = {name: file[name] for name in file.files}
         about: Mapping[str, object] = json.loads(str(arrays["about"]))
         return _evidence(arrays, about)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+    except UNREADABLE as error:
         raise AuditError(f"the evidence cannot be read: {error}", where=str(path)) from error
 
 

@@ -34,7 +34,14 @@ from sudare.releases.card import Card, Kind
 NULL_DRAWS = 5
 """How often membership is redrawn for a null control."""
 
-__all__ = ["ReleaseAudit", "audit_release", "maker_of", "score_threat_model", "threat_of"]
+__all__ = [
+    "ReleaseAudit",
+    "audit_release",
+    "maker_of",
+    "redrawn",
+    "score_threat_model",
+    "threat_of",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +100,7 @@ def audit_release(
     start = time.process_time()
     rows = np.arange(measured.table.n_builds) if target is None else np.array([target])
     maker = maker_of(route, card, measured, builds=len(rows))
-    nulls = [_redrawn(measured.table, config.seed + draw, target) for draw in range(NULL_DRAWS)]
+    nulls = [redrawn(measured.table, config.seed + draw, target) for draw in range(NULL_DRAWS)]
     table = nulls[0] if config.audit.null else measured.table
     findings = _utility(maker, measured, split, rows)
     scores: dict[str, FloatArray] = {}
@@ -128,9 +135,9 @@ def audit_release(
                 if target is None:
                     findings += judged.who_is_exposed(table, measured.trace_spread)
             if not config.audit.null:
-                redrawn = [measured.table_for(test.signal, null) for null in nulls]
+                again = [measured.table_for(test.signal, null) for null in nulls]
                 controls = len(tests) * max(1, len(config.routes))
-                findings.append(judged.null_control(redrawn, rows, tests=controls))
+                findings.append(judged.null_control(again, rows, tests=controls))
             bar.advance()
     findings += _copies(maker, measured, table.membership, rows)
     findings += _costs(maker, measured, config, rows, time.process_time() - start)
@@ -161,7 +168,7 @@ def maker_of(
     )
 
 
-def _redrawn(table: ScoreTable, seed: int, target: int | None) -> ScoreTable:
+def redrawn(table: ScoreTable, seed: int, target: int | None) -> ScoreTable:
     """The table under membership drawn with an independent seed; an artefact keeps its share."""
     classes = table.labels[: table.n_images]
     plan = draw_plan(table.units, classes, builds=table.n_builds, seed=seed + 1_000_003)
@@ -257,7 +264,7 @@ def _costs(
         for name, values, unit in named
     ]
     spent = audit_cpu_s + float(costs["measure_cpu_s"].sum())
-    once = Estimate(value=spent, low=spent, high=spent, n=1, method="measured once")
+    once = Estimate(value=spent, low=spent, high=spent, n=0, method="measured once")
     return [*findings, maker.finding("cost.audit_cpu_s", once, unit="s")]
 
 

@@ -6,7 +6,6 @@ import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 from safetensors import SafetensorError
@@ -25,9 +24,9 @@ from sudare.audits.record import RunRecord, RunResult
 from sudare.audits.toml import to_toml
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import AuditError, DataError
-from sudare.core.files import atomic_write
+from sudare.core.files import UNREADABLE, atomic_write
 from sudare.core.progress import Progress, Silent
-from sudare.core.runs import DataSummary, ReleaseSummary
+from sudare.core.runs import DataSummary, Mode, ReleaseSummary
 from sudare.core.scores import Scale, ScoreTable
 from sudare.core.threats import ThreatModel
 from sudare.data.images import ImageDataset, refuse_overlap
@@ -284,7 +283,8 @@ def read_scores(path: Path) -> GivenTable:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, AttributeError, BadZipFile) as error:
+        scores = np.atleast_2d(arrays.get("scores", np.empty(0))).astype(np.float64)
+    except UNREADABLE as error:
         raise AuditError(f"the scores cannot be read: {error}", where=str(path)) from error
     if not {"scores", "membership"} <= set(arrays):
         raise AuditError(
@@ -292,7 +292,6 @@ def read_scores(path: Path) -> GivenTable:
             where=str(path),
             fix="Write it with numpy.savez(path, scores=..., membership=...).",
         )
-    scores = np.atleast_2d(arrays["scores"]).astype(np.float64)
     membership = np.atleast_2d(arrays["membership"])
     units = arrays.get("units", np.arange(scores.shape[1]))
     if membership.shape != scores.shape or units.shape != scores.shape[1:]:
@@ -303,6 +302,8 @@ def read_scores(path: Path) -> GivenTable:
         )
     if not np.isin(membership, (0, 1)).all() or not np.isfinite(scores).all():
         raise AuditError("membership must be 0 or 1 and scores finite", where=str(path))
+    if not (membership.any(axis=1) & ~membership.all(axis=1).astype(bool)).all():
+        raise AuditError("each model needs members and non-members", where=str(path))
     return GivenTable(
         scores=scores, membership=membership.astype(bool), units=units.astype(np.int64)
     )
@@ -437,4 +438,5 @@ def _record(
         ],
         gates=[parse_gate(expression) for expression in config.audit.fail_on],
         limits=_LIMITS,
+        mode=Mode.GIVEN,
     )

@@ -69,7 +69,7 @@ def judge(gate: Gate, findings: Sequence[Finding], releases: Sequence[str]) -> l
     """The gate on each release it is about.
 
     ``x > t`` fails if the low end is above t, passes if the high end is at most t, and is
-    undecided otherwise.
+    undecided otherwise. Where membership was redrawn no gate can be evaluated.
     """
     wanted = [name for name in releases if not gate.release or name == gate.release]
     if not wanted:
@@ -93,6 +93,9 @@ def exit_status(results: Sequence[GateResult]) -> int:
 def _judge_one(gate: Gate, release: str, finding: Finding | None) -> GateResult:
     if finding is None:
         return _result(gate, release, Verdict.NOT_EVALUABLE, "there is no such finding")
+    if finding.null_control:
+        reason = "membership was redrawn: a null control decides no gate"
+        return _result(gate, release, Verdict.NOT_EVALUABLE, reason)
     if finding.status is not Status.MEASURED or finding.low is None or finding.high is None:
         return _result(gate, release, Verdict.NOT_EVALUABLE, finding.reason)
     text = f"{finding.value:.4g} ({finding.low:.4g} to {finding.high:.4g})"

@@ -317,6 +317,7 @@ def _components(split: AuditSplit) -> Float32Array | None:
     """Leading components of all scored images, fitted on the population only."""
     from sklearn.decomposition import PCA
 
+    # Known members come without a population, and an empty array has no number of columns.
     if len(split.population) < 2 * _COMPONENTS:
         return None
     pixels, population = (

@@ -10,6 +10,7 @@ import numpy as np
 from sudare.attacks.membership.base import MembershipTest
 from sudare.attacks.membership.exposure import (
     exposed_images,
+    exposed_units,
     exposure_stability,
     trace_precision,
     worst_case,
@@ -96,7 +97,10 @@ class JudgedTest:
             share=self.config.audit.worst_share,
             draws=self.config.audit.draws // 2,
         )
-        found = [self._finding("worst_case", worst, unit=_AUC)]
+        # How many these are is a part of the figure: of a small pool they are more than the share.
+        part = exposed_units(len(np.unique(self.units)), share=self.config.audit.worst_share)
+        about = {"part_units": part}
+        found = [self._finding("worst_case", worst, unit=_AUC).model_copy(update=about)]
         exposed = exposed_images(
             self.test, table, rng=self._generator("exposed"), alpha=_EXPOSED_ALPHA
         )
@@ -128,7 +132,10 @@ class JudgedTest:
         aucs = [auc(self.test.scores(null)[rows], null.membership[rows]) for null in nulls]
         estimate = mean_over_builds(np.array(aucs), level=1 - 0.05 / tests)
         estimate = dataclasses.replace(
-            estimate, n=len(np.unique(self.units)), method=f"mean over {len(nulls)} redraws, t"
+            estimate,
+            n=len(np.unique(self.units)),
+            of_units=True,
+            method=f"mean over {len(nulls)} redraws, t",
         )
         return self._finding("null_auc", estimate, unit=_AUC)
 

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from sudare.attacks.membership.exposure import exposure, found_counts
-from sudare.core.arrays import BoolArray, FloatArray
-from sudare.core.runs import ExposedImage, RocCurve
+from sudare.attacks.membership.exposure import exposure
+from sudare.attacks.nearness import pixels
+from sudare.core.arrays import BoolArray, ByteArray, FloatArray
+from sudare.core.runs import ClosePair, ExposedImage, RocCurve
 from sudare.core.threats import ThreatModel
 from sudare.data.images import ImageDataset
-from sudare.metrics import roc
+from sudare.metrics import nearest, roc
 
-__all__ = ["exposed_images", "roc_curve"]
+__all__ = ["close_pairs", "exposed_images", "roc_curve"]
 
 _POINTS = 300
-_FOUND_AT_FPR = 0.1
 
 
 def roc_curve(
@@ -53,10 +53,7 @@ def exposed_images(
 
     They are chosen on all builds, which is right for pictures and wrong for numbers.
     """
-    from PIL import Image
-
     exposed = exposure(scores, membership)
-    found = found_counts(scores, membership, alpha=_FOUND_AT_FPR)
     ranks = exposed.argsort().argsort() / max(1, len(exposed) - 1)
     chosen: list[int] = []
     units: set[int] = set()
@@ -66,20 +63,80 @@ def exposed_images(
             chosen.append(int(image))
     results = []
     for rank, image in enumerate(chosen):
-        pixels = pool.images[image]
         picture = f"internal/{release}-{rank + 1}.png"
-        target = folder / picture
-        target.parent.mkdir(parents=True, exist_ok=True)
-        array = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
-        Image.fromarray(np.ascontiguousarray(array)).save(target)
+        _save(pool.images[image], folder / picture)
         results.append(
             ExposedImage(
                 release=release,
                 picture=picture,
                 class_name=pool.class_names[int(pool.classes[image])],
                 score=float(ranks[image]),
-                found=int(found.found[image]),
-                chances=int(found.chances[image]),
             )
         )
     return results
+
+
+def close_pairs(
+    release: str,
+    released: ByteArray,
+    pool: ImageDataset,
+    members: BoolArray,
+    *,
+    folder: Path,
+    count: int,
+) -> list[ClosePair]:
+    """Write the released images nearest to a member beside it and the nearest other image.
+
+    Of several released images near one member the nearest is shown. A copy is at distance 0.
+
+    Args:
+        release: Name of the release.
+        released: ``uint8 [m, c, h, w]``, what one build released.
+        pool: The images whose membership is in question.
+        members: ``bool [n]``, those of them it was built from.
+        folder: Run folder.
+        count: Pairs at most.
+    """
+    inside, outside = np.flatnonzero(members), np.flatnonzero(~members)
+    items, flat = pixels(released), pixels(pool.images)
+    near, which = nearest(items, flat[inside])
+    far, other = nearest(items, flat[outside])
+    shown: dict[int, int] = {}
+    for item in np.argsort(near[:, 0], kind="stable"):
+        shown.setdefault(int(which[item, 0]), int(item))
+        if len(shown) == count:
+            break
+    results = []
+    for rank, (member, item) in enumerate(shown.items()):
+        picture = f"internal/{release}-pair-{rank + 1}.png"
+        three = (
+            released[item],
+            pool.images[inside[member]],
+            pool.images[outside[other[item, 0]]],
+        )
+        _save(_side_by_side(three), folder / picture)
+        results.append(
+            ClosePair(
+                release=release,
+                picture=picture,
+                to_member=float(near[item, 0]),
+                to_other=float(far[item, 0]),
+            )
+        )
+    return results
+
+
+def _side_by_side(images: tuple[ByteArray, ...]) -> ByteArray:
+    """Images in a row with a white pixel or two between them."""
+    gap = max(1, images[0].shape[2] // 14)
+    white = np.full((*images[0].shape[:2], gap), 255, dtype=np.uint8)
+    parts = [part for image in images for part in (image, white)][:-1]
+    return np.concatenate(parts, axis=2)
+
+
+def _save(image: ByteArray, target: Path) -> None:
+    from PIL import Image
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    array = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+    Image.fromarray(np.ascontiguousarray(array)).save(target)

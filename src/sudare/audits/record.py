@@ -10,17 +10,22 @@ from pathlib import Path
 import numpy as np
 
 from sudare.audits.config import RunConfig
+from sudare.audits.copying import copying_findings, released_sets
 from sudare.audits.environment import machine, now, versions
 from sudare.audits.evidence import Evidence, write_evidence
 from sudare.audits.findings import ReleaseAudit, score_threat_model
 from sudare.audits.gates import Gate, judge
-from sudare.audits.pictures import exposed_images, roc_curve
+from sudare.audits.maker import FindingMaker
+from sudare.audits.pictures import close_pairs, exposed_images, roc_curve
+from sudare.core.arrays import BoolArray
 from sudare.core.files import atomic_write
 from sudare.core.findings import Finding, Findings
 from sudare.core.runs import (
+    ClosePair,
     DataSummary,
     ExposedImage,
     GateResult,
+    Mode,
     ReleaseSummary,
     RocCurve,
     RunSummary,
@@ -75,6 +80,7 @@ class RunRecord:
         gates: Thresholds to judge.
         limits: What the run cannot say.
         after_stage: Called with the folder after each write.
+        mode: What was asked.
         commitment: To who is a member of which build, made before the first build.
     """
 
@@ -87,6 +93,7 @@ class RunRecord:
     gates: Sequence[Gate]
     limits: tuple[str, ...]
     after_stage: Callable[[Path], object] = lambda folder: None
+    mode: Mode = Mode.COMPARISON
     commitment: str = ""
     started: str = field(default_factory=now)
     clock: float = field(default_factory=time.monotonic)
@@ -94,6 +101,7 @@ class RunRecord:
     cards: dict[str, Card] = field(default_factory=dict)
     curves: list[RocCurve] = field(default_factory=list)
     exposed: list[ExposedImage] = field(default_factory=list)
+    pairs: list[ClosePair] = field(default_factory=list)
     complete: bool = False
 
     def add(self, name: str, card: Card, audit: ReleaseAudit) -> None:
@@ -117,6 +125,30 @@ class RunRecord:
             count=self.config.audit.exposed,
         )
 
+    def add_nearness(
+        self, maker: FindingMaker, folders: Sequence[Path], membership: BoolArray
+    ) -> None:
+        """How near released images are to members, and a picture; nothing for other kinds.
+
+        Args:
+            maker: Fills in what findings about the release share.
+            folders: The release of each build.
+            membership: ``bool [N, n]``, who was in which.
+        """
+        # Under redrawn membership these would be about images that were not used.
+        sets = [] if self.config.audit.null else released_sets(folders)
+        if not sets:
+            return
+        self.findings += copying_findings(maker, sets, self.pool, membership)
+        self.pairs += close_pairs(
+            maker.release,
+            sets[0].images,
+            self.pool,
+            membership[0],
+            folder=self.folder,
+            count=self.config.audit.exposed,
+        )
+
     def keep(self, name: str, evidence: Evidence) -> None:
         """Keep what a release's findings were computed from, for `sudare audit export`."""
         write_evidence(self.folder / "evidence" / f"{name}.npz", evidence)
@@ -132,9 +164,12 @@ class RunRecord:
 
     def result(self) -> RunResult:
         """What there is so far."""
-        return RunResult(findings=Findings(findings=tuple(self.findings)), summary=self._summary())
+        # A finding that is copied out of its file must still say that it is a control.
+        update = {"null_control": self.config.audit.null}
+        findings = tuple(finding.model_copy(update=update) for finding in self.findings)
+        return RunResult(findings=Findings(findings=findings), summary=self._summary(findings))
 
-    def _summary(self) -> RunSummary:
+    def _summary(self, findings: Sequence[Finding]) -> RunSummary:
         done = list(self.cards)
         kinds = {Kind(release.kind) for release in self.planned}
         primary = f"membership.{self.config.attacks.primary}"
@@ -146,7 +181,8 @@ class RunRecord:
             complete=self.complete,
             wall_s=time.monotonic() - self.clock,
             seed=self.config.seed,
-            builds=self.config.fleet.builds,
+            mode=self.mode,
+            builds=max((release.builds_planned for release in self.planned), default=0),
             null_control=self.config.audit.null,
             machine=machine(),
             versions=versions(),
@@ -155,9 +191,8 @@ class RunRecord:
             primary={score_threat_model(kind).value: primary for kind in sorted(kinds)},
             roc=tuple(self.curves),
             exposed=tuple(self.exposed),
-            gates=tuple(
-                result for gate in self.gates for result in judge(gate, self.findings, done)
-            ),
+            pairs=tuple(self.pairs),
+            gates=tuple(result for gate in self.gates for result in judge(gate, findings, done)),
             stages=tuple(
                 Stage(
                     label=release.label,

@@ -15,10 +15,11 @@ class Estimate:
         value: The point estimate, or None when the data cannot resolve it.
         low: Lower end of the interval, None with ``value``.
         high: Upper end of the interval, None with ``value``.
-        n: Independent units behind it (images' units, or builds).
+        n: Independent things behind it: units of images, or builds.
         method: How the interval was made, in words ("percentile bootstrap over units").
         level: Nominal coverage of the interval.
         reason: Why ``value`` is None.
+        of_units: Whether ``n`` counts units of images; False where it counts builds.
     """
 
     value: float | None
@@ -28,8 +29,11 @@ class Estimate:
     method: str
     level: float = 0.95
     reason: str = ""
+    of_units: bool = True
 
     @classmethod
-    def unresolvable(cls, *, n: int, method: str, reason: str) -> Estimate:
+    def unresolvable(cls, *, n: int, method: str, reason: str, of_units: bool = True) -> Estimate:
         """An estimate the data are too few for, with the reason."""
-        return cls(value=None, low=None, high=None, n=n, method=method, reason=reason)
+        return cls(
+            value=None, low=None, high=None, n=n, method=method, reason=reason, of_units=of_units
+        )

@@ -11,8 +11,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import BadZipFile
 
-__all__ = ["atomic_directory", "atomic_write", "default_cache", "sweep_drafts"]
+__all__ = ["UNREADABLE", "atomic_directory", "atomic_write", "default_cache", "sweep_drafts"]
+
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile)
+"""What reading an .npz file and what is in it raises, if it is none or holds other things."""
 
 
 def default_cache() -> Path:

@@ -41,7 +41,11 @@ class Finding(BaseModel):
     value: float | None = Field(default=None, description="The number.")
     low: float | None = Field(default=None, description="Lower end of its interval.")
     high: float | None = Field(default=None, description="Upper end of its interval.")
-    n_units: int = Field(default=0, ge=0, description="Distinct units behind the number.")
+    n_units: int = Field(
+        default=0,
+        ge=0,
+        description="Distinct units of images behind the number; 0 if none are counted.",
+    )
     n_builds: int = Field(default=0, ge=0, description="Builds behind the number.")
     n_recipients: int = Field(default=0, ge=0, description="Recipients' models per build.")
     method: str = Field(default="", description="How value and interval were made.")
@@ -49,6 +53,12 @@ class Finding(BaseModel):
     group: str = Field(default="", description="The class or group it is about; empty for all.")
     status: Status = Field(default=Status.MEASURED, description="Measured, or why not.")
     reason: str = Field(default="", description="Why there is no value.")
+    part_units: int = Field(
+        default=0, ge=0, description="Most exposed units it is about; 0 for all or a group."
+    )
+    null_control: bool = Field(
+        default=False, description="Whether membership was redrawn: the number is no leakage."
+    )
     attack_hash: str = Field(default="", description="Hash of the attack's configuration.")
 
     @model_validator(mode="after")
@@ -73,7 +83,7 @@ class Finding(BaseModel):
                 "value": estimate.value,
                 "low": estimate.low,
                 "high": estimate.high,
-                "n_units": estimate.n,
+                "n_units": estimate.n if estimate.of_units else 0,
                 "method": estimate.method,
                 "level": estimate.level,
                 "status": status,

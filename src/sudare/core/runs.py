@@ -13,6 +13,7 @@ __all__ = [
     "DataSummary",
     "ExposedImage",
     "GateResult",
+    "Mode",
     "ReleaseSummary",
     "RocCurve",
     "RunSummary",
@@ -25,6 +26,17 @@ RUN_SCHEMA = "sudare.run/1"
 
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Mode(StrEnum):
+    """What a run was asked; a report words its verdict accordingly."""
+
+    COMPARISON = "comparison"
+    """Releases were built many times over and compared."""
+    ARTEFACT = "artefact"
+    """One release that exists was attacked, with shadow builds of its recipe."""
+    GIVEN = "given"
+    """A model, a release or scores came with known members and non-members; no recipe."""
 
 
 class DataSummary(_Value):
@@ -76,8 +88,15 @@ class ExposedImage(_Value):
     picture: str = Field(description="PNG file, relative to the run folder.")
     class_name: str
     score: float = Field(description="Share of other images that it stands out from, in [0, 1].")
-    found: int = Field(description="Builds in which it was a member and was found.")
-    chances: int = Field(description="Builds in which it was a member.")
+
+
+class ClosePair(_Value):
+    """A released image, the nearest member and the nearest other image. Internal page only."""
+
+    release: str
+    picture: str = Field(description="PNG file of the three side by side, in the run folder.")
+    to_member: float = Field(description="Distance of pixels in 0 to 1 to the member.")
+    to_other: float = Field(description="Distance to the nearest image that was not used.")
 
 
 class Verdict(StrEnum):
@@ -117,7 +136,8 @@ class RunSummary(_Value):
     complete: bool = False
     wall_s: float = 0.0
     seed: int = 0
-    builds: int = Field(description="Builds per release.")
+    mode: Mode = Field(default=Mode.COMPARISON, description="What was asked.")
+    builds: int = Field(description="Builds per release; shadow builds where one was given.")
     null_control: bool = Field(default=False, description="Whether membership was redrawn.")
     machine: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
@@ -129,6 +149,7 @@ class RunSummary(_Value):
     )
     roc: tuple[RocCurve, ...] = ()
     exposed: tuple[ExposedImage, ...] = ()
+    pairs: tuple[ClosePair, ...] = ()
     gates: tuple[GateResult, ...] = ()
     stages: tuple[Stage, ...] = ()
     membership_commitment: str = Field(

@@ -136,8 +136,10 @@ def _plant(
     match kind:
         case CanaryKind.MISLABELLED:
             labels = pool.labels.copy()
-            # Shifts that go round keep the classes of the canaries as even as they were.
-            shift = 1 + np.arange(len(rows)) % (pool.n_classes - 1)
+            # Shifts that go round within each class keep the canaries' classes as even as they
+            # were; going round over all of them may leave a class without any.
+            each = len(rows) // pool.n_classes
+            shift = 1 + np.arange(len(rows)) % each % (pool.n_classes - 1)
             labels[rows] = (labels[rows] + shift) % pool.n_classes
             return Planted(pool=replace(pool, labels=labels), rows=rows)
         case CanaryKind.DUPLICATED:

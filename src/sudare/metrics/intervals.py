@@ -38,14 +38,24 @@ def mean_over_builds(
         raise AuditError("a mean over builds needs finite values")
     mean, method = float(np.mean(values)), "mean over builds, Student t"
     if len(values) == 1:
-        return Estimate(value=mean, low=mean, high=mean, n=1, method="one build", level=level)
+        return Estimate(
+            value=mean, low=mean, high=mean, n=1, method="one build", level=level, of_units=False
+        )
     # Equal values would give a width of rounding size; a degenerate interval says it better.
     spread = float(np.std(values, ddof=1)) / len(values) ** 0.5
     reach = float(t.ppf((1 + level) / 2, len(values) - 1)) * spread
     low, high = mean - reach, mean + reach
     if bounds is not None:
         low, high = max(low, bounds[0]), min(high, bounds[1])
-    return Estimate(value=mean, low=low, high=high, n=len(values), method=method, level=level)
+    return Estimate(
+        value=mean,
+        low=low,
+        high=high,
+        n=len(values),
+        method=method,
+        level=level,
+        of_units=False,
+    )
 
 
 def clopper_pearson(successes: int, trials: int, *, level: float = 0.95) -> Estimate:
@@ -93,7 +103,9 @@ def precision_at_prior(tpr: Estimate, *, alpha: float, prior: float) -> Estimate
         raise AuditError(f"a prior lies in 0 to 1, not {prior:g}", where="audit.prior")
     method = f"from the TPR, {prior:g} of the images being members"
     if tpr.value is None or tpr.low is None or tpr.high is None:
-        return Estimate.unresolvable(n=tpr.n, method=method, reason=tpr.reason)
+        return Estimate.unresolvable(
+            n=tpr.n, method=method, reason=tpr.reason, of_units=tpr.of_units
+        )
 
     def precision(rate: float) -> float:
         return prior * rate / (prior * rate + (1 - prior) * alpha)
@@ -105,4 +117,5 @@ def precision_at_prior(tpr: Estimate, *, alpha: float, prior: float) -> Estimate
         n=tpr.n,
         method=method,
         level=tpr.level,
+        of_units=tpr.of_units,
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 
 from sudare.core import Finding, Status
 from sudare.core.runs import GateResult, ReleaseSummary, RunSummary, Stage
 from sudare.report.load import Run
-from sudare.report.text import say
+from sudare.report.text import metric_of, say
 
 __all__ = ["Edition", "public_copy"]
 
@@ -21,9 +21,13 @@ class Edition(StrEnum):
     PUBLIC = "public"
 
 
+SMALLEST_GROUP = 10
+"""Figures about a group of fewer units are withheld from the public page."""
+
 # A whole number, with thousands separators, that is not part of a decimal.
 _NUMBER = re.compile(r"(?<![\d.])\d+(?:[,_ \u00a0\u202f]\d{3})*(?!\d)(?!\.\d)")
-_EVERYDAY = frozenset(range(10)) | {10**power for power in range(1, 7)} | {50, 90, 95, 99}
+_OF_BUILDS = re.compile(r" (?:shadow )?builds?\b")
+_EVERYDAY = frozenset(range(10)) | {10**power for power in range(1, 7)} | {50, 90, 95, 99, 256}
 
 
 def public_copy(run: Run) -> Run:
@@ -35,10 +39,12 @@ def public_copy(run: Run) -> Run:
     """
     private = _private_numbers(run)
     summary = run.summary
-    harmless = (_EVERYDAY | {summary.builds, summary.builds // 2}) - private
+    builds = {summary.builds, summary.builds // 2}
+    harmless = (_EVERYDAY | builds) - private
 
     def strict(text: str) -> str:
-        return _replace(text, lambda number: number not in harmless)
+        # How many builds there were is on the page anyway, even where a count happens to equal it.
+        return _replace(text, lambda number: number not in harmless, builds=builds)
 
     def lenient(text: str) -> str:
         return _replace(text, lambda number: number >= 10 and number in private)
@@ -59,14 +65,16 @@ def public_copy(run: Run) -> Run:
             "seed": 0,
             "data": data,
             "exposed": (),
+            "pairs": (),
             "releases": tuple(_release(release, lenient) for release in summary.releases),
             "gates": tuple(_gate(gate, strict) for gate in summary.gates),
             "stages": tuple(_stage(stage, strict) for stage in summary.stages),
             "limits": tuple(strict(limit) for limit in summary.limits),
         }
     )
+    small = _small_groups(run)
     findings = tuple(
-        _finding(finding, strict)
+        _finding(finding, strict, withheld=finding.group in small)
         for finding in run.findings
         # A share of members that are released, times a known set size, is their number.
         if not finding.id.startswith("membership.copies.")
@@ -89,9 +97,20 @@ def _private_numbers(run: Run) -> frozenset[int]:
     return frozenset(counts | {summary.seed})
 
 
-def _replace(text: str, is_private: Callable[[int], bool]) -> str:
+def _small_groups(run: Run) -> frozenset[str]:
+    """Classes and groups of so few units that a figure about them is one about people."""
+    return frozenset(
+        finding.group
+        for finding in run.findings
+        if finding.group and 0 < finding.n_units < SMALLEST_GROUP
+    )
+
+
+def _replace(text: str, is_private: Callable[[int], bool], *, builds: Collection[int] = ()) -> str:
     def mask(match: re.Match[str]) -> str:
         number = int(re.sub(r"\D", "", match.group()))
+        if number in builds and _OF_BUILDS.match(text, match.end()):
+            return match.group()
         return say("withheld") if is_private(number) else match.group()
 
     return _NUMBER.sub(mask, text)
@@ -115,24 +134,29 @@ def _stage(stage: Stage, clean: Callable[[str], str]) -> Stage:
     return Stage(label=clean(stage.label), done=done, total=100)
 
 
-def _finding(finding: Finding, clean: Callable[[str], str]) -> Finding:
-    reason = clean(finding.reason)
-    if finding.status is Status.UNRESOLVABLE:
+def _finding(finding: Finding, clean: Callable[[str], str], *, withheld: bool) -> Finding:
+    reason, hidden = clean(finding.reason), {}
+    if withheld:
+        reason = say("public_small", least=SMALLEST_GROUP)
+        hidden = {"value": None, "low": None, "high": None, "status": Status.UNRESOLVABLE}
+    elif finding.status is Status.UNRESOLVABLE:
         reason = _needs(finding.id)
     elif finding.status is Status.FAILED:
         reason = say("public_failed")
     return finding.model_copy(
-        update={"n_units": 0, "reason": reason, "method": clean(finding.method)}
+        update={
+            "n_units": 0,
+            "part_units": 0,
+            "reason": reason,
+            "method": clean(finding.method),
+            **hidden,
+        }
     )
 
 
 def _needs(name: str) -> str:
-    _, found, rate = name.rpartition("tpr@")
-    try:
-        alpha = float(rate) if found else 0.0
-    except ValueError:
-        alpha = 0.0
-    if not 0 < alpha < 1:
+    stem, alpha = metric_of(name)
+    if stem not in {"tpr", "precision"} or alpha is None or not 0 < alpha < 1:
         return say("public_unresolvable")
     return say(
         "public_unresolvable_tpr", units=f"{round(1 / alpha):,}", pairs=f"{round(10 / alpha):,}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sudare.core.runs import DataSummary
+from sudare.core.runs import DataSummary, Mode
 from sudare.report.editions import Edition
 from sudare.report.load import Run
 from sudare.report.tables import Cell, Table
-from sudare.report.text import listed, say
+from sudare.report.text import listed, say, worded
 
 __all__ = ["data_table", "limits", "run_table"]
 
@@ -20,8 +20,11 @@ def data_table(run: Run, edition: Edition) -> Table:
         (say("r_licence"), data.licence or say("not_given")),
         (say("r_source"), data.source or say("not_given")),
         (say("r_classes"), listed(data.class_names)),
-        (say("r_shape"), say("v_shape", height=height, width=width, channels=channels)),
     ]
+    # Records that are no images have the shape of one pixel.
+    if height * width > 1:
+        shape = say("v_shape", height=height, width=width, channels=channels)
+        facts.append((say("r_shape"), shape))
     if edition is Edition.INTERNAL:
         facts += _counts(data)
     return _facts("data", say("cap_data"), facts)
@@ -34,8 +37,9 @@ def run_table(run: Run, edition: Edition) -> Table:
         (say("r_started"), summary.started),
         (say("r_updated"), summary.updated),
         (say("r_wall"), _clock(summary.wall_s)),
-        (say("r_builds"), str(summary.builds)),
     ]
+    if summary.mode is not Mode.GIVEN:
+        facts.append((worded("r_builds", summary.mode), str(summary.builds)))
     if edition is Edition.INTERNAL:
         facts.append((say("r_seed"), str(summary.seed)))
     facts += [(say("r_machine", name=name), text) for name, text in summary.machine.items()]
@@ -45,7 +49,10 @@ def run_table(run: Run, edition: Edition) -> Table:
 
 def limits(run: Run) -> list[str]:
     """What the run cannot say: what holds of every run, then what the audit wrote."""
-    return [say("limit_half"), say("limit_attack"), say("limit_worst"), *run.summary.limits]
+    known = [say("limit_attack")]
+    if run.summary.mode is Mode.COMPARISON:
+        known = [say("limit_half"), *known, say("limit_worst")]
+    return [*known, *run.summary.limits]
 
 
 def _counts(data: DataSummary) -> list[tuple[str, str]]:

@@ -3,36 +3,53 @@
 from __future__ import annotations
 
 from sudare.core import Finding, Status
-from sudare.report.text import say
+from sudare.report.text import metric_of, say
 
-__all__ = ["chance_of", "missing_text", "range_text", "short_estimate", "value_text"]
+__all__ = [
+    "chance_of",
+    "control_failed",
+    "missing_text",
+    "range_text",
+    "short_estimate",
+    "value_text",
+]
+
+_PER_CENT = frozenset({"tpr", "fpr", "precision", "exposed_10x", "trace_precision"})
+_ROUNDING = 1e-9
+_UNSAID = frozenset({"", "share", "a share"})
 
 
 def chance_of(name: str) -> float | None:
     """What guessing gives on a leakage finding; None where chance means nothing."""
-    if not name.startswith("membership."):
+    if not name.startswith(("membership.", "canaries.")) or ".copies." in name:
         return None
-    if "tpr@" in name:
-        try:
-            return float(name.rpartition("tpr@")[2])
-        except ValueError:
-            return None
-    return 0.5 if name.endswith(("auc", "balanced_accuracy", "worst_case")) else None
+    stem, rate = metric_of(name)
+    if stem == "tpr":
+        return rate
+    return 0.5 if stem in {"auc", "balanced_accuracy", "worst_case"} else None
+
+
+def control_failed(finding: Finding) -> bool:
+    """Whether a null control found something where there is nothing to find."""
+    if not finding.id.endswith(".null_auc") or finding.low is None or finding.high is None:
+        return False
+    # An attack of one constant score is at 0.5 up to rounding, with an interval of no width.
+    return finding.low > 0.5 + _ROUNDING or finding.high < 0.5 - _ROUNDING
 
 
 def value_text(finding: Finding) -> str:
     """The value with its unit, or why there is none."""
     if finding.value is None:
         return missing_text(finding)
-    return _number(finding.value, finding)
+    return _with_unit(_digits(finding.value, finding), finding)
 
 
 def range_text(finding: Finding) -> str:
-    """The interval as "low to high", or an empty string."""
-    if finding.value is None or finding.low is None or finding.high is None:
+    """The interval as "low to high" with the unit once, or an empty string."""
+    if finding.low is None or finding.high is None or finding.low == finding.high:
         return ""
-    low, high = _number(finding.low, finding), _number(finding.high, finding)
-    return say("range", low=low, high=high)
+    low, high = _digits(finding.low, finding), _digits(finding.high, finding)
+    return _with_unit(say("range", low=low, high=high), finding)
 
 
 def short_estimate(finding: Finding) -> str:
@@ -41,6 +58,9 @@ def short_estimate(finding: Finding) -> str:
         return missing_text(finding)
     if finding.low is None or finding.high is None:
         return f"{finding.value:.2f}"
+    # One build, or a figure that is no estimate: an interval without width would claim too much.
+    if finding.low == finding.high:
+        return f"{finding.value:.3f}"
     digits = 2 if finding.high - finding.low >= 0.015 else 3
     return say(
         "estimate",
@@ -59,12 +79,18 @@ def missing_text(finding: Finding | None, *, running: bool = False) -> str:
     return say("na", reason=finding.reason)
 
 
-def _number(value: float, finding: Finding) -> str:
-    if "tpr@" in finding.id:
+def _digits(value: float, finding: Finding) -> str:
+    if metric_of(finding.id)[0] in _PER_CENT:
         # Two significant digits below one per cent, one decimal above.
-        return f"{100 * value:.2g} %" if value < 0.01 else f"{100 * value:.1f} %"
+        share = 100 * value
+        return f"{share:.2g}" if 0 < value < 0.01 else f"{share:.1f}"
     if finding.id.startswith(("cost.", "privacy.")):
-        digits = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-        unit = finding.unit if finding.unit not in {"", "a share"} else ""
-        return f"{digits} {unit}".strip()
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{value:.3f}"
+
+
+def _with_unit(digits: str, finding: Finding) -> str:
+    if metric_of(finding.id)[0] in _PER_CENT:
+        return say("percent", value=digits)
+    costs = finding.id.startswith("cost.") and finding.unit not in _UNSAID
+    return f"{digits} {finding.unit}" if costs else digits

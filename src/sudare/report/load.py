@@ -13,13 +13,17 @@ from pydantic import BaseModel, ValidationError
 
 from sudare.core import AuditError, Finding, Findings
 from sudare.core.findings import SCHEMA
-from sudare.core.runs import RUN_SCHEMA, ReleaseSummary, RunSummary
+from sudare.core.runs import RUN_SCHEMA, Mode, ReleaseSummary, RunSummary
+from sudare.report.text import finding_name, say
 
 __all__ = ["Interval", "Run", "interval", "load_run"]
 
 BASELINE_ROUTES = frozenset(
     {"plain", "dpsgd", "subset", "linear", "linear-public", "linear-public-dp", "kanonymous"}
 )
+
+UTILITIES = ("utility.balanced_accuracy", "utility.accuracy", "utility.heldout_accuracy")
+"""What says how useful a release is, the best figure first."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -95,7 +99,8 @@ class Run:
 
     def is_baseline(self, release: str) -> bool:
         """Whether a release is there for comparison rather than as a proposal."""
-        return self.releases[release].route.replace("_", "-") in BASELINE_ROUTES
+        compared = self.summary.mode is Mode.COMPARISON
+        return compared and self.releases[release].route.replace("_", "-") in BASELINE_ROUTES
 
     def primary_attack(self, release: str) -> str:
         """The attack declared primary for this release's threat model; LiRA if none is."""
@@ -109,6 +114,21 @@ class Run:
         lira = "membership.lira"
         return lira if not declared or lira in declared else declared[0]
 
+    def named(self, finding: Finding) -> str:
+        """The human name of a finding of this run."""
+        return finding_name(finding.id, part=self.part(finding))
+
+    def part(self, finding: Finding) -> str:
+        """Which images it is about, with their number and share; empty where it is about all."""
+        data, count = self.summary.data, finding.part_units
+        if not count or not data.pool_units:
+            return ""
+        # Two digits and no trailing zeros: 2.5 %, 0.42 %, 1 %.
+        share = say("percent", value=f"{100 * count / data.pool_units:.2g}")
+        alone = data.pool == data.pool_units
+        key = "part_images" if alone else "part_units"
+        return say(key, count=f"{count:,}", share=share, all=f"{data.pool_units:,}")
+
     def leakage(self, release: str) -> Finding | None:
         """The AUC of the primary attack on a release."""
         return self.get(f"{self.primary_attack(release)}.auc", release)
@@ -119,11 +139,27 @@ class Run:
         return release in self.showing or (share is not None and share.low > 0)
 
     def utility(self, release: str) -> Finding | None:
-        """Balanced accuracy on test, or accuracy where that is not measured."""
-        balanced = self.get("utility.balanced_accuracy", release)
-        if balanced is not None and balanced.value is not None:
-            return balanced
-        return self.get("utility.accuracy", release) or balanced
+        """The release's utility: the best figure that all releases have, else its own best."""
+        own = self.utilities(release)
+        shared = [own[name] for name in self._shared_utilities if name in own]
+        unmeasured = (self.get(name, release) for name in UTILITIES)
+        found = [*shared, *own.values(), *(item for item in unmeasured if item is not None)]
+        return found[0] if found else None
+
+    def utilities(self, release: str) -> dict[str, Finding]:
+        """The measured utility figures of a release by id, the best one first."""
+        found = {name: self.get(name, release) for name in UTILITIES}
+        return {
+            name: item
+            for name, item in found.items()
+            if item is not None and item.value is not None
+        }
+
+    @cached_property
+    def _shared_utilities(self) -> tuple[str, ...]:
+        """Figures that every release with any has: only like can be compared with like."""
+        having = [found for name in self.releases if (found := self.utilities(name))]
+        return tuple(name for name in UTILITIES if having and all(name in own for own in having))
 
 
 def load_run(folder: Path) -> Run:

@@ -12,15 +12,30 @@ from markupsafe import Markup
 
 from sudare import __version__
 from sudare.core.files import atomic_write
+from sudare.core.runs import Mode
+from sudare.report.beyond import (
+    exposure_findings,
+    exposure_table,
+    glossary,
+    groups_table,
+    planted_images,
+)
 from sudare.report.drawing import dark_rules
 from sudare.report.editions import Edition, public_copy
 from sudare.report.facts import data_table, limits, run_table
 from sudare.report.load import Run, load_run
-from sudare.report.pictures import Gallery, galleries
+from sudare.report.orderings import orderings_summary, orderings_table
+from sudare.report.pictures import Gallery, galleries, pair_galleries
 from sudare.report.profiles import Profiles, profiles
 from sudare.report.roc import RocChart, roc_charts
-from sudare.report.tables import findings_table, gates_table, releases_table, threats_table
-from sudare.report.text import listed, say
+from sudare.report.tables import (
+    findings_table,
+    gates_table,
+    releases_table,
+    severity,
+    threats_table,
+)
+from sudare.report.text import listed, say, worded
 from sudare.report.tradeoff import key, tradeoff
 from sudare.report.verdict import verdict
 
@@ -88,12 +103,15 @@ def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery]) -> 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["say"] = say
+    environment.globals |= {"say": say, "worded": worded}
     style = Markup(environment.get_template("style.css").render(dark=dark_rules()))
     script = Markup(environment.get_template("tables.js").render())
     return environment.get_template("report.html.j2").render(
         run=run,
         summary=run.summary,
+        mode=run.summary.mode,
+        sections=_sections(run, charts),
+        **_beyond(run, edition),
         internal=edition is Edition.INTERNAL,
         version=__version__,
         style=style,
@@ -102,6 +120,7 @@ def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery]) -> 
         verdict=verdict(run),
         charts=charts,
         galleries=shown,
+        pairs=pair_galleries(run),
         banner=_progress(run),
         releases=releases_table(run),
         gates=gates_table(run),
@@ -111,6 +130,41 @@ def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery]) -> 
         run_facts=run_table(run, edition),
         limits=limits(run),
     )
+
+
+def _beyond(run: Run, edition: Edition) -> dict[str, object]:
+    """What the sections on other figures than averages show."""
+    mine = [finding for finding in run.findings if not finding.id.startswith("canaries.")]
+    return {
+        "beyond": exposure_table(run),
+        "beyond_glossary": glossary(exposure_findings(run)),
+        "canaries": planted_images(run),
+        "planted": findings_table(run, edition, canaries=True),
+        "orderings": orderings_table(run),
+        "orderings_count": orderings_summary(run),
+        "groups": groups_table(run),
+        "glossary": glossary(sorted(mine, key=severity)),
+    }
+
+
+def _sections(run: Run, charts: _Charts) -> list[str]:
+    """Anchors of the sections this run has something to say in, in reading order."""
+    comparing = run.summary.mode is Mode.COMPARISON
+    shown = {
+        "tradeoff": comparing,
+        "releases": True,
+        "roc": True,
+        "beyond": exposure_table(run) is not None,
+        "canaries": planted_images(run) is not None,
+        "orderings": orderings_table(run) is not None,
+        "classes": charts.profiles is not None,
+        "exposed": comparing,
+        "pairs": bool(pair_galleries(run)),
+        "findings": True,
+        "threats": True,
+        "run": True,
+    }
+    return [name for name, wanted in shown.items() if wanted]
 
 
 def _progress(run: Run) -> list[str]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
-from sudare.core.runs import ExposedImage
+from sudare.core.runs import ClosePair, ExposedImage
 from sudare.report.load import Run
 
-__all__ = ["Gallery", "Picture", "galleries"]
+__all__ = ["Gallery", "PairGallery", "Picture", "galleries", "pair_galleries"]
 
 _MOST_PER_RELEASE = 12
 _LARGEST_PX = 160
@@ -44,7 +44,7 @@ def galleries(run: Run) -> list[Gallery]:
     found = []
     for name in run.releases:
         mine = [image for image in run.summary.exposed if image.release == name]
-        mine.sort(key=lambda image: (-image.score, -image.found))
+        mine.sort(key=lambda image: -image.score)
         if mine:
             pictures = [
                 Picture(source=_embedded(run, image.picture), image=image)
@@ -54,7 +54,29 @@ def galleries(run: Run) -> list[Gallery]:
     return found
 
 
-def _embedded(run: Run, picture: str) -> str:
+@dataclass(frozen=True, kw_only=True)
+class PairGallery:
+    """Released images of one release beside what they are nearest to."""
+
+    release: str
+    pairs: Sequence[tuple[str, ClosePair]]
+
+
+def pair_galleries(run: Run) -> list[PairGallery]:
+    """Close pairs by release, closest first."""
+    found = []
+    for name in run.releases:
+        mine = sorted(
+            (pair for pair in run.summary.pairs if pair.release == name),
+            key=lambda pair: pair.to_member,
+        )
+        if mine:
+            pairs = [(_embedded(run, pair.picture, 4 * _LARGEST_PX), pair) for pair in mine]
+            found.append(PairGallery(release=run.label(name), pairs=pairs))
+    return found
+
+
+def _embedded(run: Run, picture: str, largest: int = _LARGEST_PX) -> str:
     """The picture as a ``data:`` address; only files inside the run folder are read."""
     folder = run.folder.resolve()
     path = (folder / picture).resolve()
@@ -66,7 +88,7 @@ def _embedded(run: Run, picture: str) -> str:
             image = opened.convert("L" if opened.mode in {"1", "L", "I;16"} else "RGB")
     except (UnidentifiedImageError, OSError, ValueError):
         return ""
-    image.thumbnail((_LARGEST_PX, _LARGEST_PX))
+    image.thumbnail((largest, largest))
     image.info.clear()
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -12,15 +12,17 @@ from sudare.core import Finding, Status
 from sudare.core.runs import Verdict as Outcome
 from sudare.report.drawing import looks, swatch
 from sudare.report.editions import Edition
-from sudare.report.formats import chance_of, missing_text, range_text, value_text
+from sudare.report.formats import chance_of, control_failed, missing_text, range_text, value_text
 from sudare.report.load import Run
-from sudare.report.text import attack_name, finding_name, listed, say
+from sudare.report.text import attack_name, listed, say
 
 __all__ = [
     "Cell",
     "Table",
     "findings_table",
     "gates_table",
+    "number_cell",
+    "reading",
     "releases_table",
     "severity",
     "threats_table",
@@ -55,6 +57,19 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
 
+    def without_empty(self) -> Table:
+        """The table without columns that hold no content and no number in any row."""
+        kept = [
+            index
+            for index, _ in enumerate(self.columns)
+            if any(row[index].text and row[index].kind != "na" for row in self.rows)
+        ]
+        return replace(
+            self,
+            columns=[self.columns[index] for index in kept],
+            rows=[[row[index] for index in kept] for row in self.rows],
+        )
+
 
 def releases_table(run: Run) -> Table:
     """What leaves, what it is good for, what it leaks and what it costs."""
@@ -71,7 +86,7 @@ def releases_table(run: Run) -> Table:
             run.get("cost.build_cpu_s", name),
             run.get("cost.storage_mb", name),
         )
-        utility, auc, tpr, build, storage = (_number(item, running=running) for item in found)
+        utility, auc, tpr, build, storage = (number_cell(item, running=running) for item in found)
         small = say("baseline") if run.is_baseline(name) else ""
         head = Cell(text=run.label(name), small=small, mark=swatch(styles[name]))
         leaves, guarantee = Cell(text=release.what_leaves), Cell(text=_guarantee(run, name))
@@ -103,21 +118,28 @@ def gates_table(run: Run) -> Table | None:
     return Table(name="gates", caption=say("cap_gates"), columns=columns, rows=rows)
 
 
-def findings_table(run: Run, edition: Edition) -> Table:
-    """Every finding, by severity; units are counted on the internal page only."""
+def findings_table(run: Run, edition: Edition, *, canaries: bool = False) -> Table:
+    """Every finding, by severity; units are counted on the internal page only.
+
+    Args:
+        run: The run.
+        edition: Who the page is for.
+        canaries: Those on planted images, which are never mixed with the others.
+    """
     columns = ["finding", "release", "group", "value", "reading", "threat", "builds", "method"]
     internal = edition is Edition.INTERNAL
     if internal:
         columns.insert(6, "units")
     rows = []
-    for finding in sorted(run.findings, key=severity):
-        reading, kind = _reading(finding)
+    wanted = (item for item in run.findings if item.id.startswith("canaries.") is canaries)
+    for finding in sorted(wanted, key=severity):
+        read, kind = reading(finding)
         row = [
-            Cell(text=finding_name(finding.id), small=finding.id),
+            Cell(text=run.named(finding), small=finding.id),
             Cell(text=run.label(finding.release)),
             Cell(text=finding.group),
-            _number(finding),
-            Cell(text=reading, kind=kind),
+            number_cell(finding),
+            Cell(text=read, kind=kind),
             Cell(text=finding.threat_model.value),
             Cell(text=str(finding.n_builds or ""), kind="num"),
             Cell(text=finding.method),
@@ -126,8 +148,8 @@ def findings_table(run: Run, edition: Edition) -> Table:
             row.insert(6, Cell(text=f"{finding.n_units or ''}", kind="num"))
         rows.append(row)
     return Table(
-        name="findings",
-        caption=say("cap_findings"),
+        name="planted" if canaries else "findings",
+        caption=say("cap_planted") if canaries else say("cap_findings"),
         columns=[say(f"c_{column}") for column in columns],
         rows=rows,
     )
@@ -161,29 +183,45 @@ def severity(finding: Finding) -> tuple[int, float, str, str, str]:
     rank, excess = 5, 0.0
     if finding.status is Status.FAILED:
         rank = 1
+    elif control_failed(finding):
+        rank = -1
     elif finding.status is not Status.MEASURED:
-        rank = 3 if finding.id.startswith("membership.") else 6
+        rank = 3 if finding.id.startswith(("membership.", "canaries.")) else 6
     elif chance is not None:
         rank = 0 if low > chance else 2
         excess = -((low if rank == 0 else finding.value or 0.0) - chance) / (1 - chance)
-    elif finding.id.startswith(("membership.", "privacy.")):
+    elif finding.id.startswith(("membership.", "canaries.", "privacy.")):
         rank = 4
     return rank, excess, *finding.key
 
 
-def _reading(finding: Finding) -> tuple[str, str]:
+def reading(finding: Finding) -> tuple[str, str]:
+    """What a finding says against chance, and its style."""
     if finding.status is not Status.MEASURED:
         kind = "bad" if finding.status is Status.FAILED else "open"
         return say(f"read_{finding.status.value}"), kind
+    if finding.id.endswith(".null_auc"):
+        failed = control_failed(finding)
+        return (say("read_control_failed"), "bad") if failed else (say("read_control"), "good")
     chance = chance_of(finding.id)
     if chance is None:
-        return say("read_value"), ""
+        return say("read_null_value" if finding.null_control else "read_value"), ""
+    if finding.null_control:
+        return _null_reading(finding, chance)
     if finding.low is None or finding.high is None or finding.low <= chance <= finding.high:
         return say("read_open"), "open"
     return (say("read_above"), "bad") if finding.low > chance else (say("read_below"), "open")
 
 
-def _number(finding: Finding | None, *, running: bool = False) -> Cell:
+def _null_reading(finding: Finding, chance: float) -> tuple[str, str]:
+    """In a run whose membership was redrawn nothing is a leak; off chance is a fault."""
+    if finding.low is None or finding.high is None or finding.low <= chance <= finding.high:
+        return say("read_null"), "good"
+    return say("read_null_off"), "open"
+
+
+def number_cell(finding: Finding | None, *, running: bool = False) -> Cell:
+    """Value and interval, or why there is none."""
     if finding is None or finding.value is None:
         return Cell(text=missing_text(finding, running=running), sort="-1", kind="na")
     return Cell(

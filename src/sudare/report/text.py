@@ -1,4 +1,4 @@
-"""Every sentence a reader of the report sees, as whole templates with named fields.
+"""Sentences and names for the report's reader, by key.
 
 One catalogue per language; code and page templates ask for a key and never join fragments.
 """
@@ -8,225 +8,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sudare.core import SudareError, ThreatModel
-from sudare.report.names import ATTACKS, CANARIES, FINDINGS, METRICS, SEES
+from sudare.core.runs import Mode
+from sudare.report.names import ATTACKS, CANARIES, EXPLAINED, FINDINGS, METRICS, PLANTED, SEES
+from sudare.report.sentences import TEXT
 
-__all__ = ["TEXT", "attack_name", "finding_name", "listed", "say", "sees"]
-
-TEXT: dict[str, str] = {
-    # The frame of the page.
-    "page_title": "{title}: what may be shared, and at what price",
-    "edition_internal": "Internal report",
-    "edition_public": "Public report",
-    "banner_internal": "Internal: contains private images. Do not share this file.",
-    "banner_internal_more": "The edition to hand on is report-public.html, beside this file.",
-    "banner_null": "Null control: membership was redrawn at random. Nothing here is a leak.",
-    "banner_null_more": "Every leakage figure should be a coin flip; what is not is a fault.",
-    "banner_running": "Still running: {done} of {total} releases have leakage figures so far.",
-    "banner_running_more": "Write the report again to see more. Still to come: {missing}.",
-    "banner_stages": "Under way: {stages}.",
-    "stage": "{label} ({done} of {total})",
-    "skip": "Skip to the verdict",
-    "contents": "Contents",
-    "dated": "Run of {date}, {builds} builds per release. Written by Sudare {version}.",
-    "none": "none",
-    "not_given": "not given",
-    # The verdict.
-    "verdict": "Verdict",
-    "l_asked": "Asked",
-    "l_found": "Found",
-    "l_means": "What it means",
-    "l_gates": "Gates",
-    "asked_one": "Sudare made 1 release from {data}, {builds} times over, each time from a random "
-    "half of the images, and asked: can somebody who holds it tell the images that went into it "
-    "(members) from those that did not (non-members)?",
-    "asked_many": "Sudare made {count} different releases from {data}, each {builds} times over "
-    "from a random half of the images, and asked of each: can somebody who holds it tell the "
-    "images that went into it (members) from those that did not (non-members)?",
-    "found_none": "No release has been attacked to the end yet, so there is nothing to report on "
-    "leakage so far.",
-    "found_one": "{one}: sharing it lets an attacker who sees {sees} tell members from "
-    "non-members with AUC {auc}; 0.50 is a coin flip. Its {utility}.",
-    "found_one_chance": "{one}: an attacker who sees {sees} did no better than a coin flip "
-    "by more than this run can resolve: AUC {auc}; 0.50 is a coin flip. Its {utility}.",
-    "found_most": "Highest measured leakage: {one}. Sharing it lets an attacker who sees {sees} "
-    "tell members from non-members with AUC {auc}; 0.50 is a coin flip. Its {utility}.",
-    "found_least": "Lowest measured leakage: {one}, with AUC {auc} for an attacker who sees "
-    "{sees}. Its {utility}.",
-    "found_least_chance": "Lowest measured leakage: {one}, with AUC {auc} for an attacker who "
-    "sees {sees}; the interval includes the coin flip. Its {utility}.",
-    "found_all_chance": "The attack beat a coin flip (AUC 0.50) for none of the {count} releases "
-    "by more than this run can resolve; the highest figure is that of {one}, with AUC {auc}.",
-    "found_below": "The whole interval of {names} lies below the coin flip, which points at a "
-    "fault in the audit and not at privacy.",
-    "found_null": "Leakage intervals in this null control: {count}; of these, {inside} include "
-    "the coin flip (AUC 0.50).",
-    "means_none": "Nothing can be chosen yet: write the report again when the first release is "
-    "done.",
-    "means_one": "With one release measured there is nothing to compare it with; a baseline such "
-    "as the plain classifier would show what this figure is worth.",
-    "means_null": "An interval that leaves the coin flip out is expected about once in twenty by "
-    "chance; more than that is a fault of the audit.",
-    "means_same": "No release leaks less than {reference} by more than this run can resolve.",
-    "means_kept_one": "{names} leaks less than {reference}, and a loss of utility is not resolved.",
-    "means_kept_many": "{names} leak less than {reference}, and a loss of utility is not resolved.",
-    "means_paid_one": "{names} leaks less than {reference} and is less useful.",
-    "means_paid_many": "{names} leak less than {reference} and are less useful.",
-    "means_unpriced_one": "{names} leaks less than {reference}; its utility is not measured.",
-    "means_unpriced_many": "{names} leak less than {reference}; their utility is not measured.",
-    "means_open_all": "Which of the releases leaks most or least is not resolved: all intervals "
-    "overlap.",
-    "means_open_least": "Which of {names} leaks least is not resolved: their intervals "
-    "overlap that of the lowest.",
-    "means_open_most": "Which of {names} leaks most is not resolved: their intervals "
-    "overlap that of the highest.",
-    "means_copies": "{one} hands over some of its members themselves: whoever holds it sees those "
-    "images, whatever the figures of attacks on a model trained on them say.",
-    "means_caveat": "These are the figures of the attacks listed below; a stronger attack may "
-    "find more.",
-    "gates_failed": "Failed: {gates}.",
-    "gates_undecided": "Undecided: {gates}.",
-    "gate_on": "{expression} on {label}",
-    "utility_is": "{name} is {value}",
-    "utility_missing": "utility is not measured",
-    "gates": "{passed} pass, {failed} fail, {undecided} undecided, {not_evaluable} not evaluable.",
-    "estimate": "{value} ({low} to {high})",
-    "range": "{low} to {high}",
-    "list_others": "{count} others",
-    "list_two": "{first} and {last}",
-    "list_step": "{first}, {last}",
-    "list_two_long": "{first}; and {last}",
-    "list_step_long": "{first}; {last}",
-    # Section headings and captions.
-    "h_tradeoff": "Leakage against utility",
-    "p_tradeoff": "Each mark is a release; the lines are its intervals. Further right is more "
-    "useful, further down leaks less. Hollow marks with dashed lines are baselines.",
-    "alt_tradeoff": "Scatter chart of leakage (AUC) against utility, one mark per release: "
-    "{points}. All figures are in the table of releases.",
-    "alt_point": "{label}, AUC {auc}, utility {utility}",
-    "empty_tradeoff": "No release has both a leakage and a utility figure yet.",
-    "axis_utility": "{name} (right: more useful)",
-    "axis_auc": "AUC of {name} (up: leaks more)",
-    "coin_flip": "coin flip",
-    "h_releases": "The releases",
-    "p_releases": "AUC: how often a member scores above a non-member; 0.5 is a coin flip. TPR at "
-    "1 % FPR: members found when 1 non-member in 100 is taken for one; chance finds 1 %.",
-    "cap_releases": "What leaves, what it is good for, what it leaks and what it costs",
-    "baseline": "baseline",
-    "no_guarantee": "none",
-    "guarantee_epsilon": "epsilon {epsilon} (claimed)",
-    "h_roc": "How well each attack does",
-    "p_roc": "Members found (TPR) against false alarms (FPR), both on logarithmic scales. The "
-    "further a curve runs above the dashed chance line at the left, the more certain "
-    "the attacker is about some images. Curves end where the run has too few images to say more.",
-    "alt_roc": "Log-log ROC curves of {attack} for: {releases}.",
-    "axis_fpr": "False positive rate",
-    "axis_tpr": "True positive rate",
-    "chance": "chance",
-    "empty_roc": "No attack has produced a curve yet.",
-    "h_classes": "By class",
-    "p_classes": "Leakage (AUC) and utility (recall) of each class, highest leakage first. "
-    "Lines are intervals. The figures are in the table of findings.",
-    "p_classes_cut": "Only the {shown} classes with the highest leakage of {count} are drawn.",
-    "alt_classes": "Dot chart for {release}: leakage (AUC) and utility (recall) of each class.",
-    "axis_class_auc": "Leakage (AUC)",
-    "axis_class_recall": "Utility (recall)",
-    "h_exposed": "The most exposed images",
-    "p_exposed": "Private images that the primary attack finds again and again. They were chosen "
-    "on all builds: fit for looking at, not for quoting as numbers.",
-    "exposed_found": "found in {found} of {chances} builds where it was a member",
-    "exposed_alt": "Exposed private image of class {name}",
-    "empty_exposed": "No picture was chosen in this run, or not yet.",
-    "exposed_missing": "The picture is missing from the run folder.",
-    "p_exposed_public": "The internal edition shows which images are exposed most. This edition "
-    "holds no private image.",
-    "h_findings": "All findings",
-    "p_findings": "Sorted by severity: leakage above chance first, then what failed, then the "
-    "rest. An interval that includes chance means the attack found nothing at this power.",
-    "cap_gates": "Gates",
-    "cap_findings": "Every finding of the run",
-    "filter": "Show rows with",
-    "h_threats": "What each attacker sees",
-    "cap_threats": "Threat models of this run",
-    "h_run": "Data, limits and how to repeat this",
-    "cap_data": "Data",
-    "h_limits": "What this run cannot say",
-    "limit_half": "The figures are about builds from a random half of the images; a build from "
-    "all of them may leak somewhat less or more.",
-    "limit_attack": "An attack that finds nothing has found nothing at the power of this run: "
-    "its interval says what it would have missed.",
-    "limit_worst": "Averages hide people: the worst-case figures, where given, are about the "
-    "most exposed images only.",
-    "h_repeat": "The command that repeats it",
-    "cap_run": "Run",
-    "h_config": "The resolved configuration",
-    "footer_public": "Counts and seeds that could betray the private collection are left out of "
-    "this edition on purpose.",
-    # Columns and rows.
-    "c_release": "Release",
-    "c_leaves": "What leaves",
-    "c_utility": "Utility",
-    "c_auc": "AUC",
-    "c_tpr": "TPR at 1 % FPR",
-    "c_guarantee": "Guarantee",
-    "c_build": "Build, CPU",
-    "c_storage": "Size",
-    "c_reading": "Reading",
-    "c_finding": "Finding",
-    "c_group": "Class",
-    "c_value": "Value",
-    "c_interval": "Interval",
-    "c_threat": "Threat model",
-    "c_units": "Units",
-    "c_builds": "Builds",
-    "c_method": "Method",
-    "c_gate": "Gate",
-    "c_verdict": "Outcome",
-    "c_explanation": "Why",
-    "c_sees": "The attacker sees",
-    "c_primary": "Primary attack",
-    "c_field": "Field",
-    "c_content": "Content",
-    "r_name": "Collection",
-    "r_licence": "Licence",
-    "r_source": "Source and attribution",
-    "r_classes": "Classes",
-    "r_shape": "Image size",
-    "v_shape": "{height} by {width} pixels, {channels} channel(s)",
-    "r_pool": "Pool (private images)",
-    "v_pool": "{images} images, {units} units; {merged} near-duplicates merged",
-    "r_parts": "Other parts",
-    "v_parts": "public {public}, population {population}, test {test}",
-    "r_removed": "Near-duplicates of the pool taken out",
-    "v_removed": "{count} from {part}",
-    "r_seed": "Seed",
-    "r_wall": "Wall time",
-    "r_started": "Started",
-    "r_updated": "Last written",
-    "r_builds": "Builds per release",
-    "r_version": "Version of {name}",
-    "r_machine": "Machine: {name}",
-    # What a cell says when there is no number, and how a number reads.
-    "clock": "{hours} h {minutes} min {seconds} s",
-    "na": "n/a ({reason})",
-    "na_failed": "n/a (failed: {reason})",
-    "na_running": "n/a (still running)",
-    "na_not_planned": "n/a (not part of this run)",
-    "withheld": "[withheld]",
-    "public_unresolvable": "needs more images or builds than this run has",
-    "public_unresolvable_tpr": "needs {units} distinct non-member units and {pairs} scored pairs",
-    "public_failed": "see the internal report",
-    "read_above": "above chance",
-    "read_open": "not resolved from chance",
-    "read_below": "below chance",
-    "read_failed": "failed",
-    "read_unresolvable": "unresolvable",
-    "read_not_applicable": "not applicable",
-    "read_value": "measured",
-    "gate_pass": "pass",
-    "gate_fail": "fail",
-    "gate_undecided": "undecided",
-    "gate_not_evaluable": "not evaluable",
-}
+__all__ = [
+    "TEXT",
+    "attack_name",
+    "canary_name",
+    "explained",
+    "finding_name",
+    "listed",
+    "metric_of",
+    "planted",
+    "say",
+    "sees",
+    "worded",
+]
 
 
 def say(key: str, /, **fields: str | int) -> str:
@@ -239,8 +37,14 @@ def say(key: str, /, **fields: str | int) -> str:
         return TEXT[key].format_map(fields)
     except KeyError as error:
         raise SudareError(
-            f"the report text {key!r} lacks {error}", fix="Add it to report/text.py."
+            f"the report text {key!r} lacks {error}", fix="Add it to report/sentences.py."
         ) from error
+
+
+def worded(key: str, mode: Mode, /, **fields: str | int) -> str:
+    """The sentence of a key as this kind of run needs it: ``key_given``, else ``key``."""
+    own = f"{key}_{mode.value}"
+    return say(own if own in TEXT else key, **fields)
 
 
 def listed(names: Sequence[str], *, most: int = 1000) -> str:
@@ -260,29 +64,90 @@ def listed(names: Sequence[str], *, most: int = 1000) -> str:
 
 
 def attack_name(attack: str) -> str:
-    """The human name of an attack id such as ``membership.lira``; else the id itself."""
-    return ATTACKS.get(attack, attack)
+    """The human name of an attack id such as ``membership.lira``.
+
+    >>> attack_name("membership.my_own")
+    'My own'
+    """
+    return ATTACKS.get(attack) or _spoken(attack.rpartition(".")[2])
 
 
-def finding_name(name: str) -> str:
-    """The human name of a finding id; an unknown id is its own name.
+def metric_of(name: str) -> tuple[str, float | None]:
+    """What a finding measures, whoever the attacker is, and at which rate.
+
+    >>> metric_of("canaries.ood.lira.tpr@0.01"), metric_of("utility.ece")
+    (('tpr', 0.01), ('ece', None))
+    """
+    depth = 3 if name.startswith("canaries.") else 2
+    leaf = name.split(".", depth)[-1] if name.count(".") >= depth else name.rpartition(".")[2]
+    stem, _, rate = leaf.partition("@")
+    try:
+        return stem, float(rate) if rate else None
+    except ValueError:
+        return stem, None
+
+
+def finding_name(name: str, *, part: str = "") -> str:
+    """The human name of a finding id.
+
+    Args:
+        name: The id.
+        part: Which images it is about, where it is about the most exposed.
 
     >>> finding_name("membership.lira.tpr@0.01")
     'LiRA, online: members found at 1 % false alarms (TPR at 1 % FPR)'
     >>> finding_name("canaries.mislabelled.lira.auc")
-    'Mislabelled canaries: LiRA, online: AUC'
+    'Mislabelled images: LiRA, online: AUC'
+    >>> finding_name("evasion.pgd.success_rate")
+    'Evasion, pgd: success rate'
     """
     if name in FINDINGS:
         return FINDINGS[name]
-    if name.startswith("canaries."):
+    if name.startswith("canaries.") and name.count(".") >= 3:
         _, kind, rest = name.split(".", 2)
-        return f"{CANARIES.get(kind, kind)}: {finding_name(f'membership.{rest}')}"
-    # A metric such as tpr@0.01 holds a dot itself, so the id is split at its second dot.
-    parts = name.split(".", 2)
-    attack, metric = ".".join(parts[:2]), parts[-1]
-    if attack in ATTACKS and metric in METRICS:
-        return METRICS[metric].format(attack=ATTACKS[attack])
-    return name
+        return f"{CANARIES.get(kind) or _spoken(kind)}: {finding_name(f'membership.{rest}')}"
+    # A rate such as that of tpr@0.01 holds a dot itself, so the id is split at its first two.
+    room, _, rest = name.partition(".")
+    attack, _, figure = rest.partition(".")
+    if not figure:
+        return _spoken(f"{room}: {attack.replace('.', ' ')}" if attack else room)
+    stem, rate = metric_of(name)
+    if room == "membership" and stem in METRICS:
+        return METRICS[stem].format(
+            attack=attack_name(f"{room}.{attack}"),
+            rate="" if rate is None else say("percent", value=f"{100 * rate:g}"),
+            part=part or say("part_exposed"),
+        )
+    who = attack_name(f"{room}.{attack}") if room == "membership" else _spoken(f"{room}, {attack}")
+    return f"{who}: {figure.replace('_', ' ')}"
+
+
+def explained(name: str) -> tuple[str, str] | None:
+    """A figure's short name and what it means in a sentence or two, or None.
+
+    >>> explained("membership.rmia.null_auc")[0]
+    'Null control'
+    """
+    stem = "copies" if name.startswith("membership.copies.") else metric_of(name)[0]
+    if name.startswith("utility.") and stem not in {"ece", "recall", "heldout_accuracy"}:
+        return None
+    return EXPLAINED.get(stem)
+
+
+def canary_name(kind: str) -> str:
+    """The human name of a kind of canary."""
+    return CANARIES.get(kind) or _spoken(kind)
+
+
+def planted(kind: str) -> str:
+    """What canaries of a kind are, as the end of a sentence; empty if that is not known."""
+    return PLANTED.get(kind, "")
+
+
+def _spoken(name: str) -> str:
+    """An id that has no name of its own, as words."""
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
 
 
 def sees(threat_model: ThreatModel) -> str:

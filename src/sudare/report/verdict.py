@@ -5,19 +5,21 @@ A difference whose intervals overlap is "not resolved"; no sentence claims more 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sudare.core import Finding
+from sudare.core.runs import Mode
 from sudare.core.runs import Verdict as Outcome
-from sudare.report.formats import short_estimate
+from sudare.report.formats import control_failed, short_estimate
 from sudare.report.load import Interval, Run, interval
-from sudare.report.text import finding_name, listed, say, sees
+from sudare.report.text import attack_name, finding_name, listed, say, sees
 
 __all__ = ["Verdict", "verdict"]
 
 # The verdict is read aloud in meetings; the table has all names.
 _MOST_NAMES = 4
+_GIVEN_SCORES = "membership.given"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +28,14 @@ class Verdict:
 
     Attributes:
         asked: What was asked and measured.
+        control: Which attacks failed their null control, or empty where none did.
         found: Which release leaks most and least, at what utility.
         means: What that means for the choice, and what is not resolved.
         gates: How the gates came out, or empty where there are none.
     """
 
     asked: str
+    control: str
     found: str
     means: str
     gates: str
@@ -39,7 +43,8 @@ class Verdict:
     @property
     def sentences(self) -> tuple[str, ...]:
         """All of it in reading order."""
-        return tuple(text for text in (self.asked, self.found, self.means, self.gates) if text)
+        told = (self.asked, self.control, self.found, self.means, self.gates)
+        return tuple(text for text in told if text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +56,7 @@ class _Measured:
     leakage: Finding
     auc: Interval
     utility: Finding | None
+    utilities: Mapping[str, Finding]
     shows_members: bool
 
     def leaks_less_than(self, other: _Measured) -> bool:
@@ -60,18 +66,66 @@ class _Measured:
 def verdict(run: Run) -> Verdict:
     """The verdict on a run, however far it is."""
     releases = sorted(_measured(run), key=lambda release: release.auc.value, reverse=True)
-    count = max(len(run.releases), 1)
-    asked = say(
-        "asked_one" if count == 1 else "asked_many",
-        data=run.summary.data.name,
-        count=count,
-        builds=run.summary.builds,
-    )
+    asked = _asked(run)
     if run.summary.null_control and releases:
         found, means = _null(releases)
     else:
-        found, means = _found(releases), _means(releases)
-    return Verdict(asked=asked, found=found, means=means, gates=_gates(run))
+        found, means = _answer(run, releases)
+    return Verdict(asked=asked, control=_control(run), found=found, means=means, gates=_gates(run))
+
+
+def _asked(run: Run) -> str:
+    count = max(len(run.releases), 1)
+    match run.summary.mode:
+        case Mode.COMPARISON:
+            key = "asked_one" if count == 1 else "asked_many"
+        case Mode.ARTEFACT:
+            key = "asked_artefact"
+        case Mode.GIVEN:
+            key = "asked_scores" if _only_scores(run) else "asked_given"
+    return say(
+        key,
+        data=run.summary.data.name,
+        one=listed([run.label(name) for name in run.releases], most=_MOST_NAMES),
+        count=count,
+        builds=run.summary.builds,
+    )
+
+
+def _control(run: Run) -> str:
+    """The null controls that failed: their attack sees something that is no membership."""
+    failed = [
+        say(
+            "control_of",
+            attack=attack_name(finding.id.removesuffix(".null_auc")),
+            label=run.label(finding.release),
+            auc=short_estimate(finding),
+        )
+        for finding in run.findings
+        if control_failed(finding)
+    ]
+    return say("control_failed", names=listed(failed, most=_MOST_NAMES)) if failed else ""
+
+
+def _only_scores(run: Run) -> bool:
+    """Whether somebody else's scores were judged, and no model was seen."""
+    return _GIVEN_SCORES in run.summary.primary.values()
+
+
+def _answer(run: Run, releases: Sequence[_Measured]) -> tuple[str, str]:
+    """What was found, and what it means."""
+    mode = run.summary.mode
+    if mode is Mode.COMPARISON or not releases:
+        return _found(releases), _means(releases)
+    if _only_scores(run):
+        keys = ("found_scores", "found_scores_chance")
+        return " ".join(_about_one(release, *keys) for release in releases), say("means_scores")
+    copies = [say("means_copies", one=r.label) for r in releases if r.shows_members]
+    return _found(releases), " ".join([*copies, say(f"means_{mode.value}")])
+
+
+def _about_one(release: _Measured, above: str, at_chance: str) -> str:
+    return _about(above if release.auc.low > 0.5 else at_chance, release)
 
 
 def _measured(run: Run) -> list[_Measured]:
@@ -87,6 +141,7 @@ def _measured(run: Run) -> list[_Measured]:
                     leakage=leakage,
                     auc=auc,
                     utility=run.utility(name),
+                    utilities=run.utilities(name),
                     shows_members=run.shows_members(name),
                 )
             )
@@ -99,8 +154,7 @@ def _found(releases: Sequence[_Measured]) -> str:
     # A release that shows members is never the one that leaks least.
     most, least = releases[0], ([r for r in releases if not r.shows_members] or releases)[-1]
     if len(releases) == 1:
-        key = "found_one" if most.auc.low > 0.5 else "found_one_chance"
-        sentences = [_about(key, most)]
+        sentences = [_about_one(most, "found_one", "found_one_chance")]
     elif all(release.auc.low <= 0.5 for release in releases):
         sentences = [
             say(
@@ -172,10 +226,12 @@ def _usefulness(release: _Measured) -> float:
 
 
 def _price(release: _Measured, reference: _Measured) -> str:
-    mine, other = interval(release.utility), interval(reference.utility)
-    if mine is None or other is None:
-        return "unpriced"
-    return "paid" if mine.high < other.low else "kept"
+    # Only like is compared with like: accuracy with accuracy, held-out with held-out.
+    for name, found in release.utilities.items():
+        mine, other = interval(found), interval(reference.utilities.get(name))
+        if mine is not None and other is not None:
+            return "paid" if mine.high < other.low else "kept"
+    return "unpriced"
 
 
 def _open_orders(releases: Sequence[_Measured]) -> list[str]:
@@ -191,8 +247,12 @@ def _open_orders(releases: Sequence[_Measured]) -> list[str]:
 
 
 def _null(releases: Sequence[_Measured]) -> tuple[str, str]:
-    inside = sum(release.auc.low <= 0.5 <= release.auc.high for release in releases)
-    return say("found_null", count=len(releases), inside=inside), say("means_null")
+    outside = [r.label for r in releases if not r.auc.low <= 0.5 <= r.auc.high]
+    inside = len(releases) - len(outside)
+    found = [say("found_null", count=len(releases), inside=inside)]
+    if outside:
+        found.append(say("found_null_outside", names=listed(outside, most=_MOST_NAMES)))
+    return " ".join(found), say("means_null")
 
 
 def _gates(run: Run) -> str:

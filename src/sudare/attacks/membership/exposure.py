@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Exposure",
     "exposed_images",
+    "exposed_units",
     "exposure",
     "exposure_stability",
     "found_counts",
@@ -75,6 +76,15 @@ def found_counts(
     return Exposure(found=found, chances=membership.sum(axis=0).astype(np.int64))
 
 
+def exposed_units(n_units: int, *, share: float, least: int = 10) -> int:
+    """How many units the most exposed share is: at least so many.
+
+    >>> exposed_units(400, share=0.01), exposed_units(2000, share=0.01)
+    (10, 20)
+    """
+    return max(least, round(share * n_units))
+
+
 def worst_case(
     test: MembershipTest,
     table: ScoreTable,
@@ -99,26 +109,26 @@ def worst_case(
         draws: Bootstrap draws over the chosen units.
         level: Nominal coverage.
     """
-    method = f"cross-fitted over halves of the builds; most exposed {share:.0%} of units"
     n_units = len(np.unique(table.units))
-    chosen = max(least, round(share * n_units))
+    chosen = exposed_units(n_units, share=share, least=least)
+    method = f"cross-fitted over halves of the builds; the {chosen} most exposed units"
     if table.n_builds < 8 or n_units < 2 * chosen:
         reason = f"needs at least 8 builds and {2 * chosen} units"
         return Estimate.unresolvable(n=n_units, method=method, reason=reason)
-    values, samples = [], []
+    values, directions = [], []
     for (choose, choose_k), (measure, measure_k) in _both_directions(test, table, rng):
         units = _top_units(exposure(choose, choose_k), table.units, chosen)
-        images = [np.flatnonzero(table.units == unit) for unit in units]
-        every = np.concatenate(images)
+        images = {int(unit): np.flatnonzero(table.units == unit) for unit in units}
+        every = np.concatenate(list(images.values()))
         values.append(auc(measure[:, every], measure_k[:, every]))
-        samples.append([_drawn_auc(measure, measure_k, images, rng) for _ in range(draws)])
-    drawn = np.mean(samples, axis=0)
+        directions.append((measure, measure_k, images))
+    drawn = [_drawn_auc(directions, rng) for _ in range(draws)]
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    value = float(np.mean(values))
+    value, wider = float(np.mean(values)), _few_units(chosen, level)
     return Estimate(
         value=value,
-        low=float(min(low, value)),
-        high=float(max(high, value)),
+        low=max(0.0, value - wider * max(0.0, value - float(low))),
+        high=min(1.0, value + wider * max(0.0, float(high) - value)),
         n=2 * chosen,
         method=method,
         level=level,
@@ -150,9 +160,10 @@ def exposed_images(
         least: A prefix has at least so many images; shorter ones count as none.
     """
     method = f"cross-fitted over halves of the builds; {factor:g} times chance at {alpha:g} FPR"
+    n_units = len(np.unique(table.units))
     if table.n_builds < 8 or table.n_images < 2 * least:
         reason = f"needs at least 8 builds and {2 * least} images"
-        return Estimate.unresolvable(n=table.n_images, method=method, reason=reason)
+        return Estimate.unresolvable(n=n_units, method=method, reason=reason)
     ends = []
     for chosen, measured in _both_directions(test, table, rng):
         order = np.argsort(-exposure(*chosen), kind="stable")
@@ -169,9 +180,7 @@ def exposed_images(
             ]
         )
     value, low, high = np.mean(ends, axis=0) / table.n_images
-    return Estimate(
-        value=float(value), low=float(low), high=float(high), n=table.n_images, method=method
-    )
+    return Estimate(value=float(value), low=float(low), high=float(high), n=n_units, method=method)
 
 
 def exposure_stability(
@@ -185,7 +194,7 @@ def exposure_stability(
     method = "rank correlation between halves of the builds; percentile bootstrap over units"
     if table.n_builds < 8:
         reason = "needs at least 8 builds"
-        return Estimate.unresolvable(n=table.n_images, method=method, reason=reason)
+        return Estimate.unresolvable(n=len(np.unique(table.units)), method=method, reason=reason)
     (one, two), _ = _both_directions(test, table, rng)
     first, second = (exposure(*half).argsort().argsort().astype(np.float64) for half in (one, two))
     names, inverse = np.unique(table.units, return_inverse=True)
@@ -228,7 +237,7 @@ def trace_precision(
     members = table.membership.sum(axis=1).min()
     if table.n_builds < 8 or round(share * members) < 1:
         reason = "needs at least 8 builds and one image in the share"
-        return Estimate.unresolvable(n=table.n_builds, method=method, reason=reason)
+        return Estimate.unresolvable(n=table.n_builds, method=method, reason=reason, of_units=False)
     halves = _halves(table, rng)
     values = np.empty(table.n_builds)
     for own, other in (halves, halves[::-1]):
@@ -291,12 +300,32 @@ def _top_units(exposed: FloatArray, units: IntArray, chosen: int) -> IntArray:
     return top
 
 
+def _few_units(units: int, level: float) -> float:
+    """How much wider a bootstrap interval over few units must be: its spread is too small."""
+    from scipy.stats import norm, t
+
+    quantile = (1 + level) / 2
+    return float(t.ppf(quantile, units - 1)) / float(norm.ppf(quantile))
+
+
 def _drawn_auc(
-    scores: FloatArray, membership: BoolArray, images: list[IntArray], rng: np.random.Generator
+    directions: list[tuple[FloatArray, BoolArray, dict[int, IntArray]]], rng: np.random.Generator
 ) -> float:
-    """AUC of one draw: units with replacement, and pairs of builds with replacement."""
-    drawn = np.concatenate([images[i] for i in rng.integers(len(images), size=len(images))])
-    pairs = rng.integers(len(scores) // 2, size=len(scores) // 2)
-    builds = np.concatenate([2 * pairs, 2 * pairs + 1])
-    # Both halves of a pair are drawn together, so members and non-members always occur.
-    return auc(scores[np.ix_(builds, drawn)], membership[np.ix_(builds, drawn)])
+    """Mean AUC of one draw: units with replacement, and pairs of builds with replacement.
+
+    A unit that was chosen in both directions is drawn as often in both: it is one unit.
+    """
+    every = sorted(set().union(*(images for _, _, images in directions)))
+    while True:
+        times = np.bincount(rng.integers(len(every), size=len(every)), minlength=len(every))
+        often = dict(zip(every, times, strict=True))
+        if all(any(often[unit] for unit in images) for _, _, images in directions):
+            break
+    values = []
+    for scores, membership, images in directions:
+        drawn = np.concatenate([np.repeat(images[unit], often[unit]) for unit in images])
+        pairs = rng.integers(len(scores) // 2, size=len(scores) // 2)
+        # Both halves of a pair are drawn together, so members and non-members always occur.
+        cells = np.ix_(np.concatenate([2 * pairs, 2 * pairs + 1]), drawn)
+        values.append(auc(scores[cells], membership[cells]))
+    return float(np.mean(values))

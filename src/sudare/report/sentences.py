@@ -1,0 +1,338 @@
+"""Every sentence a reader of the report sees, as whole templates with named fields."""
+
+from __future__ import annotations
+
+__all__ = ["TEXT"]
+
+TEXT: dict[str, str] = {
+    # The frame of the page.
+    "page_title": "{title}: what may be shared, and at what price",
+    "page_title_artefact": "{title}: what this release tells about its training images",
+    "page_title_given": "{title}: what it tells about its training data",
+    "edition_internal": "Internal report",
+    "edition_public": "Public report",
+    "banner_internal": "Internal: contains private images. Do not share this file.",
+    "banner_internal_artefact": "Internal: contains private counts. Do not share this file.",
+    "banner_internal_given": "Internal: contains private counts. Do not share this file.",
+    "banner_internal_more": "The edition to hand on is report-public.html, beside this file.",
+    "banner_null": "Null control: membership was redrawn at random. Nothing here is a leak.",
+    "banner_null_more": "Every leakage figure should be a coin flip; what is not is a fault.",
+    "banner_running": "Still running: {done} of {total} releases have leakage figures so far.",
+    "banner_running_more": "Write the report again to see more. Still to come: {missing}.",
+    "banner_stages": "Under way: {stages}.",
+    "stage": "{label} ({done} of {total})",
+    "skip": "Skip to the verdict",
+    "contents": "Contents",
+    "dated": "Run of {date}, {builds} builds per release. Written by Sudare {version}.",
+    "dated_artefact": "Run of {date}, one release and {builds} shadow builds. Written by Sudare "
+    "{version}.",
+    "dated_given": "Run of {date}. Written by Sudare {version}.",
+    "none": "none",
+    "percent": "{value} %",
+    "part_exposed": "the most exposed",
+    "part_images": "the {count} most exposed images ({share} of {all})",
+    "part_units": "the {count} most exposed units ({share} of {all})",
+    "not_given": "not given",
+    # The verdict.
+    "verdict": "Verdict",
+    "l_asked": "Asked",
+    "l_control": "Warning",
+    "l_found": "Found",
+    "l_means": "What it means",
+    "l_gates": "Gates",
+    "asked_one": "Sudare made 1 release from {data}, {builds} times over, each time from a random "
+    "half of the images, and asked: can somebody who holds it tell the images that went into it "
+    "(members) from those that did not (non-members)?",
+    "asked_many": "Sudare made {count} different releases from {data}, each {builds} times over "
+    "from a random half of the images, and asked of each: can somebody who holds it tell the "
+    "images that went into it (members) from those that did not (non-members)?",
+    "asked_artefact": "Sudare attacked one release made from {data}, the very one that ships, with "
+    "{builds} shadow builds made in the same way, and asked: can somebody who holds it tell the "
+    "images that went into it (members) from those that were withheld (non-members)?",
+    "asked_given": "Sudare was given {one}, with records said to have gone into it (members) and "
+    "records said not to have (non-members), and asked: can somebody who holds it tell the two "
+    "apart?",
+    "asked_scores": "Sudare was given the attack scores in {one}, and for each score whether its "
+    "record was a member of the training data or a non-member, and asked: how well do these "
+    "scores tell the two apart?",
+    "found_none": "No release has been attacked to the end yet, so there is nothing to report on "
+    "leakage so far.",
+    "found_one": "{one}: sharing it lets an attacker who sees {sees} tell members from "
+    "non-members with AUC {auc}; 0.50 is a coin flip. Its {utility}.",
+    "found_one_chance": "{one}: an attacker who sees {sees} did no better than a coin flip "
+    "by more than this run can resolve: AUC {auc}; 0.50 is a coin flip. Its {utility}.",
+    "found_scores": "{one}: these scores tell members from non-members with AUC {auc}; 0.50 is a "
+    "coin flip.",
+    "found_scores_chance": "{one}: these scores did no better than a coin flip by more than these "
+    "records can resolve: AUC {auc}; 0.50 is a coin flip.",
+    "found_most": "Highest measured leakage: {one}. Sharing it lets an attacker who sees {sees} "
+    "tell members from non-members with AUC {auc}; 0.50 is a coin flip. Its {utility}.",
+    "found_least": "Lowest measured leakage: {one}, with AUC {auc} for an attacker who sees "
+    "{sees}. Its {utility}.",
+    "found_least_chance": "Lowest measured leakage: {one}, with AUC {auc} for an attacker who "
+    "sees {sees}; the interval includes the coin flip. Its {utility}.",
+    "found_all_chance": "The attack beat a coin flip (AUC 0.50) for none of the {count} releases "
+    "by more than this run can resolve; the highest figure is that of {one}, with AUC {auc}.",
+    "found_below": "The whole interval of {names} lies below the coin flip, which points at a "
+    "fault in the audit and not at privacy.",
+    "control_failed": "The null control failed for {names}. It attacks a membership drawn anew, "
+    "where the AUC must be 0.50: do not rely on figures of such an attack until this is explained.",
+    "control_of": "{attack} on {label}, AUC {auc}",
+    "found_null_outside": "The interval of {names} does not.",
+    "found_null": "Leakage intervals in this null control: {count}; of these, {inside} include "
+    "the coin flip (AUC 0.50).",
+    "means_none": "Nothing can be chosen yet: write the report again when the first release is "
+    "done.",
+    "means_one": "With one release measured there is nothing to compare it with; a baseline such "
+    "as the plain classifier would show what this figure is worth.",
+    "means_artefact": "This holds of this very release: another one made in the same way may leak "
+    "more or less, and a stronger attack may find more.",
+    "means_given": "This holds of this model and these records. Only attacks without shadow "
+    "builds were run, the weakest there are; a stronger attack may find more.",
+    "means_scores": "This holds of these scores and these records: another attack on the same "
+    "model may find more.",
+    "means_null": "An interval that leaves the coin flip out is expected about once in twenty by "
+    "chance; more than that is a fault of the audit.",
+    "means_same": "No release leaks less than {reference} by more than this run can resolve.",
+    "means_kept_one": "{names} leaks less than {reference}, and a loss of utility is not resolved.",
+    "means_kept_many": "{names} leak less than {reference}, and a loss of utility is not resolved.",
+    "means_paid_one": "{names} leaks less than {reference} and is less useful.",
+    "means_paid_many": "{names} leak less than {reference} and are less useful.",
+    "means_unpriced_one": "{names} leaks less than {reference}; its utility is not measured.",
+    "means_unpriced_many": "{names} leak less than {reference}; their utility is not measured.",
+    "means_open_all": "Which of the releases leaks most or least is not resolved: all intervals "
+    "overlap.",
+    "means_open_least": "Which of {names} leaks least is not resolved: their intervals "
+    "overlap that of the lowest.",
+    "means_open_most": "Which of {names} leaks most is not resolved: their intervals "
+    "overlap that of the highest.",
+    "means_copies": "{one} hands over some of its members themselves: whoever holds it sees those "
+    "images, whatever the figures of attacks on a model trained on them say.",
+    "means_caveat": "These are the figures of the attacks listed below; a stronger attack may "
+    "find more.",
+    "gates_failed": "Failed: {gates}.",
+    "gates_undecided": "Undecided: {gates}.",
+    "gate_on": "{expression} on {label}",
+    "utility_is": "{name} is {value}",
+    "utility_missing": "utility is not measured",
+    "gates": "{passed} pass, {failed} fail, {undecided} undecided, {not_evaluable} not evaluable.",
+    "estimate": "{value} ({low} to {high})",
+    "range": "{low} to {high}",
+    "list_others": "{count} others",
+    "list_two": "{first} and {last}",
+    "list_step": "{first}, {last}",
+    "list_two_long": "{first}; and {last}",
+    "list_step_long": "{first}; {last}",
+    # Section headings and captions.
+    "h_tradeoff": "Leakage against utility",
+    "p_tradeoff": "Each mark is a release; the lines are its intervals. Further right is more "
+    "useful, further down leaks less. Hollow marks with dashed lines are baselines.",
+    "alt_tradeoff": "Scatter chart of leakage (AUC) against utility, one mark per release: "
+    "{points}. All figures are in the table of releases.",
+    "alt_point": "{label}, AUC {auc}, utility {utility}",
+    "empty_tradeoff": "No release has both a leakage and a utility figure yet.",
+    "axis_utility": "{name} (right: more useful)",
+    "axis_auc": "AUC of {name} (up: leaks more)",
+    "coin_flip": "coin flip",
+    "h_releases": "The releases",
+    "h_releases_artefact": "The release",
+    "h_releases_given": "What was given",
+    "p_releases": "AUC: how often a member scores above a non-member; 0.5 is a coin flip. TPR at "
+    "1 % FPR: members found when 1 non-member in 100 is taken for one; chance finds 1 %.",
+    "cap_releases": "What leaves, what it is good for, what it leaks and what it costs",
+    "baseline": "baseline",
+    "no_guarantee": "none",
+    "guarantee_epsilon": "epsilon {epsilon} (claimed)",
+    "h_roc": "How well each attack does",
+    "p_roc": "Members found (TPR) against false alarms (FPR), both on logarithmic scales. The "
+    "further a curve runs above the dashed chance line at the left, the more certain "
+    "the attacker is about some images. Curves end where the run has too few images to say more.",
+    "alt_roc": "Log-log ROC curves of {attack} for: {releases}.",
+    "axis_fpr": "False positive rate",
+    "axis_tpr": "True positive rate",
+    "chance": "chance",
+    "empty_roc": "No attack has produced a curve yet.",
+    "h_beyond": "Beyond the average",
+    "p_beyond": "An average over all images hides those that are exposed most, and counts on an "
+    "attacker for whom every other image is a member. These figures do not.",
+    "p_beyond_artefact": "Where members are rare, many accusations are wrong however well an "
+    "attack does. This figure counts them.",
+    "p_beyond_given": "Where members are rare, many accusations are wrong however well an attack "
+    "does. This figure counts them.",
+    "cap_beyond_artefact": "Attackers who know that members are rare",
+    "cap_beyond_given": "Attackers who know that members are rare",
+    "cap_beyond": "The most exposed images, and attackers who know that members are rare",
+    "range_of": "{range}; {part}",
+    "h_canaries": "Worst case: planted images",
+    "p_canaries": "Builds of their own, in which images were planted to be remembered (canaries), "
+    "in or out by a coin each. This is what an attacker could find of images like these, and no "
+    "average of the collection: the last column has that.",
+    "p_planted": "{name}: {what}.",
+    "p_planted_bare": "{name}.",
+    "cap_canaries": "What attacks find of planted images",
+    "cap_planted": "Every finding on planted images",
+    "all_planted": "All figures on planted images",
+    "h_orderings": "Expected orderings",
+    "p_orderings": "Theory or published work expects these orders; a run that breaks one has a "
+    "fault, or has found something. An order holds, or does not, only where the two intervals "
+    "share no point; both figures come from the same images, so that this asks for more than "
+    "it must.",
+    "orderings_count": "Hold: {holds}. Do not hold: {violated}. Not resolved: {open}.",
+    "cap_orderings": "Expected orderings and how they came out",
+    "order_online": "An online attack does no worse than its offline form (AUC)",
+    "order_epsilon": "A smaller epsilon leaks no more (AUC)",
+    "order_smoothing": "Negative smoothing leaks no more than none, none no more than positive "
+    "(AUC)",
+    "order_price": "Differential privacy is no more useful than none",
+    "order_holds": "holds",
+    "order_violated": "does not hold",
+    "order_open": "not resolved",
+    "order_side": "{who}: {label}",
+    "order_number": "{value} ({range})",
+    "cause_online": "Possible cause, not shown: the scores of members are not distributed as the "
+    "online attack assumes, so that knowing them misleads it.",
+    "cause_online_few": "Possible cause, not shown: with few builds an online attack estimates "
+    "how members score from fewer than ten shadows (here {shadows}). That noise can cost more than "
+    "the information brings; the offline attack avoids it.",
+    "cause_epsilon": "Possible cause, not shown: epsilon bounds the worst case and not the "
+    "average, and the recipes differ in more than epsilon; a model that learns more also shows "
+    "more.",
+    "cause_smoothing": "Possible cause, not shown: after few epochs, or in a small net, smoothing "
+    "changes how well the model fits more than what it remembers; the published order is that "
+    "of nets trained to the end.",
+    "cause_price": "Possible cause, not shown: the recipe without privacy is not tuned or "
+    "overfits, and clipping and noise act against that.",
+    "h_classes": "By class and group",
+    "p_classes": "Leakage (AUC) and utility (recall) of each class or group, highest leakage "
+    "first. Lines are intervals.",
+    "cap_groups": "Leakage and utility of each class and group",
+    "all_groups": "The same as a table",
+    "h_glossary": "What the figures mean",
+    "p_classes_cut": "Only the {shown} classes with the highest leakage of {count} are drawn.",
+    "alt_classes": "Dot chart for {release}: leakage (AUC) and utility (recall) of each class.",
+    "axis_class_auc": "Leakage (AUC)",
+    "axis_class_recall": "Utility (recall)",
+    "h_exposed": "The most exposed images",
+    "p_exposed": "Private images that the primary attack finds again and again. They were chosen "
+    "on all builds: fit for looking at, not for quoting as numbers.",
+    "exposed_alt": "Exposed private image of class {name}",
+    "empty_exposed": "No picture was chosen in this run, or not yet.",
+    "exposed_missing": "The picture is missing from the run folder.",
+    "p_exposed_public": "The internal edition shows which images are exposed most. This edition "
+    "holds no private image.",
+    "h_pairs": "Released images and what they are nearest to",
+    "p_pairs": "From one build, the released images nearest to an image they were made from. "
+    "Each picture shows, from left to right, the released image, the nearest image it was made "
+    "from, and the nearest image it was not made from, with the distances to both (pixels in 0 "
+    "to 1). Looks deceive: pairs far apart are no evidence of protection.",
+    "pair_alt": "A released image, the nearest member and the nearest other image",
+    "pair_distances": "{member} to the member, {other} to the other",
+    "h_findings": "All findings",
+    "p_findings": "Sorted by severity: leakage above chance first, then what failed, then the "
+    "rest. An interval that includes chance means the attack found nothing at this power.",
+    "cap_gates": "Gates",
+    "cap_findings": "Every finding of the run",
+    "filter": "Show rows with",
+    "h_threats": "What each attacker sees",
+    "cap_threats": "Threat models of this run",
+    "h_run": "Data, limits and how to repeat this",
+    "cap_data": "Data",
+    "h_limits": "What this run cannot say",
+    "limit_half": "The figures are about builds from a random half of the images; a build from "
+    "all of them may leak somewhat less or more.",
+    "limit_attack": "An attack that finds nothing has found nothing at the power of this run: "
+    "its interval says what it would have missed.",
+    "limit_worst": "Averages hide people: the worst-case figures, where given, are about the "
+    "most exposed images only.",
+    "h_repeat": "The command that repeats it",
+    "cap_run": "Run",
+    "h_config": "The resolved configuration",
+    "footer_public": "Counts and seeds that could betray the private collection are left out of "
+    "this edition on purpose.",
+    # Columns and rows.
+    "c_release": "Release",
+    "c_leaves": "What leaves",
+    "c_utility": "Utility",
+    "c_auc": "AUC",
+    "c_tpr": "TPR at 1 % FPR",
+    "c_guarantee": "Guarantee",
+    "c_build": "Build, CPU",
+    "c_storage": "Size",
+    "c_reading": "Reading",
+    "c_finding": "Finding",
+    "c_group": "Class or group",
+    "c_attack": "Attack",
+    "c_recall": "Recall",
+    "c_worst_case": "AUC of the most exposed",
+    "c_exposed_10x": "Found ten times as often as by chance",
+    "c_precision": "Accusations that are right, at 1 % false alarms",
+    "c_exposure_stability": "Agreement on who is exposed",
+    "c_trace_precision": "Pointed at by the loss trace",
+    "c_planted": "Planted",
+    "c_tpr10": "TPR at 10 % FPR",
+    "c_pool_auc": "AUC of the same attack on the collection",
+    "c_expected": "Expected",
+    "c_lower": "Expected lower",
+    "c_higher": "Expected higher",
+    "c_remark": "Remark",
+    "c_value": "Value",
+    "c_interval": "Interval",
+    "c_threat": "Threat model",
+    "c_units": "Units",
+    "c_builds": "Builds",
+    "c_method": "Method",
+    "c_gate": "Gate",
+    "c_verdict": "Outcome",
+    "c_explanation": "Why",
+    "c_sees": "The attacker sees",
+    "c_primary": "Primary attack",
+    "c_field": "Field",
+    "c_content": "Content",
+    "r_name": "Collection",
+    "r_licence": "Licence",
+    "r_source": "Source and attribution",
+    "r_classes": "Classes",
+    "r_shape": "Image size",
+    "v_shape": "{height} by {width} pixels, {channels} channel(s)",
+    "r_pool": "Pool (private images)",
+    "v_pool": "{images} images, {units} units; {merged} near-duplicates merged",
+    "r_parts": "Other parts",
+    "v_parts": "public {public}, population {population}, test {test}",
+    "r_removed": "Near-duplicates of the pool taken out",
+    "v_removed": "{count} from {part}",
+    "r_seed": "Seed",
+    "r_wall": "Wall time",
+    "r_started": "Started",
+    "r_updated": "Last written",
+    "r_builds": "Builds per release",
+    "r_builds_artefact": "Shadow builds",
+    "r_version": "Version of {name}",
+    "r_machine": "Machine: {name}",
+    # What a cell says when there is no number, and how a number reads.
+    "clock": "{hours} h {minutes} min {seconds} s",
+    "na": "n/a ({reason})",
+    "na_failed": "n/a (failed: {reason})",
+    "na_running": "n/a (still running)",
+    "na_not_planned": "n/a (not part of this run)",
+    "withheld": "[withheld]",
+    "public_unresolvable": "needs more images or builds than this run has",
+    "public_unresolvable_tpr": "needs {units} distinct non-member units and {pairs} scored pairs",
+    "public_small": "withheld: fewer than {least} units",
+    "public_failed": "see the internal report",
+    "read_above": "above chance",
+    "read_open": "not resolved from chance",
+    "read_below": "below chance",
+    "read_control": "control passed",
+    "read_control_failed": "control failed",
+    "read_null_value": "null control: measured",
+    "read_null": "null control: at chance",
+    "read_null_off": "null control: off chance",
+    "read_failed": "failed",
+    "read_unresolvable": "unresolvable",
+    "read_not_applicable": "not applicable",
+    "read_value": "measured",
+    "gate_pass": "pass",
+    "gate_fail": "fail",
+    "gate_undecided": "undecided",
+    "gate_not_evaluable": "not evaluable",
+}

@@ -1,0 +1,54 @@
+import numpy as np
+
+from sudare.audits.canaries import canary_findings
+from sudare.audits.config import apply_overrides, load_config, read_toml
+from sudare.audits.labels import Named
+from sudare.audits.measure import Measured
+from sudare.core.scores import Scale, ScoreTable
+from sudare.data.canaries import CanaryKind
+from sudare.data.plan import draw_plan
+from sudare.releases.card import Card, Kind
+
+BUILDS, CANARIES = 16, 60
+
+
+def memorised():
+    """Every build knows its canaries by heart."""
+    rng = np.random.default_rng(3)
+    labels = np.arange(CANARIES) % 3
+    plan = draw_plan(np.arange(CANARIES), labels, builds=BUILDS, seed=1)
+    phi = 4.0 * plan.membership + rng.normal(size=(BUILDS, CANARIES))
+    table = ScoreTable(
+        signals={"phi": phi[..., None].astype(np.float32)},
+        scales={"phi": Scale.LOGIT},
+        membership=plan.membership,
+        complement=plan.complement,
+        units=np.arange(CANARIES),
+        labels=labels,
+    )
+    return Measured(table=table, test=np.zeros((BUILDS, 1, 5, 3), dtype=np.float32), costs={})
+
+
+def auc_of_canaries(*overrides):
+    chosen = ('attacks.membership=["lira"]', *overrides)
+    config = load_config(apply_overrides(read_toml("smoke"), chosen))
+    card = Card(
+        kind=Kind.CLASSIFIER,
+        route="plain",
+        title="Plain",
+        what_leaves="a classifier",
+        class_names=("a", "b", "c"),
+        image_shape=(1, 8, 8),
+    )
+    subject = Named(name="plain", kind="plain", label="Plain")
+    found = canary_findings(memorised(), subject, card, CanaryKind.MISLABELLED, config)
+    return next(item for item in found if item.id == "canaries.mislabelled.lira.auc")
+
+
+def test_memorised_canaries_are_found():
+    assert auc_of_canaries().low > 0.9
+
+
+def test_canaries_of_a_null_control_are_redrawn_too():
+    null = auc_of_canaries("audit.null=true")
+    assert null.low <= 0.5 <= null.high
