@@ -15,7 +15,7 @@ from sudare.core.estimates import Estimate
 from sudare.core.files import _owner, atomic_directory, atomic_write, sweep_drafts
 from sudare.core.findings import Finding, Findings, Status
 from sudare.core.hashing import canonical_json, hash_arrays, hash_json
-from sudare.core.progress import CallbackProgress, LineProgress
+from sudare.core.progress import CallbackProgress, LineProgress, RichProgress
 from sudare.core.registry import Registry
 from sudare.core.seeds import generator, integer_seed, stable_hash
 from sudare.core.threats import ThreatModel
@@ -184,3 +184,14 @@ def test_drafts_of_dead_processes_are_swept_and_those_of_living_ones_kept(tmp_pa
         assert not other.exists()
     assert (tmp_path / "entry" / "half").exists()
     assert (tmp_path / "entry").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_name_in_brackets_is_shown_as_it_is(capsys):
+    bars = RichProgress()
+    with bars.stage("class [/red]", 1) as task:
+        task.note("[/]")
+        task.advance()
+    bars.say("title [red] and [/]")
+    shown = capsys.readouterr().err
+    assert "class [/red]" in shown
+    assert "title [red] and [/]" in shown
