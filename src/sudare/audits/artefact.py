@@ -91,7 +91,7 @@ class AuditRequest:
     command: str = ""
 
 
-def make_artefact(config: RunConfig, folder: Path, *, progress: Progress) -> Artefact:
+def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress) -> Artefact:
     """Build one release from all but a fifth of the units, and the key to audit it with.
 
     The key holds which units were withheld, the configuration and the seed of the split, never
@@ -100,7 +100,7 @@ def make_artefact(config: RunConfig, folder: Path, *, progress: Progress) -> Art
     Args:
         config: A run with one route; every image of the collection that is neither public
             nor population is used, whatever ``data.pool`` says.
-        folder: Gets ``release/`` and ``audit-key.npz``.
+        folder: Gets ``release/`` and ``audit-key.npz``; ``releases/NAME`` if None.
         progress: Where to report.
 
     Raises:
@@ -112,6 +112,7 @@ def make_artefact(config: RunConfig, folder: Path, *, progress: Progress) -> Art
         raise ConfigError(
             f"a release has one route, and {len(config.routes)} are configured", where="routes"
         )
+    folder = folder or Path("releases") / config.routes[0].name
     target, key = folder / "release", folder / "audit-key.npz"
     if target.exists() or key.exists():
         raise ReleaseError(

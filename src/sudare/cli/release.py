@@ -50,9 +50,8 @@ def release(
     values = choose_route(read_toml(preset), route)
     options = {"data.source": data, "fleet.device": device}
     config = load_config(apply_overrides(with_options(values, options), override))
-    folder = out or Path("releases") / config.routes[0].name
     progress = auto()
-    made = make_artefact(config, folder, progress=progress)
+    made = make_artefact(config, out, progress=progress)
     progress.say(f"Release (may be shared):        {made.release}")
     progress.say(f"Audit key (must not be shared): {made.key}")
     progress.say(f"Audit it with: sudare audit {made.release} --key {made.key}")
