@@ -5,12 +5,13 @@
         git -C ml_privacy_meter checkout e384af8
     python -m venv peers && peers/bin/pip install -c constraints.txt -e . \
         adversarial-robustness-toolbox==1.20.1 dotmap pandas seaborn optuna pyyaml
-    peers/bin/python -m benchmarks.membership.peers --leakpro LeakPro --privacy-meter ml_privacy_meter
+    peers/bin/python -m benchmarks.membership.peers \
+        --leakpro LeakPro --privacy-meter ml_privacy_meter
 
-The same images (Fashion-MNIST), net (ConvNet-3 of width 16), epochs, batch, optimiser and number of
-builds, each tool as published, each in a process of its own with two cores. ``--quick`` does
-something small in a minute and writes nothing. LeakPro and Privacy Meter import torchvision and other
-packages at start; what this comparison never calls is replaced by empty modules.
+The same images (Fashion-MNIST), net (ConvNet-3 of width 16), epochs, batch, optimiser and number
+of builds, each tool as published, each in a process of its own with two cores. ``--quick`` does
+something small in some minutes and writes nothing. LeakPro and Privacy Meter import torchvision
+and other packages at start; what is never called here is replaced by empty modules.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ class Task:
         lr: Learning rate of SGD with momentum 0.9, constant where a tool allows it.
     """
 
-    pool: int = 4000
-    population: int = 2000
+    pool: int = 2000
+    population: int = 1000
     builds: int = 16
     epochs: int = 10
     batch: int = 64
@@ -101,7 +101,7 @@ class _Anything:
 class _Empty(ModuleType):
     """A module that has every name."""
 
-    __path__: list[str] = []
+    __path__ = ()
 
     def __getattr__(self, name: str) -> type:
         if name.startswith("__"):
