@@ -28,7 +28,13 @@ ATTACKS = {
 
 def main() -> None:
     parts = ["# Membership benchmarks\n", "Written by `render.py` from the files beside it.\n"]
-    for name, render in (("peers", peers), ("attack_step", attack_step), ("coverage", coverage)):
+    renders = {
+        "peers": peers,
+        "attack_step": attack_step,
+        "checkpoints": checkpoints,
+        "coverage": coverage,
+    }
+    for name, render in renders.items():
         path = HERE / f"{name}.json"
         if path.exists():
             result = json.loads(path.read_text())
@@ -120,6 +126,45 @@ def attack_step(result: dict[str, Any]) -> Iterator[str]:
             f"{row['s'] / read:.1f} | {row['peak_mb']:.0f} ({more:.0f} more than before) |"
         )
     yield ""
+
+
+def checkpoints(result: dict[str, Any]) -> Iterator[str]:
+    """A table for each number of builds, and what was expected."""
+    from checkpoints import EXPECTED
+
+    yield "## Published findings on Fashion-MNIST\n"
+    yield about(result)
+    accuracy = result["accuracy"]
+    yield (
+        f"Plain ConvNet-3 of width 16 on {result['images'] // 2:,} images: training accuracy "
+        f"{accuracy['utility.train_accuracy']:.3f}, held out "
+        f"{accuracy['utility.heldout_accuracy']:.3f}.\n"
+    )
+    yield "| attack | builds | AUC | TPR at 1 % | TPR at 0.1 % |"
+    yield "| --- | --- | --- | --- | --- |"
+    for row in result["rows"]:
+        cells = " | ".join(interval(row[key]) for key in ("auc", "tpr1", "tpr"))
+        yield f"| {row['attack']} | {row['builds']} | {cells} |"
+    yield "\n| expected | figure | builds | larger | smaller | outcome |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    found = {(row["attack"], row["builds"]): row for row in result["rows"]}
+    for text, figure, larger, smaller, builds in EXPECTED:
+        one, two = found[larger, builds][figure], found[smaller, builds][figure]
+        outcome = "not resolved"
+        if one["low"] > two["high"]:
+            outcome = "holds"
+        elif one["high"] < two["low"]:
+            outcome = "is reversed"
+        name = {"tpr": "TPR at 0.1 %", "auc": "AUC"}[figure]
+        yield (
+            f"| {text} | {name} | {builds} | {larger}: {interval(one)} | {smaller}: "
+            f"{interval(two)} | {outcome} |"
+        )
+    yield ""
+
+
+def interval(found: dict[str, float]) -> str:
+    return f"{found['value']:.4f} ({found['low']:.4f} to {found['high']:.4f})"
 
 
 def coverage(result: dict[str, Any]) -> Iterator[str]:
