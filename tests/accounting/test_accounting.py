@@ -94,3 +94,11 @@ def test_what_is_charged_is_on_disk_before_it_is_used(tmp_path):
     ledger.charge(entry(1.0))
     ledger.charge(entry(0.5))
     assert Ledger(path).entries == ledger.entries
+
+
+def test_deltas_add_up_as_epsilons_do():
+    ledger = Ledger()
+    ledger.charge(entry(1.0))
+    ledger.charge(entry(0.5))
+    assert ledger.epsilon == 1.5
+    assert ledger.delta == pytest.approx(2 * entry(1.0).delta)

@@ -62,6 +62,13 @@ def test_overrides_take_dotted_names_and_toml_values():
         ("audit.alphas=[nan]", r"audit\.alphas"),
         ("defaults.recipe.lr=inf", r"lr"),
         ("routes.1.alpha=-3", r"alpha"),
+        ("routes.1.alpha=-1", r"greater than -1"),
+        ("routes.1.alpha=1.5", r"less than or equal to 1"),
+        ("defaults.recipe.label_smoothing=-1", r"greater than -1"),
+        ('routes=[{kind="dpsgd", privacy={target_epsilon=0}}]', r"greater than 0"),
+        ('routes=[{kind="dpsgd", privacy={target_epsilon=nan}}]', r"finite"),
+        ('routes=[{kind="dpsgd", privacy={max_grad_norm=inf}}]', r"finite"),
+        ("prices.cpu_hour=inf", r"finite"),
         ("routes.1.alpha=nan", r"alpha"),
     ],
 )

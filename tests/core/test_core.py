@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from sudare.core.errors import AuditError, ConfigError, DataError
 from sudare.core.estimates import Estimate
-from sudare.core.files import atomic_directory, atomic_write, sweep_drafts
+from sudare.core.files import _owner, atomic_directory, atomic_write, sweep_drafts
 from sudare.core.findings import Finding, Findings, Status
 from sudare.core.hashing import canonical_json, hash_arrays, hash_json
-from sudare.core.progress import CallbackProgress, LineProgress
+from sudare.core.progress import CallbackProgress, LineProgress, RichProgress
 from sudare.core.registry import Registry
 from sudare.core.seeds import generator, integer_seed, stable_hash
 from sudare.core.threats import ThreatModel
@@ -161,21 +161,37 @@ def test_progress_reports_fractions_and_lines(capsys):
 def test_drafts_of_dead_processes_are_swept_and_those_of_living_ones_kept(tmp_path):
     with atomic_directory(tmp_path / "entry") as mine:
         (mine / "half").touch()
-        host, pid = mine.name.removeprefix(".entry.").split(".")[0].rsplit("-", 1)
+        host, pid, start = mine.name.removeprefix(".entry.").split(".")[0].split("-")
         assert int(pid) == os.getpid()
         gone = subprocess.Popen([sys.executable, "-c", ""])
         gone.wait()
-        dead = tmp_path / f".entry.{host}-{gone.pid}.abc"
-        elsewhere = tmp_path / f".entry.another_host-{gone.pid}.abc"
-        other = tmp_path / f".other.{host}-{gone.pid}.abc"
-        for draft in (dead, elsewhere, other):
+        dead = tmp_path / f".entry.{host}-{gone.pid}-7.abc"
+        elsewhere = tmp_path / f".entry.another_host-{gone.pid}-7.abc"
+        other = tmp_path / f".other.{host}-{gone.pid}-7.abc"
+        # The number of a process that is gone may be given to another: to this very one.
+        earlier = tmp_path / f".entry.{host}-{pid}-{int(start) - 1}.abc"
+        living = tmp_path / f".entry.{_owner(os.getppid())}.abc"
+        for draft in (dead, elsewhere, other, earlier, living):
             (draft / "deep").mkdir(parents=True)
         sweep_drafts(tmp_path, name="entry")
         assert mine.exists()
         assert elsewhere.exists()
         assert other.exists()
+        assert living.exists()
         assert not dead.exists()
+        assert not earlier.exists()
         sweep_drafts(tmp_path)
         assert not other.exists()
     assert (tmp_path / "entry" / "half").exists()
     assert (tmp_path / "entry").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_name_in_brackets_is_shown_as_it_is(capsys):
+    bars = RichProgress()
+    with bars.stage("class [/red]", 1) as task:
+        task.note("[/]")
+        task.advance()
+    bars.say("title [red] and [/]")
+    shown = capsys.readouterr().err
+    assert "class [/red]" in shown
+    assert "title [red] and [/]" in shown

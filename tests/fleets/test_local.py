@@ -65,7 +65,11 @@ def wait_until_gone(mark):
 
 
 def start_fleet(cache_folder, mark, chains=6):
-    environment = {**os.environ, "SUDARE_TEST_MARK": mark, "PYTHONPATH": str(ROOT)}
+    environment = {
+        **os.environ,
+        "SUDARE_TEST_MARK": mark,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",
+    }
     command = [sys.executable, "-m", "tests.fleets.run_fleet", str(cache_folder), str(chains)]
     return subprocess.Popen(command, cwd=ROOT, env=environment)
 
@@ -189,7 +193,7 @@ def test_a_worker_that_died_while_idle_is_replaced(tmp_path):
 def test_a_cache_sweeps_what_a_killed_run_left(tmp_path):
     cache = Cache(tmp_path)
     write = task("write_slowly", name="x")
-    draft = cache.path(write.key).parent / f".{write.key}.{_host()}-999999.abc"
+    draft = cache.path(write.key).parent / f".{write.key}.{_host()}-999999-7.abc"
     draft.mkdir(parents=True)
     Cache(tmp_path)
     assert not draft.exists()

@@ -237,6 +237,27 @@ def test_a_card_that_could_act_on_a_terminal_is_refused(classifier, tmp_path, te
         read_card(tmp_path / "r")
 
 
+def test_what_a_refused_card_says_is_spelled_out(classifier, tmp_path):
+    write_release(classifier, tmp_path / "r")
+    rewrite_card(tmp_path / "r", **{"red\x1b[31m": 1})
+    with pytest.raises(ReleaseError, match=r"red\\x1b\[31m") as refused:
+        read_card(tmp_path / "r")
+    assert "\x1b" not in str(refused.value)
+
+
+def test_a_card_no_reader_would_take_is_not_written(classifier, tmp_path):
+    odd = classifier.with_card(card(Kind.CLASSIFIER, class_names=("a", "b\n")))
+    with pytest.raises(ReleaseError, match="a character that is not for print"):
+        write_release(odd, tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+
+
+def test_scripts_that_need_joiners_may_name_classes(classifier, tmp_path):
+    names = ("\u0645\u06cc\u200c\u0634\u0648\u062f", "b")
+    write_release(classifier.with_card(card(Kind.CLASSIFIER, class_names=names)), tmp_path / "r")
+    assert read_card(tmp_path / "r").class_names == names
+
+
 def replace_tensors(folder, tensors):
     data = save(tensors)
     (folder / "tensors.safetensors").write_bytes(data)
@@ -262,6 +283,11 @@ def test_tensors_of_another_type_are_refused(classifier, samples, tmp_path, kind
         read_release(tmp_path / "c")
 
 
-def test_others_may_open_a_release(classifier, tmp_path):
-    write_release(classifier, tmp_path / "r")
+def test_others_may_open_a_release_whatever_the_mask(classifier, tmp_path):
+    mask = os.umask(0o077)
+    try:
+        write_release(classifier, tmp_path / "r")
+    finally:
+        os.umask(mask)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "r").iterdir()} == {0o644}
     assert (tmp_path / "r").stat().st_mode & 0o777 == 0o755

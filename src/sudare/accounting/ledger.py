@@ -30,7 +30,7 @@ class LedgerEntry(BaseModel):
 class Ledger:
     """Entries that only grow; with a file, each is on disk before the work it pays for.
 
-    Epsilons are added up (basic composition), which is valid for any mix of mechanisms; the
+    Epsilons and deltas are added up (basic composition), valid for any mix of mechanisms; the
     entries keep what a tighter accountant needs.
 
     Args:
@@ -54,6 +54,11 @@ class Ledger:
     def epsilon(self) -> float:
         """Sum of the entries' epsilons."""
         return sum(entry.epsilon for entry in self._entries)
+
+    @property
+    def delta(self) -> float:
+        """Sum of the entries' deltas; the epsilon holds at this delta, not at one entry's."""
+        return sum(entry.delta for entry in self._entries)
 
     def charge(self, entry: LedgerEntry) -> None:
         """Write an entry down; call this before the mechanism's output is used.

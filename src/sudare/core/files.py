@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import platform
 import re
@@ -56,7 +57,7 @@ def atomic_directory(path: Path, *, mode: int = 0o700) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep_drafts(path.parent, name=path.name)
-    owner = f".{path.name}.{_host()}-{os.getpid()}."
+    owner = f".{path.name}.{_owner()}."
     draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=owner))
     try:
         yield draft
@@ -79,26 +80,51 @@ def sweep_drafts(folder: Path, *, name: str = "") -> None:
         folder: Where ``atomic_directory`` was writing.
         name: Of the folder that was being written; any if empty.
     """
-    for draft in folder.glob(f".{name}*"):
+    for draft in folder.glob(f".{glob.escape(name)}*"):
         owner = _OWNER.search(draft.name)
-        if owner is None or owner["host"] != _host() or _lives(int(owner["pid"])):
+        if owner is None or owner["host"] != _host():
+            continue
+        if _lives(int(owner["pid"]), started=owner["started"]):
             continue
         shutil.rmtree(draft, ignore_errors=True)
 
 
-_OWNER = re.compile(r"\.(?P<host>[A-Za-z0-9_]+)-(?P<pid>\d+)\.[^.]*$")
+_OWNER = re.compile(r"\.(?P<host>[A-Za-z0-9_]+)-(?P<pid>\d+)-(?P<started>\d+)\.[^.]*$")
+
+
+def _owner(pid: int | None = None) -> str:
+    """A process in letters a file name may have: where it runs, its number and its start."""
+    number = os.getpid() if pid is None else pid
+    return f"{_host()}-{number}-{_started(number)}"
 
 
 def _host() -> str:
-    """This machine, in letters a file name may have; a shared folder has drafts of others."""
-    return re.sub(r"[^A-Za-z0-9]", "_", platform.node())[:32] or "unnamed"
+    """Where process numbers mean the same; a shared folder has drafts of other places."""
+    node = re.sub(r"[^A-Za-z0-9]", "_", platform.node())[:32] or "unnamed"
+    try:
+        # Two containers may have one name, and each its own process numbers.
+        space = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        space = 0
+    return f"{node}_{space}"
 
 
-def _lives(pid: int) -> bool:
+def _started(pid: int) -> int:
+    """When a process started, in clock ticks since the machine did; 0 where nothing tells."""
+    try:
+        about = Path(f"/proc/{pid}/stat").read_text()
+        # The second field, a name in parentheses, may hold anything; the start is the 22nd.
+        return int(about.rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _lives(pid: int, *, started: str) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    # A number is given out again after its process is gone, the start is not.
+    return str(_started(pid)) in (started, "0") or started == "0"

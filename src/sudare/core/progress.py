@@ -153,14 +153,15 @@ class RichProgress:
         )
 
         bar = Progress(
-            TextColumn("{task.description}"),
+            # No markup: a name in brackets is not a colour.
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             # Builds finish in lumps; a long window keeps the estimate from jumping.
             TimeRemainingColumn(elapsed_when_finished=False),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self._console,
             speed_estimate_period=120,
         )
@@ -172,7 +173,7 @@ class RichProgress:
 
     def say(self, text: str) -> None:
         """Print the line above the bars."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, markup=False)
 
 
 class _RichTask:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from sudare.core.arrays import BoolArray, ByteArray, IntArray
 from sudare.core.errors import DataError
 from sudare.core.hashing import Json, hash_arrays, hash_json
+from sudare.core.printable import unprintable
 
 if TYPE_CHECKING:
     from jaxtyping import Int, UInt8
@@ -38,7 +39,7 @@ class ImageDataset:
         source: Where it comes from, in words, with attribution.
 
     Raises:
-        DataError: Shapes, dtypes or labels that do not fit.
+        DataError: Shapes, dtypes or labels that do not fit, or names that are not for print.
     """
 
     images: UInt8[ByteArray, "n c h w"]
@@ -64,6 +65,12 @@ class ImageDataset:
             raise DataError(
                 f"images must have 1 or 3 channels, not {self.images.shape[1]}", where=self.name
             )
+        for text in (self.name, self.licence, self.source, *self.class_names, *self.group_names):
+            if unprintable(text):
+                raise DataError(
+                    f"a name holds a character that is not for print: {text!r}",
+                    fix="Rename the class, group or collection.",
+                )
         check_labels(self.labels, len(self.class_names), where=self.name)
         columns = {"labels": self.labels, "unit": self.unit, **self.attributes}
         columns |= {"groups": self.groups} if self.groups is not None else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from safetensors.torch import save as save_tensors
 from sudare.core.errors import ReleaseError
 from sudare.core.files import atomic_directory
 from sudare.core.hashing import hash_file
+from sudare.core.printable import escaped, unprintable
 from sudare.releases.card import RELEASE_SCHEMA, Card, FileEntry, Kind
 from sudare.releases.kinds import ClassifierRelease, Release, SamplesRelease
 
@@ -25,7 +25,6 @@ __all__ = ["read_card", "read_release", "release_bytes", "write_release"]
 CARD_FILE, README_FILE, TENSOR_FILE = "release.json", "README.md", "tensors.safetensors"
 MAX_CARD_BYTES = 2**20
 MAX_FILE_BYTES = 2 * 2**30
-_NOT_FOR_PRINT = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 _WEIGHT_TYPES = {torch.float32, torch.int64}
 
 
@@ -36,12 +35,13 @@ def write_release(release: Release, folder: Path) -> Card:
         The card with its list of files.
 
     Raises:
-        ReleaseError: The folder exists.
+        ReleaseError: The folder exists, or the card is one no reader would take.
     """
     if folder.exists():
         raise ReleaseError("the folder exists", where=str(folder), fix="Choose another name.")
     if isinstance(release, SamplesRelease):
         release.check()
+    _refuse_hidden(release.card.model_dump(mode="json"), folder)
     # Open to others, unlike what is private: a release is there to be handed on.
     with atomic_directory(folder, mode=0o755) as draft:
         (draft / TENSOR_FILE).write_bytes(save_tensors(release.tensors()))
@@ -53,6 +53,8 @@ def write_release(release: Release, folder: Path) -> Card:
         )
         card = release.card.model_copy(update={"files": files})
         (draft / CARD_FILE).write_text(card.model_dump_json(by_alias=True, indent=1) + "\n")
+        for file in draft.iterdir():
+            file.chmod(0o644)
     return card
 
 
@@ -67,7 +69,8 @@ def read_release(folder: Path) -> Release:
     try:
         tensors = load_tensors((folder / TENSOR_FILE).read_bytes())
     except (SafetensorError, OSError) as error:
-        raise ReleaseError(f"the tensors cannot be read: {error}", where=str(folder)) from error
+        message = escaped(f"the tensors cannot be read: {error}")
+        raise ReleaseError(message, where=str(folder)) from error
     return _READERS[card.kind](card, tensors)
 
 
@@ -107,12 +110,9 @@ def _parse_card(path: Path) -> Card:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ReleaseError(
-            f"the card is not valid: {place}: {first['msg']}", where=str(path)
+            escaped(f"the card is not valid: {place}: {first['msg']}"), where=str(path)
         ) from error
-    if hidden := _hidden(json.loads(text)):
-        raise ReleaseError(
-            f"the card holds a character that is not for print: {hidden!r}", where=str(path)
-        )
+    _refuse_hidden(json.loads(text), path)
     if card.schema_name != RELEASE_SCHEMA:
         raise ReleaseError(
             f"the card has schema {card.schema_name!r}, this version reads {RELEASE_SCHEMA!r}",
@@ -122,10 +122,17 @@ def _parse_card(path: Path) -> Card:
     return card
 
 
+def _refuse_hidden(card: object, path: Path) -> None:
+    if hidden := _hidden(card):
+        raise ReleaseError(
+            f"the card holds a character that is not for print: {hidden!r}", where=str(path)
+        )
+
+
 def _hidden(value: object) -> str:
     """A character that would act on a terminal or turn the text round, anywhere in the card."""
     if isinstance(value, str):
-        return next((c for c in value if unicodedata.category(c) in _NOT_FOR_PRINT), "")
+        return unprintable(value)
     parts: Iterable[object] = ()
     if isinstance(value, dict):
         parts = (*value.keys(), *value.values())

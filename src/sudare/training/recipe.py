@@ -32,7 +32,7 @@ class Recipe(BaseModel):
     schedule: Schedule = Field(default="cosine", description="Learning rate over the steps.")
     warmup: float = Field(default=0.05, ge=0, le=0.5, description="Share of steps that warm up.")
     label_smoothing: float = Field(
-        default=0.0, ge=-1.0, le=1.0, description="Smoothing alpha; negative sharpens."
+        default=0.0, gt=-1.0, le=1.0, description="Smoothing alpha; negative sharpens."
     )
     smoothing_schedule: SmoothingSchedule = Field(
         default="paper", description="How a negative alpha is phased in."
@@ -66,4 +66,4 @@ class DpConfig(BaseModel):
         given = [values.get(name) for name in ("target_epsilon", "noise_multiplier")]
         if None not in given:
             raise ValueError("give target_epsilon or noise_multiplier, not both")
-        return values if any(given) else {**values, "target_epsilon": 8.0}
+        return values if given != [None, None] else {**values, "target_epsilon": 8.0}

@@ -142,3 +142,8 @@ def test_a_flipped_byte_in_the_pixels_is_noticed(path, rng):
     path.write_bytes(content)
     with pytest.raises(DataError, match="the file cannot be read"):
         load_source(str(path))
+
+
+def test_a_label_larger_than_the_collection_is_refused_before_a_class_is_made_of_it(path, rng):
+    with pytest.raises(DataError, match="label 1000000000000 is too large for 12 images"):
+        load_source(save(path, **plain(rng) | {"labels": np.arange(12) * 10**12 // 11}))

@@ -80,8 +80,19 @@ def read_medmnist(path: Path) -> dict[str, Split]:
 
 
 def numbered(splits: dict[str, Split]) -> tuple[str, ...]:
-    """Class names for labels that come without: their numbers."""
+    """Class names for labels that come without: their numbers.
+
+    Raises:
+        DataError: A number no smaller than the number of images: there would be empty classes.
+    """
     labels = [labels for _, labels in splits.values()]
     if labels[0].ndim == 2:
         return tuple(str(number) for number in range(labels[0].shape[1]))
-    return tuple(str(n) for n in range(1 + max(int(column.max(initial=-1)) for column in labels)))
+    largest = max(int(column.max(initial=-1)) for column in labels)
+    if largest >= max(1, sum(map(len, labels))):
+        raise DataError(
+            f"label {largest} is too large for {sum(map(len, labels))} images",
+            where="labels",
+            fix="Number the classes from 0 without gaps.",
+        )
+    return tuple(str(number) for number in range(1 + largest))
