@@ -1,0 +1,143 @@
+"""Do two tools give the same scores on the same signals? If not, why not?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import norm, spearmanr
+
+from sudare.attacks.registry import make_test
+from sudare.core.scores import Scale, ScoreTable
+
+from .common import auc_of
+
+__all__ = ["agreement"]
+
+
+def agreement(tool: str, path: Path) -> dict[str, object]:
+    """Our scores on the tool's own signals, beside the tool's scores."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    return _leakpro(arrays) if tool == "leakpro" else _privacy_meter(arrays)
+
+
+def _leakpro(arrays: dict[str, np.ndarray]) -> dict[str, object]:
+    """LiRA online: one target, shadows in complementary pairs.
+
+    Its "fixed" takes each image's own deviation, which is our per-example form. Its "carlini"
+    takes one deviation, over all values of all images, so that how hard images are counts as
+    noise; ours pools the scatter around each image's own mean.
+    """
+    shadows, target, inside, members = (
+        arrays[name] for name in ("shadows", "target", "inside", "members")
+    )
+    table = _table(shadows, target, inside, members)
+    each, one = (
+        make_test("lira", {"variance": variance}).scores(table)[-2]
+        for variance in ("per-example", "fixed")
+    )
+    mean_in, mean_out = (
+        np.where(side, shadows, 0).sum(axis=0) / side.sum(axis=0) for side in (inside, ~inside)
+    )
+    spread_in, spread_out = shadows[inside].std(), shadows[~inside].std()
+    as_theirs = norm.logpdf(target, mean_in, spread_in) - norm.logpdf(target, mean_out, spread_out)
+    theirs, carlini = arrays["lira"], arrays["lira_carlini"]
+    return {
+        "fixed": {
+            "attack": 'LiRA online, theirs "fixed", ours per-example',
+            **_compared(each, theirs, members),
+            "median relative difference": _relative(each, theirs),
+            "cause": 'its "fixed" takes the deviation of each image by itself',
+        },
+        "carlini": {
+            "attack": 'LiRA online, theirs "carlini", ours fixed',
+            **_compared(one, carlini, members),
+            "with their deviation, median relative difference": _relative(as_theirs, carlini),
+            "deviation in, theirs": float(spread_in),
+            "deviation in, ours": float(
+                np.sqrt(np.square(np.where(inside, shadows - mean_in, 0)).sum() / inside.sum())
+            ),
+            "cause": "theirs is the deviation over all values of all images",
+        },
+    }
+
+
+def _relative(ours: np.ndarray, theirs: np.ndarray) -> float:
+    return float(np.median(np.abs(ours - theirs) / np.maximum(np.abs(theirs), 1e-9)))
+
+
+def _privacy_meter(arrays: dict[str, np.ndarray]) -> dict[str, object]:
+    """RMIA, offline, a = 0.3, gamma = 1: the first model of the first pair."""
+    confidence, population = arrays["signals"].T, arrays["population"].T
+    membership = arrays["membership"].astype(bool)
+    logit = [np.log(c) - np.log1p(-np.minimum(c, 1 - 1e-12)) for c in (confidence, population)]
+    phi = np.concatenate(logit, axis=1)[:, :, None]
+    images = confidence.shape[1]
+    table = ScoreTable(
+        signals={"phi": np.clip(phi, -700, 700)},
+        scales={"phi": Scale.LOGIT},
+        membership=membership,
+        complement=np.arange(len(membership)) ^ 1,
+        units=np.arange(images),
+        labels=np.zeros(phi.shape[1], dtype=np.int64),
+    )
+    ours = make_test("rmia_offline", {"a": 0.3, "gamma": 1.0})
+    theirs, members = arrays["rmia"], membership[0]
+    ranking = ours.scores(table)[0]
+    share = ours.calibrated(table)[0]
+    # For population images theirs sorts the shadows' confidences and keeps the larger half.
+    half = len(membership) // 2 - 1
+    shadows = np.arange(2, 2 * half + 2)
+    top = -np.sort(-population[shadows], axis=0)[:half]
+    out = np.where(membership[shadows], 0, confidence[shadows])
+    prior_x, prior_z = (
+        (1.3 * mean + 0.7) / 2
+        for mean in (out.sum(axis=0) / (~membership[shadows]).sum(axis=0), top.mean(axis=0))
+    )
+    as_theirs = ((confidence[0] / prior_x)[:, None] / (population[0] / prior_z)[None] > 1).mean(
+        axis=1
+    )
+    return {
+        "attack": "RMIA offline, a = 0.3",
+        **_compared(ranking, theirs, members),
+        "calibrated, largest difference": float(np.abs(share - theirs).max()),
+        "calibrated with their p(z), largest difference": float(np.abs(as_theirs - theirs).max()),
+        "ties": {"theirs": len(np.unique(theirs)), "ours": len(np.unique(ranking))},
+        "cause": "for population images theirs keeps the larger half of the shadows' confidences; "
+        "its score is a count, which ties",
+    }
+
+
+def _table(
+    shadows: np.ndarray, target: np.ndarray, inside: np.ndarray, members: np.ndarray
+) -> ScoreTable:
+    """Shadows, and the target with a copy where its complement would be."""
+    order = _pairs(inside)
+    phi = np.concatenate([shadows[order], target[None], target[None]])
+    membership = np.concatenate([inside[order], members[None], ~members[None]])
+    return ScoreTable(
+        signals={"phi": phi[:, :, None].astype(np.float64)},
+        scales={"phi": Scale.LOGIT},
+        membership=membership,
+        complement=np.arange(len(phi)) ^ 1,
+        units=np.arange(phi.shape[1]),
+        labels=np.zeros(phi.shape[1], dtype=np.int64),
+    )
+
+
+def _pairs(inside: np.ndarray) -> np.ndarray:
+    """Rows in an order in which each is followed by its complement."""
+    order: list[int] = []
+    for row in range(len(inside)):
+        if row not in order:
+            partner = int(np.flatnonzero((inside == ~inside[row]).all(axis=1))[0])
+            order += [row, partner]
+    return np.array(order)
+
+
+def _compared(ours: np.ndarray, theirs: np.ndarray, members: np.ndarray) -> dict[str, object]:
+    return {
+        "rank correlation": float(spearmanr(ours, theirs).statistic),
+        "auc": {"ours": auc_of(ours, members), "theirs": auc_of(theirs, members)},
+    }
