@@ -27,7 +27,7 @@ def blocks():
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
-    """A folder with the images the pages speak of, and one cache for all of them."""
+    """A folder with what the pages speak of, and one cache for all of them."""
     base = tmp_path_factory.mktemp("reader")
     rng = np.random.default_rng(0)
     for label, name in enumerate(("healthy", "ill")):
@@ -36,6 +36,10 @@ def workplace(tmp_path_factory):
         for index in range(40):
             pixels = rng.normal(90 + 60 * label, 30, size=(20, 20)).clip(0, 255)
             Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index:03}.png")
+    # A page writes these scores itself, but its blocks may run in different processes.
+    membership = np.arange(2000) < 1000
+    scores = rng.normal(size=2000) + 0.5 * membership
+    np.savez(base / "scores.npz", scores=scores, membership=membership)
     return base
 
 
