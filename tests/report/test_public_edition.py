@@ -67,7 +67,10 @@ def public(pages: ReportPaths) -> str:
 
 @pytest.fixture(scope="module")
 def private_images(run_folder: Path) -> list[Image.Image]:
-    pictures = [Image.open(path) for path in sorted((run_folder / "internal").glob("*.png"))]
+    pictures = []
+    for path in sorted((run_folder / "internal").glob("*.png")):
+        with Image.open(path) as opened:
+            pictures.append(opened.copy())
     assert len(pictures) == 16
     return pictures
 
