@@ -131,6 +131,10 @@ def test_the_command_line_takes_a_factory_weights_and_folders(tmp_path, monkeypa
         (np.zeros(3), "do not fit answers"),
         (np.full(600, 10), "do not fit answers"),
         (np.full(600, -1), "do not fit answers"),
+        (np.full(600, 0.5), "do not fit answers"),
+        (np.full(600, np.nan), "do not fit answers"),
+        (np.full(600, "a"), "do not fit answers"),
+        (np.zeros((600, 1)), "do not fit answers"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(digits, forest, labels, says):
@@ -144,6 +148,16 @@ def test_answers_that_are_not_finite_and_things_that_are_no_model_are_refused(di
         sudare.audit_model(lambda records: np.full((len(records), 10), np.nan), *digits)
     with pytest.raises(AuditError, match="is no model"):
         sudare.audit_model("a string", *digits)
+
+
+def test_records_the_model_cannot_take_and_none_at_all_are_refused(digits, forest):
+    (images, labels), outside = digits
+    with pytest.raises(AuditError, match=r"fails on records of shape \(600, 63\)"):
+        sudare.audit_model(forest, (images[:, :-1], labels), outside)
+    with pytest.raises(AuditError, match=r"fails on records of shape \(600, 64\)"):
+        sudare.audit_model(torch.nn.Linear(5, 10), (images, labels), outside)
+    with pytest.raises(AuditError, match="there are no records"):
+        sudare.audit_model(forest, (images[:0], labels[:0]), outside)
 
 
 def write(path, **arrays):

@@ -26,7 +26,13 @@ from sudare.audits.measure import (
 from sudare.audits.record import RunRecord, RunResult, data_summary
 from sudare.audits.toml import to_toml
 from sudare.core.arrays import BoolArray
-from sudare.core.errors import AuditError, DataError, NotEvaluableError, ReleaseError
+from sudare.core.errors import (
+    AuditError,
+    ConfigError,
+    DataError,
+    NotEvaluableError,
+    ReleaseError,
+)
 from sudare.core.files import UNREADABLE, atomic_write
 from sudare.core.progress import Progress
 from sudare.core.runs import Mode, ReleaseSummary
@@ -85,7 +91,7 @@ class AuditRequest:
     command: str = ""
 
 
-def make_artefact(config: RunConfig, folder: Path, *, progress: Progress) -> Artefact:
+def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress) -> Artefact:
     """Build one release from all but a fifth of the units, and the key to audit it with.
 
     The key holds which units were withheld, the configuration and the seed of the split, never
@@ -94,12 +100,19 @@ def make_artefact(config: RunConfig, folder: Path, *, progress: Progress) -> Art
     Args:
         config: A run with one route; every image of the collection that is neither public
             nor population is used, whatever ``data.pool`` says.
-        folder: Gets ``release/`` and ``audit-key.npz``.
+        folder: Gets ``release/`` and ``audit-key.npz``; ``releases/NAME`` if None.
         progress: Where to report.
 
     Raises:
+        ConfigError: None or several routes.
+        DataError: Nothing is left after public, population and test.
         ReleaseError: The folder holds a release already.
     """
+    if len(config.routes) != 1:
+        raise ConfigError(
+            f"a release has one route, and {len(config.routes)} are configured", where="routes"
+        )
+    folder = folder or Path("releases") / config.routes[0].name
     target, key = folder / "release", folder / "audit-key.npz"
     if target.exists() or key.exists():
         raise ReleaseError(
@@ -108,6 +121,12 @@ def make_artefact(config: RunConfig, folder: Path, *, progress: Progress) -> Art
     source = load_source(config.data.source, image_size=config.data.image_size, progress=progress)
     aside = config.data.public + config.data.population
     aside += test_size(config, source) if source.test is None else 0
+    if aside >= len(source.train):
+        raise DataError(
+            f"{aside} images are set aside and there are {len(source.train)}",
+            where=config.data.source,
+            fix="Lower data.population, data.public or data.test.",
+        )
     whole = config.data.model_copy(update={"pool": len(source.train) - aside})
     config = config.model_copy(update={"data": whole, "seed": secrets.randbits(31)})
     _, split = split_of(config, progress=progress)
@@ -127,8 +146,8 @@ def make_artefact(config: RunConfig, folder: Path, *, progress: Progress) -> Art
     }
     folder.mkdir(parents=True, exist_ok=True)
     # The key first: a release without its key could never be audited.
+    key.touch(mode=0o600)
     np.savez(key, member=member, about=np.array(json.dumps(about)))
-    key.chmod(0o600)
     write_release(release, target)
     return Artefact(release=target, key=key)
 
@@ -304,6 +323,8 @@ def _from_key(request: AuditRequest, key: Path, cache: Cache, progress: Progress
             where=config.data.source,
             fix="Audit with the same images, in the same place.",
         )
+    if member.shape != (len(split.pool),) or member.all() or not member.any():
+        raise AuditError("the key does not say who was a member", where=str(key))
     device, route = device_of(config), config.routes[0]
     plan = draw_plan(
         split.pool.unit, split.pool.classes, builds=config.fleet.builds, seed=config.seed
@@ -352,9 +373,13 @@ def _read_key(key: Path) -> tuple[BoolArray, RunConfig, str]:
     try:
         with np.load(key, allow_pickle=False) as arrays:
             member, about = arrays["member"], json.loads(str(arrays["about"]))
-        return member.astype(bool), load_config(about["config"]), str(about["pool"])
+        config, pool = load_config(about["config"]), str(about["pool"])
+        member = member.astype(bool)
     except UNREADABLE as error:
         raise AuditError(f"the audit key cannot be read: {error}", where=str(key)) from error
+    if len(config.routes) != 1:
+        raise AuditError("the audit key does not say how one release was made", where=str(key))
+    return member, config, pool
 
 
 def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Progress) -> _Evidence:

@@ -225,8 +225,16 @@ def load_config(values: Mapping[str, Any]) -> RunConfig:
         ConfigError: Values that do not fit the schema.
     """
     merged = dict(values)
-    defaults = merged.pop("defaults", {})
-    routes = [_with_defaults(route, defaults) for route in merged.get("routes", [])]
+    defaults = _table(merged.pop("defaults", {}), "defaults")
+    given = merged.get("routes", [])
+    if not isinstance(given, list | tuple):
+        raise ConfigError(
+            "routes are not a list", where="routes", fix='Write [[routes]] kind = "plain".'
+        )
+    routes = [
+        _with_defaults(_table(route, f"routes.{index}"), defaults)
+        for index, route in enumerate(given)
+    ]
     try:
         return RunConfig.model_validate({**merged, "routes": routes})
     except ValidationError as error:
@@ -238,6 +246,12 @@ def load_config(values: Mapping[str, Any]) -> RunConfig:
             where=place,
             fix="`sudare config schema` lists every field.",
         ) from error
+
+
+def _table(value: object, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{value!r} is not a table", where=where, fix="Give names and values.")
+    return value
 
 
 def _with_defaults(route: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

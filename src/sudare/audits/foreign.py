@@ -109,12 +109,7 @@ def audit_model(
     member: list[BoolArray] = []
     for inside, (records, given) in ((True, members), (False, non_members)):
         answers = posterior_of(model, np.asarray(records))
-        own = np.asarray(given).astype(np.int64)
-        if own.shape != (len(answers),) or not 0 <= own.min() <= own.max() < answers.shape[1]:
-            raise AuditError(
-                f"labels of shape {own.shape} do not fit answers of shape {answers.shape}",
-                fix="Give one class number from 0 for each record.",
-            )
+        own = _labels(given, answers)
         posterior.append(answers)
         labels.append(own)
         member.append(np.full(len(own), inside))
@@ -155,6 +150,17 @@ def audit_model(
     record.add("given", card, audit)
     record.complete = True
     return record.write() if folder is not None else record.result()
+
+
+def _labels(given: npt.ArrayLike, answers: FloatArray) -> IntArray:
+    labels = np.asarray(given)
+    numbers = labels.ndim == 1 and labels.dtype.kind in "iuf" and len(labels) == len(answers)
+    if not numbers or not (np.isin(labels, np.arange(answers.shape[1]))).all():
+        raise AuditError(
+            f"labels of shape {labels.shape} do not fit answers of shape {answers.shape}",
+            fix="Give one class number from 0 for each record.",
+        )
+    return labels.astype(np.int64)
 
 
 def audit_scores(
@@ -256,7 +262,8 @@ def load_model(path: str, weights: Path | None) -> object:
     module_name, _, factory = path.partition(":")
     try:
         model = getattr(importlib.import_module(module_name), factory)()
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
+    except Exception as error:
+        # Whatever the user's own code raises.
         raise AuditError(
             f"the model cannot be made: {error}",
             where=path,
@@ -316,22 +323,38 @@ def posterior_of(model: object, records: npt.NDArray[Any]) -> FloatArray:
     Raises:
         AuditError: Answers of another shape, or not finite.
     """
-    import torch
-
-    if isinstance(model, torch.nn.Module):
-        answers = log_posterior(_module_logits(model, records))
-    elif hasattr(model, "predict_proba"):
-        answers = np.log(np.maximum(np.asarray(model.predict_proba(records)), _LEAST_PROBABILITY))
-    elif callable(model):
-        answers = log_posterior(np.asarray(model(records), dtype=np.float64))
-    else:
+    if not len(records):
+        raise AuditError("there are no records", fix="Give members and non-members.")
+    if not (callable(model) or hasattr(model, "predict_proba")):
         raise AuditError(
             f"a {type(model).__name__} is no model",
             fix="Give a torch module, an estimator with predict_proba, or a function.",
         )
+    try:
+        answers = _ask(model, records)
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+        raise AuditError(
+            f"the model fails on records of shape {records.shape}: {error}",
+            fix="Give records as it was trained on, or --image-size.",
+        ) from error
     if answers.ndim != 2 or len(answers) != len(records) or not np.isfinite(answers).all():
         raise AuditError(f"the model's answers have shape {answers.shape} or are not finite")
     return answers.astype(np.float64)
+
+
+def _ask(model: object, records: npt.NDArray[Any]) -> FloatArray:
+    import torch
+
+    if isinstance(model, torch.nn.Module):
+        return log_posterior(_module_logits(model, records))
+    if hasattr(model, "predict_proba"):
+        shares = np.asarray(model.predict_proba(records), dtype=np.float64)
+        # Probabilities that are not finite must not pass as small ones.
+        values: FloatArray = np.log(np.clip(shares, _LEAST_PROBABILITY, None))
+        return values
+    if not callable(model):
+        raise TypeError(f"a {type(model).__name__} cannot be called")
+    return log_posterior(np.asarray(model(records), dtype=np.float64))
 
 
 def _module_logits(model: torch.nn.Module, records: npt.NDArray[Any]) -> FloatArray:

@@ -50,6 +50,13 @@ def main() -> None:
         # No markup: a file name in brackets is not a colour.
         console.print(str(error), highlight=False, markup=False)
         sys.exit(NOT_EVALUABLE if isinstance(error, NotEvaluableError) else ERROR)
+    except OSError as error:
+        # A full disk, a file where a folder should be, no permission: not ours, nor a bug.
+        console.print("[bold red]error:[/]", end=" ")
+        place = f" ({error.filename})" if error.filename else ""
+        message = f"{error.strerror or error}{place}."
+        console.print(message, highlight=False, markup=False)
+        sys.exit(ERROR)
     except KeyboardInterrupt:
         console.print("\nStopped. The same command goes on where it was.")
         sys.exit(INTERRUPTED)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
     from rich.console import Console
     from rich.text import Text
 
@@ -74,6 +73,7 @@ def describe(
         near: Look for near-duplicates, however long it takes; by default up to 20,000 images.
         as_json: Print JSON instead of text.
     """
+    from sudare.cli.pictures import save_picture
     from sudare.core.progress import Silent, auto
     from sudare.data.describe import describe as describe_source
     from sudare.data.pictures import contact_sheet
@@ -84,7 +84,7 @@ def describe(
     source = load_source(name, image_size=image_size, progress=progress)
     description = describe_source(source, near=near, progress=progress)
     if picture is not None:
-        _save(contact_sheet(source.train), picture)
+        save_picture(contact_sheet(source.train), picture)
     if as_json:
         print(description.model_dump_json(indent=1))
         return
@@ -148,18 +148,6 @@ def _print(description: Description) -> None:
     console.print(facts)
     console.print()
     console.print(counts)
-
-
-def _save(sheet: Image, path: Path) -> None:
-    from sudare.core.errors import DataError
-
-    if path.suffix.lower() != ".png":
-        raise DataError("a contact sheet is a PNG file", where=str(path), fix="Name it so.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path, format="PNG")
-    except OSError as error:
-        raise DataError(f"the picture cannot be written: {error}", where=str(path)) from error
 
 
 def _plain(text: str) -> Text:

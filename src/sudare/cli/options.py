@@ -8,7 +8,7 @@ from typing import Any
 
 from sudare.core.errors import ConfigError
 
-__all__ = ["choose_routes", "with_options"]
+__all__ = ["choose_route", "choose_routes", "with_options"]
 
 
 def with_options(values: Mapping[str, Any], options: Mapping[str, object]) -> dict[str, Any]:
@@ -34,7 +34,13 @@ def choose_routes(values: Mapping[str, Any], routes: str | None) -> dict[str, An
         return dict(values)
     from sudare.routes.registry import CONFIGS, parse_route
 
-    known = list(values.get("routes", []))
+    known = values.get("routes", [])
+    if not isinstance(known, list) or not all(isinstance(route, Mapping) for route in known):
+        raise ConfigError(
+            "routes are not a list of tables",
+            where="routes",
+            fix='Write [[routes]] kind = "plain".',
+        )
     named = [(parse_route(route).name, route) for route in known]
     chosen = []
     for wanted in (name.strip() for name in routes.split(",") if name.strip()):
@@ -47,3 +53,22 @@ def choose_routes(values: Mapping[str, Any], routes: str | None) -> dict[str, An
             )
         chosen += [route for route in (found or [{"kind": wanted}]) if route not in chosen]
     return {**values, "routes": chosen}
+
+
+def choose_route(values: Mapping[str, Any], route: str) -> dict[str, Any]:
+    """Only the named route, which must be one.
+
+    Raises:
+        ConfigError: A name that is no route, or that is more than one.
+    """
+    from sudare.routes.registry import CONFIGS, parse_route
+
+    chosen = choose_routes(values, route)
+    names = [parse_route(found).name for found in chosen["routes"]]
+    if not names:
+        raise ConfigError("no route is named", fix=f"Choose from: {', '.join(CONFIGS)}.")
+    if len(names) > 1:
+        raise ConfigError(
+            f"{route!r} is more than one route here", fix=f"Choose one of: {', '.join(names)}."
+        )
+    return chosen

@@ -26,12 +26,13 @@ def release(
     random number comes from the operating system; no seed is kept.
 
     Examples:
-    `sudare release smoothing --data pneumonia`
+    `sudare release smoothing-0.05 --data pneumonia`
 
     `sudare release dpsgd-eps8 --set routes.0.privacy.target_epsilon=2`
 
     Args:
-        route: plain, smoothing, dpsgd, subset or linear-public, or a release's name in the preset.
+        route: A release's name in the preset, such as smoothing-0.05 or dpsgd-eps8, or a kind that
+            is there once or not at all: plain, smoothing, dpsgd, subset or linear-public.
         data: A source of `sudare data list`, a folder of images or an .npz file.
         preset: Where the route's settings come from: a preset or a TOML file.
         override: A value by dotted name; the chosen route is routes.0.
@@ -43,23 +44,14 @@ def release(
     """
     from sudare.audits.artefact import make_artefact
     from sudare.audits.config import apply_overrides, load_config, read_toml
-    from sudare.cli.options import choose_routes, with_options
-    from sudare.core.errors import ConfigError
+    from sudare.cli.options import choose_route, with_options
     from sudare.core.progress import auto
 
-    values = choose_routes(read_toml(preset), route)
-    if len(values["routes"]) > 1:
-        from sudare.routes.registry import parse_route
-
-        names = ", ".join(parse_route(value).name for value in values["routes"])
-        raise ConfigError(
-            f"{route!r} is more than one route in {preset!r}", fix=f"Choose one of: {names}."
-        )
+    values = choose_route(read_toml(preset), route)
     options = {"data.source": data, "fleet.device": device}
     config = load_config(apply_overrides(with_options(values, options), override))
-    folder = out or Path("releases") / config.routes[0].name
     progress = auto()
-    made = make_artefact(config, folder, progress=progress)
+    made = make_artefact(config, out, progress=progress)
     progress.say(f"Release (may be shared):        {made.release}")
     progress.say(f"Audit key (must not be shared): {made.key}")
     progress.say(f"Audit it with: sudare audit {made.release} --key {made.key}")
@@ -86,14 +78,16 @@ def open_release(folder: Path, *, images: str | None = None, picture: Path | Non
     from rich.markdown import Markdown
 
     from sudare.audits.artefact import contact_sheet_of, try_classifier
+    from sudare.cli.pictures import save_picture
     from sudare.releases.store import read_release
 
-    console = Console()
+    # The card is somebody else's text: no markup in it, and no link that shows another address.
+    console = Console(markup=False)
     opened = read_release(folder)
-    console.print(Markdown(opened.card.to_markdown()))
+    console.print(Markdown(opened.card.to_markdown(), hyperlinks=False))
     if images is not None:
         console.print(try_classifier(opened, images))
     if picture is not None:
-        contact_sheet_of(opened).save(picture)
+        save_picture(contact_sheet_of(opened), picture)
         console.print(f"Contact sheet: {picture}")
     return 0

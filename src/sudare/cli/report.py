@@ -16,7 +16,7 @@ def report(run_folder: Path = Path("runs/demo"), *, open_browser: bool = False) 
     - report.html, internal: with the most exposed private images. Do not share it.
     - report-public.html, to hand on: no private image, no private count, no seed.
 
-    Example: sudare report runs/demo --open-browser
+    Example: `sudare report runs/demo --open-browser`
 
     Args:
         run_folder: The folder that `sudare compare` or `sudare audit` wrote.
