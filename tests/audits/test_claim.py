@@ -1,0 +1,50 @@
+"""What a release claims about its privacy, as a finding."""
+
+import pytest
+
+from sudare.accounting import LedgerEntry
+from sudare.audits.findings import _claim
+from sudare.audits.maker import FindingMaker
+from sudare.releases.card import Card, Kind
+
+
+def claim(*budgets):
+    ledger = tuple(
+        LedgerEntry(
+            purpose="training",
+            mechanism="Gaussian",
+            noise_multiplier=1.0,
+            sample_rate=0.1,
+            steps=10,
+            delta=delta,
+            epsilon=epsilon,
+        )
+        for epsilon, delta in budgets
+    )
+    card = Card(
+        kind=Kind.CLASSIFIER,
+        route="dpsgd",
+        title="t",
+        what_leaves="w",
+        class_names=("a", "b"),
+        image_shape=(1, 8, 8),
+        ledger=ledger,
+    )
+    return _claim(FindingMaker(release="r", route="dpsgd", builds=1, recipients=0), card)
+
+
+def test_one_mechanism_claims_its_epsilon_at_its_delta():
+    (found,) = claim((2.0, 1e-5))
+    assert found.value == 2.0
+    assert found.method == "claimed at delta 1e-05, PRV upper bound"
+
+
+def test_of_several_mechanisms_epsilons_and_deltas_add_and_the_finding_says_so():
+    (found,) = claim((2.0, 1e-5), (1.0, 2e-5))
+    assert found.value == pytest.approx(3.0)
+    assert "at delta 3e-05" in found.method
+    assert "basic composition of 2 mechanisms" in found.method
+
+
+def test_no_mechanism_claims_nothing():
+    assert claim() == []
