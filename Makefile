@@ -9,11 +9,12 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(BIN)/sudare compare --preset demo --out runs/demo
 
+# One process a core with one thread each: threads of several processes fight over the cores.
 test: $(STAMP) browser
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 test-slow: $(STAMP) browser
-	$(BIN)/pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

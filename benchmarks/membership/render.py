@@ -31,6 +31,7 @@ def main() -> None:
     renders = {
         "peers": peers,
         "attack_step": attack_step,
+        "fleet": fleet,
         "checkpoints": checkpoints,
         "coverage": coverage,
     }
@@ -125,6 +126,29 @@ def attack_step(result: dict[str, Any]) -> Iterator[str]:
             f"| {label or name} | {row['s']:.3g} | {loop / row['s']:.1f} times faster | "
             f"{row['s'] / read:.1f} | {row['peak_mb']:.0f} ({more:.0f} more than before) |"
         )
+    yield ""
+
+
+def fleet(result: dict[str, Any]) -> Iterator[str]:
+    """Throughput of each layout, and the parts of a step."""
+    yield "## Training small nets\n"
+    yield about(result)
+    yield "| net | work | layout | images a second | GFLOP/s | of the matrix product |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    ceiling = {
+        (r["width"], r["layout"]): r["gflops"] for r in result["rows"] if r["work"] == "matmul"
+    }
+    names = {"plain": "plain loop", "ours": "ours", "matmul": "matrix product"}
+    for row in result["rows"]:
+        share = row["gflops"] / ceiling[row["width"], row["layout"]]
+        images = f"{row['images_s']:,.0f}" if row["images_s"] else ""
+        yield (
+            f"| ConvNet-3, width {row['width']} | {names[row['work']]} | {row['layout']} | "
+            f"{images} | {row['gflops']:.1f} | {share:.0%} |"
+        )
+    yield "\nParts of a step, one thread:\n"
+    for width, parts in result["stages"].items():
+        yield f"- width {width}: " + ", ".join(f"{k} {v:.0%}" for k, v in parts.items())
     yield ""
 
 

@@ -169,3 +169,26 @@ def toy_attack(x, y, alpha, seed):
         gradient = torch.autograd.grad(-logits.log_softmax(1)[0, 2], point)[0]
         point = (point - 0.1 * gradient).detach().requires_grad_()
     return 10_000
+
+
+def test_a_head_on_fixed_features_learns_the_same_whether_they_are_kept_or_made_anew(monkeypatch):
+    from sudare.training import loop
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, size=(40, 1, 8, 8), dtype=np.uint8)
+    data = TrainingData.of(images, np.arange(40) % 3, device="cpu")
+    recipe = Recipe(epochs=4, batch_size=16, lr=0.1, weight_decay=0.0, augmentation=())
+    config = nets.NetConfig(name="random-features", width=4)
+    states, traces = [], []
+    for kept in (True, False):
+        if not kept:
+            monkeypatch.setattr(loop, "_on_fixed_features", lambda net, data, recipe: (net, data))
+        net = nets.build(config, image_shape=(1, 8, 8), n_classes=3, seed=0)
+        record = train(net, data, recipe, seed=0, progress=Silent())
+        states.append(net.state_dict())
+        traces.append(record.loss_trace)
+    assert np.allclose(*traces, rtol=1e-4)
+    for name, value in states[0].items():
+        assert torch.allclose(value, states[1][name], atol=1e-5), name
+    fresh = nets.build(config, image_shape=(1, 8, 8), n_classes=3, seed=0).state_dict()
+    assert not torch.equal(states[0]["classifier.weight"], fresh["classifier.weight"])

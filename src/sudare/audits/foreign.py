@@ -35,6 +35,7 @@ from sudare.releases.card import Card, Kind
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import torch
 
 __all__ = [
     "GivenTable",
@@ -74,7 +75,7 @@ class GivenTable:
 
 
 def audit_model(
-    model: Any,  # noqa: ANN401
+    model: object,
     members: tuple[npt.ArrayLike, npt.ArrayLike],
     non_members: tuple[npt.ArrayLike, npt.ArrayLike],
     *,
@@ -248,7 +249,7 @@ def audit_images(
     )
 
 
-def load_model(path: str, weights: Path | None) -> Any:  # noqa: ANN401
+def load_model(path: str, weights: Path | None) -> object:
     """A model from ``package.module:factory``, with weights from a safetensors file.
 
     The factory is the user's own code and runs; the weights are read without executing any.
@@ -316,7 +317,7 @@ def read_scores(path: Path) -> GivenTable:
     )
 
 
-def posterior_of(model: Any, records: npt.NDArray[Any]) -> FloatArray:  # noqa: ANN401
+def posterior_of(model: object, records: npt.NDArray[Any]) -> FloatArray:
     """Log-posterior ``float64 [n, C]`` of a module, an estimator or a function.
 
     Raises:
@@ -341,7 +342,7 @@ def posterior_of(model: Any, records: npt.NDArray[Any]) -> FloatArray:  # noqa: 
     return answers.astype(np.float64)
 
 
-def _ask(model: Any, records: npt.NDArray[Any]) -> FloatArray:  # noqa: ANN401
+def _ask(model: object, records: npt.NDArray[Any]) -> FloatArray:
     import torch
 
     if isinstance(model, torch.nn.Module):
@@ -351,10 +352,12 @@ def _ask(model: Any, records: npt.NDArray[Any]) -> FloatArray:  # noqa: ANN401
         # Probabilities that are not finite must not pass as small ones.
         values: FloatArray = np.log(np.clip(shares, _LEAST_PROBABILITY, None))
         return values
+    if not callable(model):
+        raise TypeError(f"a {type(model).__name__} cannot be called")
     return log_posterior(np.asarray(model(records), dtype=np.float64))
 
 
-def _module_logits(model: Any, records: npt.NDArray[Any]) -> FloatArray:  # noqa: ANN401
+def _module_logits(model: torch.nn.Module, records: npt.NDArray[Any]) -> FloatArray:
     import torch
 
     # Pixels as bytes become shares of white; anything else is passed on as it is.

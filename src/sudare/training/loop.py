@@ -14,6 +14,8 @@ from sudare.core.arrays import ByteArray, Float32Array, IntArray
 from sudare.core.errors import DataError
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
+from sudare.nets.predict import normalise
+from sudare.nets.random_features import RandomFeatures
 from sudare.training.augment import training_view
 from sudare.training.losses import smoothed_cross_entropy, smoothing_at, soft_cross_entropy
 from sudare.training.optimisers import make_optimiser, rate_at
@@ -24,13 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainingData", "TrainingRecord", "batch_losses", "train"]
 
+_FEATURE_BATCH = 512
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingData:
     """What a net learns from, on the device.
 
     Attributes:
-        images: ``uint8 [n, c, h, w]``.
+        images: ``uint8 [n, c, h, w]``; ``float32 [n, d]`` where features are learned from.
         targets: ``int64 [n]`` labels, or ``float32 [n, C]`` soft labels.
     """
 
@@ -101,6 +105,7 @@ def train(
     for parameter in net.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.to(memory_format=torch.channels_last)
+    net, data = _on_fixed_features(net, data, recipe)
     optimiser = make_optimiser([p for p in net.parameters() if p.requires_grad], recipe)
     trace = torch.full((epochs, n), torch.nan, device=device)
     start_wall, start_cpu = time.perf_counter(), time.process_time()
@@ -133,6 +138,22 @@ def train(
     )
 
 
+def _on_fixed_features(
+    net: torch.nn.Module, data: TrainingData, recipe: Recipe
+) -> tuple[torch.nn.Module, TrainingData]:
+    """The head and the features it learns from, if nothing below it is learned or varied.
+
+    Computing features that never change anew in each of forty epochs is most of the time.
+    """
+    if not isinstance(net, RandomFeatures) or recipe.augmentation or recipe.precision == "bf16":
+        return net, data
+    with torch.inference_mode():
+        parts = [net.embed(normalise(part)) for part in data.images.split(_FEATURE_BATCH)]
+    # A copy outside of inference mode, so that the head's gradients may use it.
+    features = torch.cat(parts).clone()
+    return net.classifier, TrainingData(images=features, targets=data.targets)
+
+
 def _losses(
     net: torch.nn.Module,
     data: TrainingData,
@@ -141,7 +162,9 @@ def _losses(
     alpha: float,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    view = training_view(data.images[rows], recipe, generator)
+    images = data.images[rows]
+    # Features were made from views that never change.
+    view = training_view(images, recipe, generator) if images.dtype == torch.uint8 else images
     kind = data.images.device.type
     with torch.autocast(kind, dtype=torch.bfloat16, enabled=recipe.precision == "bf16"):
         logits = net(view)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import numpy as np
 import torch
+from opacus.optimizers import DPOptimizer
 
 from sudare.core.arrays import FloatArray
 
@@ -39,7 +39,7 @@ class SystemNoise:
     def __init__(self, std: float) -> None:
         self._std = std
 
-    def __call__(self, optimiser: Any) -> None:  # noqa: ANN401
+    def __call__(self, optimiser: DPOptimizer) -> None:
         """Noise the gradients of an optimiser that averaged them; it must have added none."""
         from scipy.special import ndtri
 

@@ -32,7 +32,7 @@ class Recipe(BaseModel):
     schedule: Schedule = Field(default="cosine", description="Learning rate over the steps.")
     warmup: float = Field(default=0.05, ge=0, le=0.5, description="Share of steps that warm up.")
     label_smoothing: float = Field(
-        default=0.0, gt=-1.0, le=1.0, description="Smoothing alpha; negative sharpens."
+        default=0.0, le=1.0, description="Smoothing alpha; negative sharpens."
     )
     smoothing_schedule: SmoothingSchedule = Field(
         default="paper", description="How a negative alpha is phased in."

@@ -17,7 +17,7 @@ class SmoothingConfig(TrainedConfig):
 
     kind: Literal["smoothing"] = "smoothing"
     alpha: float = Field(
-        default=0.1, gt=-1.0, le=1.0, description="Strength; positive smooths, negative sharpens."
+        default=0.1, le=1.0, description="Strength; positive smooths, negative sharpens."
     )
     schedule: SmoothingSchedule = Field(
         default="paper", description="How a negative alpha is phased in."
