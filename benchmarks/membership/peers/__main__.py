@@ -23,6 +23,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -69,7 +71,7 @@ def main() -> None:
                 run = one(name, Path(folder), sys.argv[1:])
                 runs.setdefault(name, []).append(run)
                 print(name, repeat, json.dumps(run), flush=True)
-                if repeat == 0 and name in checkouts:
+                if repeat == 0 and (Path(folder) / "signals.npz").exists():
                     found[name] = agreement(name, Path(folder) / "signals.npz")
                     print(name, json.dumps(found[name]), flush=True)
     result = {
@@ -92,18 +94,34 @@ def one(name: str, folder: Path, arguments: list[str]) -> dict[str, object]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)])}
     command = [sys.executable, "-m", "benchmarks.membership.peers", *arguments]
     log = folder / "log.txt"
+    peak = 0.0
     with log.open("w") as file:
-        done = subprocess.run(
+        running = subprocess.Popen(
             [*command, "--child", name, "--folder", str(folder)],
             cwd=root,
             env=environment,
             stdout=file,
             stderr=file,
-            check=False,
+            start_new_session=True,
         )
-    if done.returncode:
+        while running.poll() is None:
+            peak = max(peak, memory_mb(running.pid))
+            time.sleep(0.25)
+    if running.returncode:
         raise SystemExit(f"{name} failed:\n{log.read_text()[-4000:]}")
-    return json.loads((folder / "result.json").read_text())
+    return {**json.loads((folder / "result.json").read_text()), "peak_mb": peak}
+
+
+def memory_mb(session: int) -> float:
+    """Memory of all processes of a session; pages that several share count once."""
+    total = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if os.getsid(int(folder.name)) == session:
+                for line in (folder / "smaps_rollup").read_text().splitlines():
+                    if line.startswith("Pss:"):
+                        total += int(line.split()[1])
+    return total / 1024
 
 
 def median(values: list[dict[str, object]]) -> dict[str, object]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from scipy.special import log_softmax
 from scipy.stats import norm, spearmanr
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
+from sudare.attacks.membership.shokri import fit_and_score, shadow_features
 from sudare.attacks.registry import make_test
 from sudare.core.scores import Scale, ScoreTable
 
@@ -19,7 +23,8 @@ def agreement(tool: str, path: Path) -> dict[str, object]:
     """Our scores on the tool's own signals, beside the tool's scores."""
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
-    return _leakpro(arrays) if tool == "leakpro" else _privacy_meter(arrays)
+    compare = {"leakpro": _leakpro, "privacy_meter": _privacy_meter, "art": _art}
+    return compare[tool](arrays)
 
 
 def _leakpro(arrays: dict[str, np.ndarray]) -> dict[str, object]:
@@ -60,6 +65,61 @@ def _leakpro(arrays: dict[str, np.ndarray]) -> dict[str, object]:
             ),
             "cause": "theirs is the deviation over all values of all images",
         },
+        "rmia": _leakpro_rmia(arrays),
+    }
+
+
+def _leakpro_rmia(arrays: dict[str, np.ndarray]) -> dict[str, object]:
+    """RMIA online, by our ratio of each image and its ratios of its own z."""
+    rows = np.arange(len(arrays["labels"]))
+    shadows, target = (
+        log_softmax(arrays[name], axis=-1)[..., rows, arrays["labels"]]
+        for name in ("shadow_logits", "target_logits")
+    )
+    phi = [values - np.log(-np.expm1(np.minimum(values, -1e-12))) for values in (shadows, target)]
+    table = _table(*phi, arrays["inside"], arrays["members"])
+    ranking = make_test("rmia").scores(table)[-2]
+    theirs, members = arrays["rmia"], arrays["members"]
+    ratio = np.exp(ranking)[:, None] / arrays["ratio_z"][None]
+    share = (ratio > float(arrays["gamma"])).mean(axis=1)
+    return {
+        "attack": f"RMIA online, gamma = {float(arrays['gamma']):g}",
+        **_compared(ranking, theirs, members),
+        "as a share over their z, largest difference": float(np.abs(share - theirs).max()),
+        "distinct scores": {"theirs": len(np.unique(theirs)), "ours": len(np.unique(ranking))},
+        "cause": f"its z are training images too; it adds {float(arrays['epsilon']):g} to p(x); "
+        "its score is a count, which ties",
+    }
+
+
+def _art(arrays: dict[str, np.ndarray]) -> dict[str, object]:
+    """Logistic regression over what the shadows answer, one for all classes or one for each."""
+    members = arrays["members"]
+    answers, labels = (
+        np.concatenate([arrays[f"inside{kind}"], arrays[f"outside{kind}"]])
+        for kind in ("", "_labels")
+    )
+    known = np.repeat([True, False], [len(arrays["inside"]), len(arrays["outside"])])
+    # Theirs: standardised answers beside the standardised one-hot label, one model.
+    scaler = StandardScaler().fit(np.c_[answers, labels])
+    model = LogisticRegression().fit(scaler.transform(np.c_[answers, labels]), known)
+    again = model.predict_proba(scaler.transform(np.c_[arrays["target"], arrays["labels"]]))
+    ours = np.empty(len(members))
+    features = [
+        shadow_features(log_softmax(part, axis=1)[None], hot.argmax(axis=1), top=3)[0]
+        for part, hot in ((answers, labels), (arrays["target"], arrays["labels"]))
+    ]
+    for label in range(labels.shape[1]):
+        rows, own = labels.argmax(axis=1) == label, arrays["labels"].argmax(axis=1) == label
+        ours[own] = fit_and_score(features[0][rows], known[rows], features[1][own])
+    return {
+        "attack": "shadow classifier, logistic regression",
+        **_compared(ours, arrays["lr"], members),
+        "one model for all classes, median difference": float(
+            np.median(np.abs(again[:, 1] - arrays["lr"]))
+        ),
+        "cause": "ours is one model a class over log-probabilities, theirs one over logits and "
+        "the label",
     }
 
 

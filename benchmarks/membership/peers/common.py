@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -79,12 +78,8 @@ class Clock:
 
 
 def finish(folder: Path, clock: Clock, task: Task, **facts: object) -> None:
-    """Write what one tool's process measured."""
-    peak = max(
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    text = json.dumps({**clock.times, "peak_mb": peak / 1024, "task": asdict(task), **facts})
+    """Write what one tool's process measured; whoever started it adds the memory."""
+    text = json.dumps({**clock.times, "task": asdict(task), **facts})
     (folder / "result.json").write_text(text)
 
 

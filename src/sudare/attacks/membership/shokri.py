@@ -37,14 +37,14 @@ class ShokriClassifier(MembershipTest):
 
     def _scores(self, table: ScoreTable) -> FloatArray:
         labels = table.labels[: table.n_images]
-        features = _features(table.pool(self.signal), labels, self.top)
+        features = shadow_features(table.pool(self.signal), labels, self.top)
         scores = np.empty(table.membership.shape)
         builds = np.arange(table.n_builds)
         for target in builds:
             shadows = builds[(builds != target) & (builds != table.complement[target])]
             for label in np.unique(labels):
                 columns = labels == label
-                scores[target, columns] = _attack(
+                scores[target, columns] = fit_and_score(
                     features[shadows][:, columns],
                     table.membership[shadows][:, columns],
                     features[target, columns],
@@ -52,7 +52,8 @@ class ShokriClassifier(MembershipTest):
         return scores
 
 
-def _features(log_posterior: FloatArray, labels: IntArray, top: int) -> FloatArray:
+def shadow_features(log_posterior: FloatArray, labels: IntArray, top: int) -> FloatArray:
+    """Own log-probability and probability, and the largest log-probabilities, ``[N, n, top+2]``."""
     clipped = np.maximum(log_posterior, _LOWEST_LOG_PROBABILITY)
     largest = -np.sort(-clipped, axis=2)[:, :, :top]
     index = np.broadcast_to(labels[None, :, None], (len(clipped), len(labels), 1))
@@ -60,7 +61,8 @@ def _features(log_posterior: FloatArray, labels: IntArray, top: int) -> FloatArr
     return np.concatenate([own, np.exp(own), largest], axis=2)
 
 
-def _attack(shadow: FloatArray, member: BoolArray, target: FloatArray) -> FloatArray:
+def fit_and_score(shadow: FloatArray, member: BoolArray, target: FloatArray) -> FloatArray:
+    """The margin of each target row, ``[n]``, from rows of shadows whose membership is known."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
