@@ -38,6 +38,7 @@ from .common import Task
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "peers.json"
 TOOLS = ("ours", "leakpro", "privacy_meter", "art")
+STEPS = "steps"
 QUICK = Task(pool=400, population=200, builds=8, epochs=2)
 
 
@@ -50,16 +51,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", choices=TOOLS, action="append")
-    parser.add_argument("--child", choices=TOOLS, help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=(*TOOLS, STEPS), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     task = QUICK if options.quick else Task()
     checkouts = {"leakpro": options.leakpro, "privacy_meter": options.privacy_meter}
     if options.child:
         tool = importlib.import_module(f"benchmarks.membership.peers.{options.child}")
-        extra = (
-            [str(Path(checkouts[options.child]).resolve())] if options.child in checkouts else []
-        )
+        needed = checkouts if options.child == STEPS else {options.child} & checkouts.keys()
+        extra = [str(Path(checkouts[name]).resolve()) for name in needed]
         tool.main(options.folder.resolve(), task, *extra)
         return
     runs: dict[str, list[dict[str, object]]] = {}
@@ -74,7 +74,11 @@ def main() -> None:
                 if repeat == 0 and (Path(folder) / "signals.npz").exists():
                     found[name] = agreement(name, Path(folder) / "signals.npz")
                     print(name, json.dumps(found[name]), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        steps = {} if options.only else one(STEPS, Path(folder), sys.argv[1:])
+        print(STEPS, json.dumps(steps), flush=True)
     result = {
+        "steps": steps,
         "tools": {name: median(values) for name, values in runs.items()},
         "runs": runs,
         "agreement": found,
