@@ -187,6 +187,7 @@ def main(folder: Path, task: Task, checkout: str) -> None:
         ratio_z=rmia.ratio_z[0],
         rmia=scores_of(rmia, members),
         gamma=rmia.gamma,
+        temperature=rmia.temperature,
         epsilon=rmia.epsilon,
     )
     finish(
