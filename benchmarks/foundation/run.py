@@ -1,12 +1,13 @@
 """Foundation benchmarks: the lite comparison, expected orderings, reference accuracies.
 
     python benchmarks/foundation/run.py lite         # from runs/lite, made if it is not there
+    python benchmarks/foundation/run.py linear       # one more of its routes, a run of its own
     python benchmarks/foundation/run.py demo         # from runs/demo
     python benchmarks/foundation/run.py size         # leakage against training-set size
     python benchmarks/foundation/run.py reference    # accuracy of plain builds against references
     python benchmarks/foundation/run.py render       # README.md from results.json
 
-``--preset smoke`` runs any of the first three in seconds, to see that they work.
+``--preset smoke`` runs any of the first four in seconds, to see that they work.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def commit() -> str:
 
 def made_in(topic: str, preset: str) -> float | None:
     """Seconds the run of a preset took, if the topic is one and it ran in one go."""
-    summary = Path(f"runs/{preset or topic}/run.json")
+    name = {"linear": "lite-linear"}.get(topic, preset or topic)
+    summary = Path(f"runs/{name}/run.json")
     return float(json.loads(summary.read_text())["wall_s"]) if summary.exists() else None
 
 
@@ -138,6 +140,16 @@ def lite(preset: str) -> tuple[list[dict[str, object]], str]:
     data = () if preset else ("--data", "fashion-mnist")
     rows = figures(compare(f"runs/{name}", *data, "--preset", name), COLUMNS)
     return rows, "sudare compare --data fashion-mnist --preset lite"
+
+
+def linear(preset: str) -> tuple[list[dict[str, object]], str]:
+    """The linear head of the lite preset, on the same split and plan."""
+    name = preset or "lite"
+    data = () if preset else ("--data", "fashion-mnist")
+    route = ("--routes", "linear-public")
+    found = compare(f"runs/{name}-linear", *data, "--preset", name, *route)
+    command = "sudare compare --data fashion-mnist --preset lite --routes linear-public"
+    return figures(found, COLUMNS), command
 
 
 def demo(preset: str) -> tuple[list[dict[str, object]], str]:
@@ -232,11 +244,12 @@ def spread(scores: np.ndarray) -> dict[str, object]:
     }
 
 
-TOPICS = {"lite": lite, "demo": demo, "size": size, "reference": reference}
+TOPICS = {"lite": lite, "linear": linear, "demo": demo, "size": size, "reference": reference}
 
 TITLES = {
     "demo": "Chest X-rays: the demo",
     "lite": "Fashion-MNIST: the lite preset",
+    "linear": "Fashion-MNIST: the linear head of the lite preset",
     "size": "Leakage against the size of the training set",
     "reference": "Accuracy of plain builds against independent references",
 }
