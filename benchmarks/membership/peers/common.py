@@ -31,7 +31,7 @@ class Task:
         lr: Learning rate of SGD with momentum 0.9, constant where a tool allows it.
     """
 
-    pool: int = 2000
+    pool: int = 4000
     population: int = 1000
     builds: int = 16
     epochs: int = 10

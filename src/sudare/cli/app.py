@@ -8,6 +8,7 @@ from cyclopts import App
 
 from sudare import __version__
 from sudare.core.errors import NotEvaluableError, SudareError
+from sudare.core.memory import keep_memory
 
 __all__ = ["app", "main"]
 
@@ -42,6 +43,7 @@ def main() -> None:
     """Run the command line. Exit: 0 pass, 1 a gate fails, 2 error, 3 undecided."""
     from rich.console import Console
 
+    keep_memory()
     console = Console(stderr=True)
     try:
         result = app(result_action="return_value")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sudare.core.errors import CacheError, ConfigError, SudareError
+from sudare.core.memory import keep_memory
 from sudare.core.progress import Progress, Silent
 from sudare.fleets.cache import Cache
 from sudare.fleets.local import error_of
@@ -150,6 +151,7 @@ def run_chain(cache: str, probe: str, chain: Sequence[Mapping[str, Any]]) -> dic
             "where": cache,
             "fix": "Set SUDARE_CACHE to a folder that every node has under the same path.",
         }
+    keep_memory()
     try:
         for task in chain:
             execute(Task(**task), Cache(Path(cache)), Silent())

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from sudare.core.errors import SudareError
+from sudare.core.memory import keep_memory
 from sudare.core.progress import CallbackProgress
 from sudare.fleets.cache import Cache
 from sudare.fleets.tasks import Task, execute
@@ -26,6 +27,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Serve chains until standard input ends."""
+    keep_memory()
     # Ctrl-C reaches the whole terminal group; the parent decides, not each worker.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Whatever a library prints must not mix with the messages.

@@ -105,10 +105,10 @@ def train(
     for parameter in net.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.to(memory_format=torch.channels_last)
+    start_wall, start_cpu = time.perf_counter(), time.process_time()
     net, data = _on_fixed_features(net, data, recipe)
     optimiser = make_optimiser([p for p in net.parameters() if p.requires_grad], recipe)
     trace = torch.full((epochs, n), torch.nan, device=device)
-    start_wall, start_cpu = time.perf_counter(), time.process_time()
     net.train()
     with progress.stage(label, steps) as task:
         for epoch in range(epochs):
