@@ -226,15 +226,96 @@ def test_rmia_agrees_with_the_loop_oracle(queries, a):
     pool, population = oracles.rmia_ratio(
         table.pool("phi"), table.population("phi"), table.membership, table.complement, a=a
     )
-    np.testing.assert_allclose(
-        ours.scores(table),
-        np.log(np.median(pool, axis=2)) if queries == 1 else np.median(np.log(pool), axis=2),
-        rtol=1e-9,
-        atol=1e-9,
+    published = oracles.rmia_calibrated(pool, population, 2.0)
+    np.testing.assert_allclose(ours.calibrated(table), published, atol=1e-9)
+    # What is scored is the published share; the ratio only orders what ties in it.
+    scores, step = ours.scores(table), 1 / population.shape[1]
+    assert (np.abs(scores - published) < step / 2).all()
+    for target in range(table.n_builds):
+        for share in np.unique(published[target]):
+            tied = published[target] == share
+            ratio = np.median(np.log(pool[target, tied]), axis=1)
+            np.testing.assert_array_equal(np.argsort(scores[target, tied]), np.argsort(ratio))
+
+
+def test_rmia_without_a_population_ranks_by_the_ratio():
+    table = make_table(builds=8, population=0)
+    pool, _ = oracles.rmia_ratio(
+        table.pool("phi"), np.zeros((8, 0, 1)), table.membership, table.complement
     )
-    np.testing.assert_allclose(
-        ours.calibrated(table), oracles.rmia_calibrated(pool, population, 2.0), atol=1e-9
+    np.testing.assert_allclose(RMIA().scores(table), np.log(pool[:, :, 0]), rtol=1e-9, atol=1e-9)
+
+
+def test_rmia_pools_targets_of_shifted_builds_without_loss():
+    """The ratio alone lets a confident build's non-members outscore a shy build's members."""
+    rng, shares, ratios = np.random.default_rng(0), [], []
+    for seed in range(8):
+        table = make_table(builds=8, images=300, population=300, effect=0.8, seed=seed)
+        shift = 3.0 * rng.normal(size=(8, 1, 1))
+        moved = dataclasses.replace(
+            table, signals={**table.signals, "phi": table.signals["phi"] + shift}
+        )
+        shares.append(auc(RMIA().scores(moved), moved.membership))
+        alone = dataclasses.replace(
+            moved,
+            signals={"phi": moved.signals["phi"][:, :300]},
+            labels=moved.labels[:300],
+            covariates=None,
+        )
+        ratios.append(auc(RMIA().scores(alone), alone.membership))
+    assert np.mean(np.array(shares) - ratios) > 0.01
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 64, 200])
+def test_rmia_counts_two_queries_as_the_slow_vote_does(size):
+    rng = np.random.default_rng(size)
+    population, images = (np.round(rng.normal(size=(n, 2)), 1) for n in (size, 150))
+    slow = (population[None] < images[:, None]).all(axis=2).mean(axis=1)
+    np.testing.assert_array_equal(rmia._Beaten(population).share(images), slow)
+
+
+@pytest.mark.parametrize("test", [RMIA(), OfflineRMIA(a=1.0)])
+def test_rmia_does_not_tie_images_that_only_the_target_is_sure_of(test):
+    """A floor under the reference tied 84 of 3,600 non-members at the top: TPR at 1 % was 0."""
+    table = make_table(builds=8, images=200, population=100, effect=0.0)
+    phi = table.signals["phi"] * 20 - 100
+    sure = np.arange(200) < 60
+    phi[0, :200][sure] = 50 + np.arange(60)[:, None]
+    saturated = dataclasses.replace(table, signals={**table.signals, "phi": phi})
+    assert len(np.unique(test.scores(saturated)[0, sure])) == 60
+
+
+def test_modified_entropy_tells_sure_answers_apart():
+    """Log p rounds to 0 above phi 36; a quarter of the scores of one DP-SGD build tied there."""
+    table = make_table(builds=4, images=40, population=0)
+    phi = 30 + np.arange(160.0).reshape(4, 40)
+    labels = table.labels[:, None] == np.arange(2)
+    posterior = np.where(labels[None], -np.log1p(np.exp(-phi))[:, :, None], -phi[:, :, None])
+    sure = dataclasses.replace(
+        table, signals={"log_posterior": posterior.astype(np.float32)}, covariates=None
     )
+    scores = ModifiedEntropyThreshold().scores(sure)
+    assert len(np.unique(scores)) == 160
+    np.testing.assert_array_equal(np.argsort(scores.ravel()), np.argsort(phi.ravel()))
+
+
+def test_modified_entropy_agrees_with_its_definition():
+    rng = np.random.default_rng(3)
+    table = make_table(builds=4, images=40, population=0, classes=3)
+    p = rng.dirichlet([0.2] * 3, size=(4, 40))
+    given = dataclasses.replace(table, signals={"log_posterior": np.log(p)}, covariates=None)
+    own = np.take_along_axis(p, table.labels[None, :, None], axis=2)[:, :, 0]
+    slow = -(1 - own) * np.log(own)
+    for c in range(3):
+        slow -= np.where(table.labels == c, 0.0, p[:, :, c] * np.log1p(-p[:, :, c]))
+    np.testing.assert_allclose(ModifiedEntropyThreshold().scores(given), -slow, rtol=1e-6)
+
+
+def test_constant_loss_traces_are_as_precise_as_chance():
+    """Position broke ties: members stand first, and a constant guess was right about all."""
+    truth = (np.arange(1000) < 10).astype(float)
+    assert precision_at(np.zeros(1000), truth, share=0.01) == pytest.approx(0.01)
+    assert precision_at(truth, np.zeros(1000), share=0.01) == pytest.approx(0.01)
 
 
 def test_offline_lira_one_sided_gives_auc_066_where_two_sided_gives_056():

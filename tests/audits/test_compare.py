@@ -47,7 +47,8 @@ def test_every_release_has_utility_membership_and_cost_findings(smoke):
         ):
             finding = result.findings.get(name, release)
             assert finding.status is Status.MEASURED
-            assert finding.low <= finding.value <= finding.high
+            # What was measured once has no interval.
+            assert name == "cost.audit_cpu_s" or finding.low <= finding.value <= finding.high
     assert result.findings.get("membership.lira.tpr@0.001", "plain").status is Status.UNRESOLVABLE
     assert result.findings.get("privacy.epsilon", "dpsgd-eps8").value <= 8
 

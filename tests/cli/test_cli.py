@@ -179,7 +179,7 @@ def test_an_audit_with_known_members_runs_the_attacks_that_need_no_shadows(run, 
     )
     assert done.returncode == 0, done.stderr
     findings = json.loads((workplace / "runs/known/findings.json").read_text())["findings"]
-    status = {f["id"]: f["status"] for f in findings}
+    status = {f["id"]: f["status"] for f in findings if not f["group"]}
     assert status["membership.loss.auc"] == "measured"
     assert status["membership.lira.auc"] == "not_applicable"
     assert "with records said to have gone into it" in done.stdout + done.stderr

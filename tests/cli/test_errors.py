@@ -89,7 +89,7 @@ KNOWN = ("audit", "theirs", "--members")
             (*KNOWN, "in.npz", "--non-members", "out.npz", "--image-size", "16"),
             "images are (1, 16, 16), the release takes (1, 8, 8)",
         ),
-        ((*KNOWN, "in.npz", "--non-members", "out.npz", "--out", "file"), "File exists (file)"),
+        ((*KNOWN, "in.npz", "--non-members", "out.npz", "--out", "file"), "this is a file (file)"),
         (
             ("audit", "--model", "os:no", "--members", "in.npz", "--non-members", "out.npz"),
             "the model cannot be made",

@@ -8,6 +8,7 @@ from sudare.metrics.epsilon import (
     epsilon_from_gaussian,
     epsilon_from_threshold,
     epsilon_one_run,
+    epsilon_one_run_fdp,
     gaussian_epsilon,
     one_run_ceiling,
     one_run_guesses,
@@ -121,7 +122,50 @@ def test_the_gaussian_curve_agrees_with_its_definition():
 def test_guesses_are_the_extremes_of_the_scores():
     scores = np.array([5.0, 1.0, 4.0, 0.0, 3.0])
     members = np.array([True, False, False, True, True])
-    assert one_run_guesses(scores, members, top=2, bottom=2) == (4, 2)
+    rng = np.random.default_rng(0)
+    assert one_run_guesses(scores, members, top=2, bottom=2, rng=rng) == (4, 2)
+
+
+def test_tied_guesses_know_nothing_of_the_order_of_the_canaries():
+    """Members first and constant scores were 100 right guesses of 100, an epsilon of 3.47."""
+    members = np.arange(1000) < 500
+    rng = np.random.default_rng(0)
+    right = [
+        one_run_guesses(np.zeros(1000), members, top=50, bottom=50, rng=rng)[1] for _ in range(200)
+    ]
+    assert np.mean(right) == pytest.approx(50, abs=1.5)
+    refuted = [epsilon_one_run(100, v, 1000, delta=1e-5) > 0 for v in right]
+    assert np.mean(refuted) <= 0.05 + 3 * (0.05 * 0.95 / 200) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("canaries", "guesses", "correct", "epsilon"),
+    [
+        (1000, 1000, 600, 0.5835),
+        (1000, 1000, 800, 2.3332),
+        (1000, 200, 180, 2.9012),
+        (1000, 200, 199, 6.3293),
+        (1000, 100, 100, 5.5490),
+        (5000, 1000, 990, 6.3656),
+        (1000, 1000, 520, 0.0),
+        (200, 50, 40, 1.3132),
+    ],
+)
+def test_one_run_epsilon_by_the_whole_curve(canaries, guesses, correct, epsilon):
+    """Golden values of jax_privacy's _epsilon_one_run_fdp at 5 %, delta 1e-5."""
+    found = epsilon_one_run_fdp(guesses, correct, canaries, delta=1e-5)
+    assert found == pytest.approx(epsilon, abs=1e-4)
+
+
+def test_one_run_epsilon_by_the_whole_curve_covers():
+    rng, mu, refuted = np.random.default_rng(8), 1.0, []
+    truth = gaussian_epsilon(mu, 1e-5)
+    for _ in range(300):
+        members = rng.random(1000) < 0.5
+        scores = rng.normal(size=1000) + mu * members
+        made, right = one_run_guesses(scores, members, top=100, bottom=100, rng=rng)
+        refuted.append(epsilon_one_run_fdp(made, right, 1000, delta=1e-5) > truth)
+    assert np.mean(refuted) <= 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
 
 
 def test_counts_that_are_none_are_refused():
@@ -130,6 +174,12 @@ def test_counts_that_are_none_are_refused():
     with pytest.raises(AuditError, match="guesses"):
         epsilon_one_run(10, 11, 100)
     with pytest.raises(AuditError, match="guesses"):
-        one_run_guesses(np.zeros(3), np.zeros(3, dtype=bool), top=2, bottom=2)
+        one_run_guesses(
+            np.zeros(3), np.zeros(3, dtype=bool), top=2, bottom=2, rng=np.random.default_rng(0)
+        )
+    with pytest.raises(AuditError, match="guesses"):
+        epsilon_one_run_fdp(10, 11, 100, delta=1e-5)
+    with pytest.raises(AuditError, match="delta"):
+        epsilon_one_run_fdp(10, 9, 100, delta=0.0)
     with pytest.raises(AuditError, match="delta"):
         epsilon_from_gaussian(np.zeros(4), np.arange(4) < 2, delta=0.0)

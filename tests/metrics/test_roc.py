@@ -48,6 +48,24 @@ def test_a_coin_flip_has_auc_half_even_when_all_scores_are_tied():
     assert auc(np.zeros(8), members) == 0.5
 
 
+def test_ties_around_a_rate_are_named_and_not_read_as_nothing_found():
+    """TPR 0.6 at FPR 0.3 was printed as TPR 0 at FPR 0.1, and passed a gate at 0.15."""
+    members = np.arange(400) < 200
+    scores = np.where(members, np.arange(400) % 5 < 3, np.arange(400) % 10 < 3).astype(float)
+    reason = roc(scores, members).tied_at(0.1, non_members=200)
+    assert reason == "tied scores: the nearest attainable false-positive rates are 0 and 0.3"
+    assert roc(scores, members).tied_at(0.3, non_members=200) == ""
+
+
+def test_scores_without_ties_attain_every_rate():
+    rng = np.random.default_rng(0)
+    for n in (100, 109, 995, 1000):
+        scores, members = rng.normal(size=2 * n), np.arange(2 * n) < n
+        for alpha in (0.1, 0.01):
+            if n >= 10 / alpha:
+                assert roc(scores, members).tied_at(alpha, non_members=n) == ""
+
+
 def test_monotone_transforms_change_nothing():
     rng = np.random.default_rng(0)
     scores, members = rng.normal(size=50), rng.random(50) < 0.5

@@ -19,7 +19,7 @@ def test_command_writes_both_pages_and_prints_the_verdict(
     app.command(report)
     app(["report", str(folder)])
     said = capsys.readouterr().out
-    assert "0.50 is a coin flip" in said
+    assert "guessing gets 50" in said
     for name in ("report.html", "report-public.html"):
         assert (folder / name).is_file()
         assert name in said

@@ -67,7 +67,7 @@ def test_an_artefact_is_the_very_one_that_ships(tmp_path: Path):
     assert "16 shadow builds" in told.asked
     assert "withheld (non-members)" in told.asked
     assert told.found.startswith(
-        "Plain classifier: sharing it lets an attacker who sees its scores"
+        "Plain classifier: sharing it lets an attacker who sees how sure it is of each class"
     )
     assert "balanced accuracy is" in told.found
     assert told.means.startswith("This holds of this very release")
@@ -76,7 +76,7 @@ def test_an_artefact_is_the_very_one_that_ships(tmp_path: Path):
 def test_given_scores_are_judged_and_no_build_is_spoken_of(tmp_path: Path):
     told = verdict(load_run(given_scores(tmp_path / "run")))
     assert "given the attack scores in scores.npz" in told.asked
-    assert told.found.startswith("scores.npz: these scores tell members from non-members")
+    assert told.found.startswith("scores.npz: these scores tell which of two records")
     assert "build" not in told.asked + told.found + told.means
     assert "utility" not in told.found
 

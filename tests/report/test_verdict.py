@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sudare.core import Findings
-from sudare.core.runs import RunSummary
+from sudare.core.runs import RunSummary, Thresholds
 from sudare.report.formats import control_failed
 from sudare.report.load import Run, load_run
 from sudare.report.text import TEXT
@@ -31,7 +32,7 @@ def run_of(tmp_path: Path, *measured: tuple[Plan, float, float, float | None], *
 def test_verdict_names_highest_and_lowest_leakage_with_intervals_and_utility(run_folder: Path):
     found = verdict(load_run(run_folder)).found
     assert "Highest measured leakage: Label smoothing +0.1." in found
-    assert "AUC 0.66 (0.65 to 0.67); 0.50 is a coin flip" in found
+    assert "in 66 of 100 tries (AUC 0.66 (0.65 to 0.67); guessing gets 50)" in found
     assert "Lowest measured leakage: DP-SGD, epsilon 1," in found
     assert "balanced accuracy is 0.741 (0.735 to 0.747)" in found
 
@@ -45,13 +46,15 @@ def test_order_of_the_verdict_follows_values_not_order_of_releases(tmp_path: Pat
 def test_overlapping_intervals_are_not_resolved(tmp_path: Path):
     run = run_of(tmp_path, (PLAIN, 0.60, 0.02, 0.9), (NEGATIVE, 0.58, 0.02, 0.9))
     means = verdict(run).means
-    assert "No release leaks less than Plain classifier by more than this run" in means
-    assert "Which of the releases leaks most or least is not resolved" in means
+    assert (
+        "No release leaks less than Plain classifier by more than a run of this size can" in means
+    )
+    assert "Which of the releases leaks most or least a run of this size cannot tell" in means
 
 
 def test_touching_intervals_are_not_resolved(tmp_path: Path):
     run = run_of(tmp_path, (PLAIN, 0.625, 0.0625, 0.9), (NEGATIVE, 0.5, 0.0625, 0.9))
-    assert "is not resolved" in verdict(run).means
+    assert "cannot tell" in verdict(run).means
     assert "leaks less" not in verdict(run).means.replace("No release leaks less", "")
 
 
@@ -59,9 +62,9 @@ def test_tie_at_the_lowest_end_is_named(tmp_path: Path):
     run = run_of(
         tmp_path, (PLAIN, 0.65, 0.01, 0.9), (EPS8, 0.53, 0.01, 0.8), (EPS1, 0.52, 0.01, 0.7)
     )
-    tie = "Which of DP-SGD, epsilon 8; and DP-SGD, epsilon 1 leaks least is not resolved"
+    tie = "Which of DP-SGD, epsilon 8; and DP-SGD, epsilon 1 leaks least a run of this size"
     assert tie in verdict(run).means
-    assert "leaks most is not resolved" not in verdict(run).means
+    assert "leaks most a run" not in verdict(run).means
 
 
 def test_less_leakage_is_priced_against_the_plain_classifier(tmp_path: Path):
@@ -75,8 +78,8 @@ def test_less_leakage_is_priced_against_the_plain_classifier(tmp_path: Path):
     )
     means = verdict(run).means
     assert (
-        "Label smoothing -0.05 leaks less than Plain classifier, and a loss of utility is "
-        "not resolved." in means
+        "Label smoothing -0.05 leaks less than Plain classifier, and is not shown to be less "
+        "useful." in means
     )
     assert "DP-SGD, epsilon 1 leaks less than Plain classifier and is less useful." in means
     assert "Random subset, 10 images per class leaks less" in means
@@ -87,19 +90,22 @@ def test_less_leakage_is_priced_against_the_plain_classifier(tmp_path: Path):
 def test_attack_at_chance_is_reported_as_unresolved_and_not_as_absence(tmp_path: Path):
     run = run_of(tmp_path, (PLAIN, 0.505, 0.01, 0.9), (EPS1, 0.5, 0.01, 0.7))
     found = verdict(run).found
-    assert "for none of the 2 releases by more than this run can resolve" in found
+    assert (
+        "For none of the 2 releases did the attack LiRA, online do better than guessing by more"
+        in found
+    )
 
 
 def test_one_release_says_that_there_is_nothing_to_compare(tmp_path: Path):
     told = verdict(run_of(tmp_path, (PLAIN, 0.61, 0.02, 0.9)))
     assert "made 1 release from" in told.asked
-    assert "AUC 0.61 (0.59 to 0.63); 0.50 is a coin flip" in told.found
+    assert "in 61 of 100 tries (AUC 0.61 (0.59 to 0.63); guessing gets 50)" in told.found
     assert "nothing to compare it with" in told.means
 
 
 def test_one_release_at_chance_is_not_said_to_leak(tmp_path: Path):
     told = verdict(run_of(tmp_path, (PLAIN, 0.505, 0.01, None)))
-    assert "no better than a coin flip by more than this run can resolve" in told.found
+    assert "no better than guessing by more than a run of this size can show" in told.found
     assert "Its utility is not measured." in told.found
 
 
@@ -112,17 +118,20 @@ def test_no_findings_give_a_verdict_without_numbers(tmp_path: Path):
 
 def test_auc_below_chance_points_at_the_audit(tmp_path: Path):
     run = run_of(tmp_path, (PLAIN, 0.61, 0.01, 0.9), (EPS1, 0.45, 0.01, 0.7))
-    assert "lies below the coin flip, which points at a fault" in verdict(run).found
+    assert (
+        "the wrong way round: are higher scores members? This points at a fault"
+        in verdict(run).found
+    )
 
 
 def test_null_control_counts_intervals_around_chance(tmp_path: Path):
     run = run_of(tmp_path, (PLAIN, 0.505, 0.01, 0.9), (EPS1, 0.53, 0.01, 0.7), null_control=True)
-    assert "in this null control: 2; of these, 1 include the coin flip" in verdict(run).found
+    assert "in this null control: 2; of these, 1 include guessing" in verdict(run).found
 
 
 def test_a_finding_without_interval_resolves_nothing(tmp_path: Path):
     run = run_of(tmp_path, (PLAIN, 0.7, 0.0, 0.9), (EPS1, 0.5, 0.01, 0.7))
-    assert "is not resolved" in verdict(run).means
+    assert "cannot tell" in verdict(run).means
 
 
 def test_gates_are_counted_and_failures_named(run_folder: Path):
@@ -187,7 +196,7 @@ def test_a_failed_null_control_is_said_before_what_was_found(tmp_path: Path):
         "The null control failed for RMIA, online on Plain classifier, AUC 0.55 (0.53 to 0.57)."
     )
     assert "EPS1" not in told.control
-    assert told.sentences[1] == told.control
+    assert told.sentences.index(told.control) < told.sentences.index(told.found)
     assert verdict(run).control == ""
 
 
@@ -208,3 +217,84 @@ def test_one_build_has_no_interval_to_quote(tmp_path: Path):
     )
     told = verdict(replace(run, findings=(*run.findings, one)))
     assert "balanced accuracy is 0.953." in told.found
+
+
+DECISIONS = {
+    "Share": 0.52,
+    "Share with care": 0.60,
+    "Do not share": 0.70,
+    "Cannot tell": 0.65,
+}
+
+
+@pytest.mark.parametrize(("words", "auc"), DECISIONS.items())
+def test_the_title_is_answered_by_the_declared_lines(tmp_path: Path, words: str, auc: float):
+    run = run_of(tmp_path, (PLAIN, auc, 0.01, 0.9))
+    assert verdict(run).answer == f"{words}: Plain classifier."
+    assert "at most 55 of 100 tries" in verdict(run).rule
+
+
+def test_the_lines_are_the_user_s(tmp_path: Path):
+    strict = Thresholds(share_auc=0.51, refuse_auc=0.55)
+    run = run_of(tmp_path, (PLAIN, 0.6, 0.01, 0.9), thresholds=strict)
+    assert verdict(run).answer == "Do not share: Plain classifier."
+    assert "above 55" in verdict(run).rule
+
+
+def test_the_wrong_way_round_is_no_reason_to_share(tmp_path: Path):
+    run = run_of(tmp_path, (PLAIN, 0.4, 0.01, 0.9))
+    assert verdict(run).answer == "Cannot tell: Plain classifier."
+    assert "no better than guessing" not in verdict(run).found
+
+
+def test_a_few_exposed_images_are_a_reason_not_to_share(tmp_path: Path):
+    """The verdict said AUC 0.62 of a release whose 12 most exposed X-rays had AUC 0.998."""
+    run = run_of(tmp_path, (PLAIN, 0.53, 0.01, 0.9))
+    worst = finding("membership.lira.worst_case", PLAIN, 0.99, 0.005)
+    told = verdict(replace(run, findings=(*run.findings, worst)))
+    assert told.answer == "Do not share: Plain classifier."
+    assert "tells nearly always whether they were used (AUC 0.990" in told.found
+
+
+def test_the_attack_is_named_and_a_stronger_one_beside_it(tmp_path: Path):
+    run = run_of(tmp_path, (PLAIN, 0.6, 0.01, 0.9))
+    other = finding("membership.bavaria.auc", PLAIN, 0.66, 0.01)
+    told = verdict(replace(run, findings=(*run.findings, other)))
+    assert "with the attack LiRA, online" in told.found
+    assert "BaVarIA, online on Plain classifier is right in 66 of 100 tries" in told.found
+    overlapping = finding("membership.bavaria.auc", PLAIN, 0.615, 0.01)
+    assert (
+        "strongest attack" not in verdict(replace(run, findings=(*run.findings, overlapping))).found
+    )
+
+
+def test_planted_images_are_in_the_verdict(tmp_path: Path):
+    run = run_of(tmp_path, (PLAIN, 0.54, 0.005, 0.9))
+    planted = finding("canaries.mislabelled.lira.auc", PLAIN, 0.83, 0.02)
+    told = verdict(replace(run, findings=(*run.findings, planted)))
+    assert "planted as a worst case (mislabelled images)" in told.found
+    assert "83 of 100 tries" in told.found
+
+
+def test_a_release_that_holds_private_images_comes_first_and_is_not_to_be_shared(tmp_path: Path):
+    """It stood in the best corner of the chart, and in the last third of the verdict."""
+    run = run_of(tmp_path, (PLAIN, 0.6, 0.01, 0.9), (SUBSET, 0.5, 0.01, 0.9))
+    copies = finding("membership.copies.tpr", SUBSET, 0.034, 0.001)
+    told = verdict(replace(run, findings=(*run.findings, copies)))
+    assert f"Do not share: {SUBSET.label} (contains private images)" in told.answer
+    assert told.found.startswith(f"{SUBSET.label} contains private images")
+    assert "Lowest measured leakage" not in told.found
+
+
+def test_no_word_of_the_trade_is_left_unexplained(run_folder: Path):
+    told = " ".join(verdict(load_run(run_folder)).sentences)
+    assert "resolve" not in told
+    assert "its scores" not in told
+    for at in re.finditer("AUC", told):
+        before = told[max(0, at.start() - 40) : at.start()]
+        assert "of 100 tries" in before or "whether they were used" in before
+
+
+def test_a_given_model_is_never_fit_to_share(tmp_path: Path):
+    run = run_of(tmp_path, (PLAIN, 0.52, 0.01, 0.9), mode="given")
+    assert verdict(run).answer == "Cannot tell: Plain classifier."

@@ -11,6 +11,9 @@ __all__ = ["Accountant", "calibrate_noise", "epsilon_spent"]
 
 Accountant = Literal["prv", "rdp"]
 
+_EPS_ERROR, _LEAST_ERROR = 0.01, 1e-4
+"""Error of the numerical composition: usual, and the least that is paid for."""
+
 
 @lru_cache(maxsize=1024)
 def epsilon_spent(
@@ -38,14 +41,24 @@ def epsilon_spent(
 
     from opacus.accountants import PRVAccountant, RDPAccountant
 
-    books = PRVAccountant() if accountant == "prv" else RDPAccountant()
-    books.history = [(noise_multiplier, sample_rate, steps)]
+    history = [(noise_multiplier, sample_rate, steps)]
     with warnings.catch_warnings():
         # RDP warns when the best order is the first or last one; the bound stays valid.
         warnings.filterwarnings("ignore", message="Optimal order is the")
         # At a sampling rate of 1 PRV takes log(1 - 1) = -inf, and means it.
         warnings.filterwarnings("ignore", message="divide by zero encountered in log")
-        return float(books.get_epsilon(delta=delta))
+        if accountant == "rdp":
+            moments = RDPAccountant()
+            moments.history = history
+            return float(moments.get_epsilon(delta=delta))
+        books = PRVAccountant()
+        books.history = history
+        epsilon = float(books.get_epsilon(delta=delta, eps_error=_EPS_ERROR))
+        # The error is added on top: where epsilon is small it would be most of it.
+        finer = max(_LEAST_ERROR, epsilon / 100)
+        if finer < _EPS_ERROR:
+            epsilon = float(books.get_epsilon(delta=delta, eps_error=finer))
+        return epsilon
 
 
 @lru_cache(maxsize=256)

@@ -15,6 +15,7 @@ from sudare.audits.compare import check, device_of, split_of, test_size
 from sudare.audits.config import RunConfig, load_config
 from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
+from sudare.audits.folder import claim
 from sudare.audits.gates import parse_gate
 from sudare.audits.measure import (
     MeasureConfig,
@@ -24,7 +25,6 @@ from sudare.audits.measure import (
     measure_tasks,
 )
 from sudare.audits.record import RunRecord, RunResult, data_summary
-from sudare.audits.toml import to_toml
 from sudare.core.arrays import BoolArray
 from sudare.core.errors import (
     AuditError,
@@ -33,7 +33,7 @@ from sudare.core.errors import (
     NotEvaluableError,
     ReleaseError,
 )
-from sudare.core.files import UNREADABLE, atomic_write
+from sudare.core.files import UNREADABLE
 from sudare.core.progress import Progress
 from sudare.core.runs import Mode, ReleaseSummary
 from sudare.core.seeds import generator
@@ -89,6 +89,7 @@ class AuditRequest:
     null: bool = False
     workers: int | None = None
     command: str = ""
+    force: bool = False
 
 
 def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress) -> Artefact:
@@ -179,8 +180,7 @@ def audit_artefact(
             where=str(request.release),
             fix="Give --key, or --members and --non-members.",
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    atomic_write(folder / "config.toml", to_toml(evidence.config.model_dump(mode="json")))
+    claim(folder, evidence.config, force=request.force)
     planned = ReleaseSummary(
         name=evidence.route.name,
         label=evidence.route.label,
@@ -337,7 +337,7 @@ def _from_key(request: AuditRequest, key: Path, cache: Cache, progress: Progress
         device=device,
         threads=config.fleet.threads,
     )
-    measuring = MeasureConfig.of(config, device)
+    measuring = MeasureConfig.of(config, device, route)
     tasks = build_tasks(builds, route, cache)
     measures = measure_tasks(tasks, route.name, split, cache=cache, config=measuring)
     target = artefact_task(request.release, split, cache=cache, config=measuring)

@@ -71,7 +71,7 @@ def audit_canaries(
         threads=config.fleet.threads,
     )
     scored = replace(split, pool=planted.pool[planted.rows])
-    measuring = MeasureConfig.of(config, device)
+    measuring = MeasureConfig.of(config, device, route)
     tasks = build_tasks(builds, route, cache)
     measures = measure_tasks(tasks, route.name, scored, cache=cache, config=measuring)
     label = f"{canaries.count} {canaries.kind} canaries, {route.label}"

@@ -11,24 +11,30 @@ from sudare.audits.canaries import audit_canaries
 from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, commitment, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
+from sudare.audits.folder import check_folder, claim
 from sudare.audits.gates import parse_gate
 from sudare.audits.measure import MeasureConfig, load_measures, measure_tasks
 from sudare.audits.record import RunRecord, RunResult, data_summary
-from sudare.audits.toml import to_toml
 from sudare.core.errors import ConfigError
-from sudare.core.files import atomic_write
 from sudare.core.progress import Progress
 from sudare.core.runs import ReleaseSummary
 from sudare.core.seeds import integer_seed
 from sudare.data.canaries import parse_canaries, plant
 from sudare.data.plan import draw_plan
 from sudare.data.sources import Source, load_source
+from sudare.data.sources.metadata import NO_UNIT
 from sudare.data.splits import AuditSplit, SplitSizes, make_split
 from sudare.fleets.builds import BuildPlan, build_tasks, releases_folder
 from sudare.fleets.cache import Cache
 from sudare.fleets.executors import make_executor
 from sudare.releases.store import read_card, read_release, write_release
 from sudare.routes.config import RouteConfig
+
+LEAST_BUILDS = 8
+FEW_BUILDS = (
+    "Intervals from fewer than 8 builds are too short where builds differ from one another: at 4 "
+    "they covered 82 to 86 % in simulations where they should cover 95 %."
+)
 
 __all__ = ["check", "compare", "device_of", "split_of", "test_size"]
 
@@ -41,6 +47,7 @@ def compare(
     progress: Progress,
     command: str,
     after_stage: Callable[[Path], object] = lambda folder: None,
+    force: bool = False,
 ) -> RunResult:
     """Build every release on random halves, attack each, write findings after every route.
 
@@ -51,16 +58,20 @@ def compare(
         progress: Where to report.
         command: The command that repeats the run, for the report.
         after_stage: Called with the folder whenever there is something new to read.
+        force: Replace a run of another configuration in the folder.
 
     Raises:
-        ConfigError: No routes, a gate that cannot be read, an attack that does not run.
+        ConfigError: No routes, a gate that cannot be read, an attack that does not run, a folder
+            that holds something else.
         SudareError: Data, builds or attacks that cannot be.
     """
     check(config)
     device = device_of(config)
+    check_folder(folder, config, force=force)
     source, split = split_of(config, progress=progress)
-    folder.mkdir(parents=True, exist_ok=True)
-    atomic_write(folder / "config.toml", to_toml(config.model_dump(mode="json")))
+    claim(folder, config, force=force)
+    for note in source.notes:
+        progress.say(f"Note: {note}.")
     plan = draw_plan(
         split.pool.unit, split.pool.classes, builds=config.fleet.builds, seed=config.seed
     )
@@ -84,17 +95,18 @@ def compare(
         limits=_limits(config),
         after_stage=after_stage,
         commitment=commitment(plan.membership, nonce),
+        warnings=tuple(note for note in source.notes if note != NO_UNIT),
     )
     record.write()
     # Canaries that cannot be planted are refused now, not after an hour of builds.
     for canaries in map(parse_canaries, config.audit.canaries):
         plant(split.pool, canaries, seed=config.seed)
-    measuring = MeasureConfig.of(config, device)
     fleet = config.fleet
     with make_executor(
         fleet.executor, cache, workers=fleet.workers, threads=fleet.threads, device=device
     ) as executor:
         for index, route in enumerate(config.routes, start=1):
+            measuring = MeasureConfig.of(config, device, route)
             tasks = build_tasks(builds, route, cache)
             measures = measure_tasks(tasks, route.name, split, cache=cache, config=measuring)
             label = f"[{index}/{len(config.routes)}] {route.label}"
@@ -223,6 +235,7 @@ def _limits(config: RunConfig) -> tuple[str, ...]:
         "collection, the strongest position an audit can give. Real attackers know less.",
         f"{config.fleet.builds} builds per release: with so few, only a part of what a "
         "256-build attack would find is found.",
+        *(FEW_BUILDS for _ in range(config.fleet.builds < LEAST_BUILDS)),
         "Only membership inference was run. Inversion, reconstruction and evasion were not.",
         "Half of the images are members by construction. Where members are rare, far fewer "
         "of an attacker's accusations are right.",

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from sudare.core.errors import ConfigError
+from sudare.core.runs import Thresholds
 from sudare.fleets.executors import ExecutorName
 from sudare.recipients.config import RecipientConfig
 from sudare.routes.config import RouteConfig
@@ -91,7 +92,11 @@ class AttacksConfig(_Section):
     )
     # With few builds RMIA finds more than LiRA; it is declared here, before any run.
     primary: str = Field(default="rmia", description="The test the verdict is about.")
-    queries: int = Field(default=2, ge=1, le=2, description="Image, or image and mirror image.")
+    queries: Literal["auto", "image", "mirror"] = Field(
+        default="auto",
+        description="What is asked of each image: the image, or its mirror image too; auto: "
+        "mirrors where training mirrored.",
+    )
     boundary_images: int = Field(
         default=0, ge=0, description="Images whose distance to the boundary is searched; 0: none."
     )
@@ -165,6 +170,7 @@ class RunConfig(_Section):
     attacks: AttacksConfig = AttacksConfig()
     audit: AuditConfig = AuditConfig()
     prices: PricesConfig = PricesConfig()
+    verdict: Thresholds = Thresholds()
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:

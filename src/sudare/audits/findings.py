@@ -14,6 +14,7 @@ from sudare.audits.labels import LabelledParts, Subject
 from sudare.audits.maker import FindingMaker
 from sudare.audits.measure import Measured
 from sudare.audits.membership import JudgedTest
+from sudare.audits.utility import utility_findings
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.estimates import Estimate
 from sudare.core.findings import Finding
@@ -22,16 +23,10 @@ from sudare.core.scores import ScoreTable
 from sudare.core.seeds import generator
 from sudare.core.threats import ThreatModel
 from sudare.data.plan import draw_plan
-from sudare.metrics import (
-    accuracy,
-    balanced_accuracy,
-    expected_calibration_error,
-    mean_over_builds,
-    recall_per_class,
-)
+from sudare.metrics import mean_over_builds
 from sudare.releases.card import Card, Kind
 
-NULL_DRAWS = 5
+NULL_DRAWS = 20
 """How often membership is redrawn for a null control."""
 
 __all__ = [
@@ -102,7 +97,7 @@ def audit_release(
     maker = maker_of(route, card, measured, builds=len(rows))
     nulls = [redrawn(measured.table, config.seed + draw, target) for draw in range(NULL_DRAWS)]
     table = nulls[0] if config.audit.null else measured.table
-    findings = _utility(maker, measured, split, rows)
+    findings = utility_findings(maker, measured, split, rows)
     scores: dict[str, FloatArray] = {}
     threats: dict[str, ThreatModel] = {}
     tests = [make_test(n, config.attacks.settings.get(n, {})) for n in config.attacks.membership]
@@ -135,7 +130,7 @@ def audit_release(
                 if target is None:
                     findings += judged.who_is_exposed(table, measured.trace_spread)
             if not config.audit.null:
-                again = [measured.table_for(test.signal, null) for null in nulls]
+                again = [measured.table_for(test.signal, null) for null in nulls[: test.null_draws]]
                 controls = len(tests) * max(1, len(config.routes))
                 findings.append(judged.null_control(again, rows, tests=controls))
             bar.advance()
@@ -182,41 +177,6 @@ def redrawn(table: ScoreTable, seed: int, target: int | None) -> ScoreTable:
     return table.with_membership(membership)
 
 
-def _utility(
-    maker: FindingMaker, measured: Measured, split: LabelledParts, rows: IntArray
-) -> list[Finding]:
-    # Recipients of one build share its data: their mean is one number, the build is the unit.
-    test = measured.test[rows].astype(np.float64)
-    labels = split.test.classes
-    findings = []
-
-    def over_builds(name: str, values: FloatArray, group: str = "") -> None:
-        estimate = mean_over_builds(values, bounds=(0.0, 1.0))
-        findings.append(maker.finding(name, estimate, group=group))
-
-    for name, metric in (
-        ("utility.accuracy", accuracy),
-        ("utility.balanced_accuracy", balanced_accuracy),
-        ("utility.ece", expected_calibration_error),
-    ):
-        per_build = np.array([[metric(one, labels) for one in build] for build in test])
-        over_builds(name, per_build.mean(axis=1))
-    recalls = np.array([[recall_per_class(one, labels) for one in build] for build in test])
-    for index, group in enumerate(split.test.class_names):
-        column = recalls[:, :, index].mean(axis=1)
-        if np.isfinite(column).all():
-            over_builds("utility.recall", column, group)
-    posterior, classes = measured.table.pool("log_posterior")[rows], split.pool.classes
-    members = measured.table.membership[rows]
-    held_out, trained = (
-        np.array([accuracy(p[k], classes[k]) for p, k in zip(posterior, side, strict=True)])
-        for side in (~members, members)
-    )
-    over_builds("utility.heldout_accuracy", held_out)
-    over_builds("utility.train_accuracy", trained)
-    return findings
-
-
 def _copies(
     maker: FindingMaker, measured: Measured, membership: BoolArray, rows: IntArray
 ) -> list[Finding]:
@@ -248,10 +208,11 @@ def _costs(
         for name, values in measured.costs.items()
         if len(values) == whole
     }
-    named = [
-        ("cost.storage_mb", costs["storage_mb"], "MB"),
-        ("cost.transfer_mb", costs["storage_mb"], "MB"),
-    ]
+    named = []
+    if "storage_mb" in costs:
+        named += [
+            (f"cost.{what}_mb", costs["storage_mb"], "MB") for what in ("storage", "transfer")
+        ]
     if "cpu_s" in costs:
         named.append(("cost.build_cpu_s", costs["cpu_s"], "s"))
     if "recipient_train_s" in costs:
@@ -263,8 +224,8 @@ def _costs(
         maker.finding(name, mean_over_builds(values, bounds=(0.0, np.inf)), unit=unit)
         for name, values, unit in named
     ]
-    spent = audit_cpu_s + float(costs["measure_cpu_s"].sum())
-    once = Estimate(value=spent, low=spent, high=spent, n=0, method="measured once")
+    spent = audit_cpu_s + float(costs.get("measure_cpu_s", np.zeros(1)).sum())
+    once = Estimate(value=spent, low=None, high=None, n=0, method="measured once")
     return [*findings, maker.finding("cost.audit_cpu_s", once, unit="s")]
 
 

@@ -15,22 +15,24 @@ from sudare.attacks.membership.given import GivenScores
 from sudare.attacks.signals import log_posterior, logit_confidence
 from sudare.audits.config import RunConfig, load_config
 from sudare.audits.findings import ReleaseAudit, audit_release
+from sudare.audits.folder import claim
 from sudare.audits.gates import parse_gate
 from sudare.audits.labels import Labels, Named
 from sudare.audits.maker import FindingMaker
 from sudare.audits.measure import Measured
 from sudare.audits.membership import JudgedTest
 from sudare.audits.record import RunRecord, RunResult
-from sudare.audits.toml import to_toml
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import AuditError, DataError
-from sudare.core.files import UNREADABLE, atomic_write
+from sudare.core.files import UNREADABLE
 from sudare.core.progress import Progress, Silent
 from sudare.core.runs import DataSummary, Mode, ReleaseSummary
 from sudare.core.scores import Scale, ScoreTable
 from sudare.core.threats import ThreatModel
+from sudare.data.duplicates import record_clusters
 from sudare.data.images import ImageDataset, refuse_overlap
 from sudare.data.sources import load_source
+from sudare.metrics import mean_recall
 from sudare.releases.card import Card, Kind
 
 if TYPE_CHECKING:
@@ -83,39 +85,54 @@ def audit_model(
     title: str = "Your model",
     class_names: tuple[str, ...] = (),
     fail_on: tuple[str, ...] = (),
+    units: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     command: str = "",
     progress: Progress | None = None,
+    force: bool = False,
 ) -> RunResult:
     """Attack any classifier with records known to be in or out of its training set.
 
     Args:
         model: A ``torch.nn.Module`` that gives logits, an estimator with ``predict_proba``, or a
-            function from records to logits ``[n, C]``.
+            function from records to logits ``[n, C]``. Rows of probabilities are taken as such.
         members: Records and labels it was trained on.
         non_members: Records and labels it was not trained on, drawn in the same way.
         folder: Where findings go, for a report; None writes nothing.
         title: Name for people.
         class_names: One name per class; numbers if empty.
         fail_on: Gates.
+        units: Unit (patient, person, site) of each member and of each non-member; nearly equal
+            records are one unit if None.
         command: The command that repeats it.
         progress: Where to report.
+        force: Replace another run in the folder.
 
     Raises:
-        AuditError: Answers that are not finite, or labels that do not fit them.
+        AuditError: Answers that are not finite, or labels or units that do not fit them.
     """
     refuse_overlap(np.asarray(members[0]), np.asarray(non_members[0]), where=title)
     posterior: list[FloatArray] = []
     labels: list[IntArray] = []
     member: list[BoolArray] = []
+    warnings: list[str] = []
     for inside, (records, given) in ((True, members), (False, non_members)):
-        answers = posterior_of(model, np.asarray(records))
+        answers, probabilities = _answers(model, np.asarray(records))
         own = _labels(given, answers)
         posterior.append(answers)
         labels.append(own)
         member.append(np.full(len(own), inside))
     answers, classes = np.concatenate(posterior), np.concatenate(labels)
     membership = np.concatenate(member)
-    names = class_names or tuple(str(label) for label in range(answers.shape[1]))
+    if probabilities:
+        warnings.append(
+            "The model answers with probabilities (each row sums to one); they were taken as such "
+            "and not as logits"
+        )
+    unit, told = _units_of(members[0], non_members[0], units, membership)
+    warnings += [*told, *_doubts(answers, classes, membership, class_names)]
+    # Outputs without a class are numbered on.
+    numbers = range(len(class_names), answers.shape[1])
+    names = (*class_names[: answers.shape[1]], *map(str, numbers))
     card = _card(title, names)
     outside = ~membership
     measured = Measured(
@@ -124,16 +141,17 @@ def audit_model(
             {"phi": Scale.LOGIT, "log_posterior": Scale.LOGLIK},
             membership,
             classes,
+            unit,
         ),
         test=np.broadcast_to(
             answers[outside].astype(np.float32), (4, 1, int(outside.sum()), answers.shape[1])
         ),
-        costs={"storage_mb": [0.0] * 4, "measure_cpu_s": [0.0] * 4},
+        costs={},
     )
     config = _config(title, fail_on)
-    record = _record(
-        config, folder, command, Named(name="given", kind="given", label=title), names, membership
-    )
+    subject = Named(name="given", kind="given", label=title)
+    record = _record(config, folder, command, subject, names, membership, unit, force=force)
+    record.warnings = tuple(warnings)
     audit = audit_release(
         measured,
         _Parts(
@@ -170,6 +188,7 @@ def audit_scores(
     title: str = "Your scores",
     fail_on: tuple[str, ...] = (),
     command: str = "",
+    force: bool = False,
 ) -> RunResult:
     """Figures with intervals from scores and membership, nothing else.
 
@@ -179,10 +198,20 @@ def audit_scores(
         title: Name for people.
         fail_on: Gates.
         command: The command that repeats it.
+        force: Replace another run in the folder.
     """
     config = _config(title, fail_on, primary="given")
     subject = Named(name="given", kind="given", label=title)
-    record = _record(config, folder, command, subject, ("given",), table.membership[0])
+    record = _record(
+        config,
+        folder,
+        command,
+        subject,
+        ("given",),
+        table.membership[0],
+        table.units,
+        force=force,
+    )
     judged = JudgedTest(
         maker=FindingMaker(release="given", route="given", builds=len(table.scores), recipients=0),
         test=GivenScores(),
@@ -214,6 +243,7 @@ def audit_images(
     fail_on: tuple[str, ...],
     command: str,
     progress: Progress,
+    force: bool = False,
 ) -> RunResult:
     """Attack a model by import path with folders of images; see ``audit_model``.
 
@@ -221,10 +251,14 @@ def audit_images(
         AuditError: A model that cannot be made.
         DataError: Images that cannot be read, or of other classes.
     """
-    inside, outside = (
-        load_source(name, image_size=image_size, progress=progress).train
+    sources = [
+        load_source(name, image_size=image_size, progress=progress)
         for name in (members, non_members)
-    )
+    ]
+    inside, outside = (source.train for source in sources)
+    notes = dict.fromkeys(note for source in sources for note in source.notes)
+    for note in notes:
+        progress.say(f"Note: {note}.")
     if inside.class_names != outside.class_names:
         raise DataError(
             f"members have classes {inside.class_names}, non-members {outside.class_names}",
@@ -244,8 +278,10 @@ def audit_images(
         title=model,
         class_names=inside.class_names,
         fail_on=fail_on,
+        units=_given_units(inside, outside) if not notes else None,
         command=command,
         progress=progress,
+        force=force,
     )
 
 
@@ -302,6 +338,9 @@ def read_scores(path: Path) -> GivenTable:
         )
     membership = np.atleast_2d(arrays["membership"])
     units = arrays.get("units", np.arange(scores.shape[1]))
+    # Names of patients, or numbers of any kind: what differs is another unit.
+    if units.dtype.kind in "iufUSb" and units.ndim == 1:
+        units = np.unique(units, return_inverse=True)[1]
     if membership.shape != scores.shape or units.shape != scores.shape[1:]:
         raise AuditError(
             f"scores {scores.shape}, membership {membership.shape} and units {units.shape} do "
@@ -323,6 +362,11 @@ def posterior_of(model: object, records: npt.NDArray[Any]) -> FloatArray:
     Raises:
         AuditError: Answers of another shape, or not finite.
     """
+    return _answers(model, records)[0]
+
+
+def _answers(model: object, records: npt.NDArray[Any]) -> tuple[FloatArray, bool]:
+    """Log-posterior, and whether the model gave probabilities where logits are asked for."""
     if not len(records):
         raise AuditError("there are no records", fix="Give members and non-members.")
     if not (callable(model) or hasattr(model, "predict_proba")):
@@ -331,7 +375,7 @@ def posterior_of(model: object, records: npt.NDArray[Any]) -> FloatArray:
             fix="Give a torch module, an estimator with predict_proba, or a function.",
         )
     try:
-        answers = _ask(model, records)
+        answers, probabilities = _ask(model, records)
     except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise AuditError(
             f"the model fails on records of shape {records.shape}: {error}",
@@ -339,22 +383,99 @@ def posterior_of(model: object, records: npt.NDArray[Any]) -> FloatArray:
         ) from error
     if answers.ndim != 2 or len(answers) != len(records) or not np.isfinite(answers).all():
         raise AuditError(f"the model's answers have shape {answers.shape} or are not finite")
-    return answers.astype(np.float64)
+    return answers.astype(np.float64), probabilities
 
 
-def _ask(model: object, records: npt.NDArray[Any]) -> FloatArray:
+def _ask(model: object, records: npt.NDArray[Any]) -> tuple[FloatArray, bool]:
     import torch
 
     if isinstance(model, torch.nn.Module):
-        return log_posterior(_module_logits(model, records))
+        return _from_scores(_module_logits(model, records))
     if hasattr(model, "predict_proba"):
         shares = np.asarray(model.predict_proba(records), dtype=np.float64)
         # Probabilities that are not finite must not pass as small ones.
         values: FloatArray = np.log(np.clip(shares, _LEAST_PROBABILITY, None))
-        return values
+        return values, False
     if not callable(model):
         raise TypeError(f"a {type(model).__name__} cannot be called")
-    return log_posterior(np.asarray(model(records), dtype=np.float64))
+    return _from_scores(np.asarray(model(records), dtype=np.float64))
+
+
+def _from_scores(scores: FloatArray) -> tuple[FloatArray, bool]:
+    """Log-posterior of logits, or of rows that are probabilities already."""
+    shares = (
+        scores.ndim == 2
+        and bool((scores >= 0).all())
+        and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3)
+    )
+    if not shares:
+        return log_posterior(scores), False
+    values: FloatArray = np.log(np.clip(scores, _LEAST_PROBABILITY, None))
+    return values, True
+
+
+def _given_units(inside: ImageDataset, outside: ImageDataset) -> tuple[IntArray, IntArray]:
+    """Units of two folders, which number theirs apart."""
+    return inside.unit, outside.unit + 1 + inside.unit.max()
+
+
+def _units_of(
+    members: npt.ArrayLike,
+    non_members: npt.ArrayLike,
+    units: tuple[npt.ArrayLike, npt.ArrayLike] | None,
+    membership: BoolArray,
+) -> tuple[IntArray, list[str]]:
+    """The unit of each record, members first, and what there is to say of them."""
+    if units is not None:
+        given = np.concatenate([np.asarray(part).ravel() for part in units])
+        if len(given) != len(membership):
+            raise AuditError(f"{len(given)} units do not fit {len(membership)} records")
+        return _apart(np.unique(given, return_inverse=True)[1], membership), []
+    unit = record_clusters(np.concatenate([np.asarray(members), np.asarray(non_members)]))
+    distinct, told = len(np.unique(unit)), []
+    if distinct < len(unit):
+        told.append(
+            f"Of {len(unit):,} records {distinct:,} are distinct; nearly equal ones count as one "
+            "unit"
+        )
+    crossing = np.intersect1d(unit[membership], unit[~membership])
+    if len(crossing):
+        told.append(
+            f"{int(np.isin(unit[~membership], crossing).sum()):,} non-members are nearly equal to "
+            "members: no attack can be right about them, and leakage reads lower than it is"
+        )
+    return _apart(unit, membership), told
+
+
+def _apart(unit: IntArray, membership: BoolArray) -> IntArray:
+    """Units of which none is on both sides, for a null control deals whole units."""
+    return np.unique(2 * unit + membership, return_inverse=True)[1]
+
+
+def _doubts(
+    answers: FloatArray, classes: IntArray, membership: BoolArray, names: tuple[str, ...]
+) -> list[str]:
+    """What makes figures about a model doubtful, a sentence each."""
+    told, known = [], len(names) or len(np.unique(classes))
+    if answers.shape[1] > known:
+        told.append(
+            f"The model answers with {answers.shape[1]} classes and the records have {known}: is "
+            "it the right model, and are its classes in this order?"
+        )
+    own = classes[membership]
+    right = answers[membership].argmax(axis=1) == own
+    present = np.unique(own)
+    recall = mean_recall(
+        np.array([right[own == label].sum() for label in present], dtype=np.float64),
+        np.array([(own == label).sum() for label in present], dtype=np.float64),
+    )
+    if recall.low is not None and recall.low <= 1 / max(2, len(present)):
+        told.append(
+            f"On its own members the model is right no more often than guessing (balanced accuracy "
+            f"{recall.value:.2f}): weights that were not loaded, or classes in another order, look "
+            "like this, and then no figure here means anything"
+        )
+    return told
 
 
 def _module_logits(model: torch.nn.Module, records: npt.NDArray[Any]) -> FloatArray:
@@ -376,6 +497,7 @@ def _one_row_table(
     scales: dict[str, Scale],
     membership: BoolArray,
     classes: IntArray,
+    units: IntArray,
 ) -> ScoreTable:
     """A score table of one model; its other rows stand in for builds that are not there."""
     return ScoreTable(
@@ -383,7 +505,7 @@ def _one_row_table(
         scales=scales,
         membership=np.stack([membership, ~membership, membership, ~membership]),
         complement=np.arange(4) ^ 1,
-        units=np.arange(len(classes)),
+        units=units,
         labels=classes,
     )
 
@@ -423,10 +545,12 @@ def _record(
     subject: Named,
     names: tuple[str, ...],
     membership: BoolArray,
+    units: IntArray,
+    *,
+    force: bool,
 ) -> RunRecord:
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(folder / "config.toml", to_toml(config.model_dump(mode="json")))
+        claim(folder, config, force=force)
     nothing = ImageDataset(
         images=np.zeros((0, 1, 1, 1), dtype=np.uint8),
         labels=np.zeros(0, dtype=np.int64),
@@ -444,7 +568,7 @@ def _record(
             class_names=names,
             image_shape=(1, 1, 1),
             pool=len(membership),
-            pool_units=len(membership),
+            pool_units=len(np.unique(units)),
             public=0,
             population=0,
             test=int((~membership).sum()),

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sudare.core.errors import ConfigError
 from sudare.core.findings import Finding, Status
 from sudare.core.runs import GateResult, Verdict
 
-__all__ = ["Gate", "exit_status", "judge", "parse_gate"]
+__all__ = ["WRONG_WAY", "Gate", "exit_status", "judge", "parse_gate"]
 
+WRONG_WAY = (
+    "the scores tell the two apart the wrong way round (AUC below one half): are higher scores "
+    "members?"
+)
+_ATTACKS = ("membership.", "canaries.")
 _PATTERN = re.compile(
     r"\s*(?:(?P<release>[\w.+-]+)\s*:\s*)?(?P<name>[\w.@]+)\s*(?P<sign>[<>])\s*(?P<value>[-+.\deE]+)\s*"
 )
@@ -69,16 +74,19 @@ def judge(gate: Gate, findings: Sequence[Finding], releases: Sequence[str]) -> l
     """The gate on each release it is about.
 
     ``x > t`` fails if the low end is above t, passes if the high end is at most t, and is
-    undecided otherwise. Where membership was redrawn no gate can be evaluated.
+    undecided otherwise. Where membership was redrawn no gate can be evaluated, and no gate on an
+    attack passes whose scores tell members from non-members the wrong way round.
     """
     wanted = [name for name in releases if not gate.release or name == gate.release]
     if not wanted:
         return [_result(gate, gate.release, Verdict.NOT_EVALUABLE, "no such release")]
     results = []
     for release in wanted:
-        key = (gate.name, release, "")
-        found = next((finding for finding in findings if finding.key == key), None)
-        results.append(_judge_one(gate, release, found))
+        named = {finding.id: finding for finding in findings if finding.key[1:] == (release, "")}
+        result = _judge_one(gate, release, named.get(gate.name))
+        if result.verdict is Verdict.PASS and _wrong_way(gate.name, named):
+            result = _result(gate, release, Verdict.UNDECIDED, WRONG_WAY)
+        results.append(result)
     return results
 
 
@@ -90,6 +98,16 @@ def exit_status(results: Sequence[GateResult]) -> int:
     return 0 if verdicts <= {Verdict.PASS} else 3
 
 
+def _wrong_way(name: str, named: Mapping[str, Finding]) -> bool:
+    """Whether a figure is of an attack whose whole AUC interval lies below one half."""
+    # The dot of a rate such as tpr@0.01 separates nothing.
+    attack = name.partition("@")[0].rpartition(".")[0]
+    auc = named.get(f"{attack}.auc")
+    if not name.startswith(_ATTACKS) or auc is None or auc.high is None:
+        return False
+    return auc.high < 0.5
+
+
 def _judge_one(gate: Gate, release: str, finding: Finding | None) -> GateResult:
     if finding is None:
         return _result(gate, release, Verdict.NOT_EVALUABLE, "there is no such finding")
@@ -97,8 +115,9 @@ def _judge_one(gate: Gate, release: str, finding: Finding | None) -> GateResult:
         reason = "membership was redrawn: a null control decides no gate"
         return _result(gate, release, Verdict.NOT_EVALUABLE, reason)
     if finding.status is not Status.MEASURED or finding.low is None or finding.high is None:
-        return _result(gate, release, Verdict.NOT_EVALUABLE, finding.reason)
-    text = f"{finding.value:.4g} ({finding.low:.4g} to {finding.high:.4g})"
+        reason = finding.reason or "it was measured once and has no interval"
+        return _result(gate, release, Verdict.NOT_EVALUABLE, reason)
+    text = finding.numbers
     low, high, at = finding.low, finding.high, gate.threshold
     fails, passes = (low > at, high <= at) if gate.above else (high < at, low >= at)
     if fails:

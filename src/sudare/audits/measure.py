@@ -31,6 +31,7 @@ from sudare.recipients.config import RecipientConfig
 from sudare.recipients.train import recipients_view, train_recipients
 from sudare.releases.kinds import ClassifierRelease, LabelsView, LogitsView, SamplesRelease
 from sudare.releases.store import read_card, read_release, release_bytes
+from sudare.routes.config import RouteConfig
 
 __all__ = [
     "MeasureConfig",
@@ -49,7 +50,16 @@ MEASURE_ROOMS = (*BUILD_ROOMS, "recipients", "attacks", "audits/measure.py")
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureConfig:
-    """How releases are measured; equal for targets and shadows."""
+    """How one route's releases are measured; equal for targets and shadows.
+
+    Attributes:
+        recipients: How recipients' models are trained.
+        queries: 1 for the image alone, 2 for its mirror image too.
+        boundary_images: How many images are searched for the decision boundary.
+        boundary_queries: Questions about each of them.
+        device: Where nets are asked.
+        threads: Threads of each process.
+    """
 
     recipients: RecipientConfig
     queries: int
@@ -59,16 +69,34 @@ class MeasureConfig:
     threads: int
 
     @classmethod
-    def of(cls, config: RunConfig, device: str) -> MeasureConfig:
-        """From a run's configuration."""
+    def of(cls, config: RunConfig, device: str, route: RouteConfig | None = None) -> MeasureConfig:
+        """From a run's configuration.
+
+        Args:
+            config: The run.
+            device: Where nets are asked.
+            route: What made the releases; None where nobody knows how they were trained.
+        """
         return cls(
             recipients=config.recipients,
-            queries=config.attacks.queries,
+            queries=2 if _mirrored(config, route) else 1,
             boundary_images=config.attacks.boundary_images,
             boundary_queries=config.attacks.boundary_queries,
             device=device,
             threads=config.fleet.threads,
         )
+
+
+def _mirrored(config: RunConfig, route: RouteConfig | None) -> bool:
+    """Whether mirror images are asked about: by default only where training showed them.
+
+    A net that never saw mirrors says little about them, and averaged over both hides its leak.
+    """
+    if config.attacks.queries != "auto":
+        return config.attacks.queries == "mirror"
+    if route is None:
+        return False
+    return "flip" in (route.recipe_of_scores or config.recipients.recipe).augmentation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -110,7 +110,8 @@ def describe_audit(audit: MechanismAudit) -> str:
             f"claimed epsilon at delta {audit.delta:g}: {audit.claimed:.3g}",
             f"proved at {audit.level:.0%} by one run, whatever the mechanism: at least "
             f"{audit.one_run:.3g} (these guesses could prove {audit.one_run_ceiling:.3g} at most)",
-            f"proved if the noise is Gaussian: at least {audit.gaussian:.3g}",
+            f"proved if the noise is Gaussian: at least {audit.gaussian:.3g} by thresholds, "
+            f"{audit.gaussian_one_run:.3g} by the guesses of one run",
             f"Poisson sampling: p = {audit.sampling.batch_p:.3g} for batch sizes, "
             f"{audit.sampling.inclusion_p:.3g} for inclusions",
         ]

@@ -135,7 +135,8 @@ class JudgedTest:
             estimate,
             n=len(np.unique(self.units)),
             of_units=True,
-            method=f"mean over {len(nulls)} redraws, t",
+            method=f"mean over {len(nulls)} redraws, t; sees a bias of {_reach(estimate):.2g} "
+            "or more",
         )
         return self._finding("null_auc", estimate, unit=_AUC)
 
@@ -190,3 +191,10 @@ class JudgedTest:
             group=group,
             attack_hash=self.test.config_hash,
         )
+
+
+def _reach(estimate: Estimate) -> float:
+    """Half of an interval's width: what it would not have seen."""
+    if estimate.low is None or estimate.high is None:
+        return 0.0
+    return (estimate.high - estimate.low) / 2

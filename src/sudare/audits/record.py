@@ -54,10 +54,7 @@ class RunResult:
             if finding.value is None:
                 lines.append(f"{name}: {finding.status.value} ({finding.reason})")
             else:
-                lines.append(
-                    f"{name}: {finding.value:.4g} ({finding.low:.4g} to {finding.high:.4g}) "
-                    f"{finding.unit}".rstrip()
-                )
+                lines.append(f"{name}: {finding.numbers} {finding.unit}".rstrip())
         return "\n".join(lines)
 
     @property
@@ -82,6 +79,7 @@ class RunRecord:
         after_stage: Called with the folder after each write.
         mode: What was asked.
         commitment: To who is a member of which build, made before the first build.
+        warnings: What makes figures of this run doubtful.
     """
 
     config: RunConfig
@@ -95,6 +93,7 @@ class RunRecord:
     after_stage: Callable[[Path], object] = lambda folder: None
     mode: Mode = Mode.COMPARISON
     commitment: str = ""
+    warnings: tuple[str, ...] = ()
     started: str = field(default_factory=now)
     clock: float = field(default_factory=time.monotonic)
     findings: list[Finding] = field(default_factory=list)
@@ -202,6 +201,8 @@ class RunRecord:
                 for release in self.planned
             ),
             limits=self.limits,
+            thresholds=self.config.verdict,
+            warnings=self.warnings,
             membership_commitment=self.commitment,
         )
 
@@ -229,4 +230,5 @@ def data_summary(source: Source, split: AuditSplit) -> DataSummary:
         test=len(split.test),
         removed=dict(split.removed),
         merged=split.merged,
+        notes=source.notes,
     )

@@ -76,7 +76,7 @@ def export(run: Path, folder: Path) -> Path:
         AuditError: No evidence in the run, or a folder that exists.
     """
     evidence = sorted((run / "evidence").glob("*.npz"))
-    if not evidence:
+    if not evidence or not (run / "run.json").is_file():
         raise AuditError(
             "there is no evidence in this run folder",
             where=str(run),
@@ -90,6 +90,9 @@ def export(run: Path, folder: Path) -> Path:
         summary = RunSummary.model_validate_json((run / "run.json").read_bytes())
     except (OSError, ValidationError) as error:
         raise AuditError(f"the run cannot be read: {error}", where=str(run)) from error
+    # Whatever else lies there may be another collection's.
+    listed = {release.name for release in summary.releases}
+    evidence = [path for path in evidence if path.stem.partition(_CANARIES)[0] in listed]
     cards = {path.stem: read_evidence(path).card for path in evidence if _CANARIES not in path.stem}
     with atomic_directory(folder) as partial:
         for path in evidence:
@@ -190,9 +193,7 @@ def _same(one: Finding, two: Finding) -> bool:
 
 
 def _numbers(finding: Finding) -> str:
-    if finding.value is None:
-        return finding.status.value
-    return f"{finding.value:.6g} ({finding.low:.6g} to {finding.high:.6g})"
+    return finding.numbers
 
 
 def _checked_manifest(folder: Path) -> _Manifest:

@@ -28,6 +28,7 @@ def audit(
     fail_on: tuple[str, ...] = (),
     null: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
+    force: Annotated[bool, Parameter(negative="")] = False,
     workers: int | None = None,
     cache: Path | None = None,
 ) -> int:
@@ -62,7 +63,8 @@ def audit(
         image_size: Resize the given images to this side in pixels.
         fail_on: A gate such as "membership.lira.tpr@0.01 > 0.05"; may be given several times.
         null: The null control: call a random set of the same size "members".
-        out: Run folder; runs/audit by default.
+        out: Run folder; runs/audit-NAME by default. A folder that holds another run is refused.
+        force: Replace a run of another configuration in that folder.
         workers: Worker processes; one per core.
         cache: Where builds are kept; $SUDARE_CACHE or ~/.cache/sudare.
 
@@ -78,7 +80,7 @@ def audit(
     from sudare.fleets.cache import Cache
     from sudare.report import write_report
 
-    progress, folder = auto(), out or Path("runs/audit")
+    progress, folder = auto(), out or Path("runs") / f"audit-{_name(release, model)}"
     command = shlex.join(["sudare", *sys.argv[1:]])
     if (release is None) == (model is None):
         raise ConfigError(
@@ -98,6 +100,7 @@ def audit(
             fail_on=fail_on,
             command=command,
             progress=progress,
+            force=force,
         )
     elif release is not None and release.suffix == ".npz":
         result = audit_scores(
@@ -106,6 +109,7 @@ def audit(
             title=release.name,
             fail_on=fail_on,
             command=command,
+            force=force,
         )
     elif release is not None:
         request = AuditRequest(
@@ -119,6 +123,7 @@ def audit(
             null=null,
             workers=workers,
             command=command,
+            force=force,
         )
         result = audit_artefact(
             request, folder, cache=Cache(cache or default_cache()), progress=progress
@@ -132,6 +137,15 @@ def audit(
             f"{gate.verdict.upper()}: {gate.release}: {gate.expression} ({gate.explanation})"
         )
     return exit_status(result.gates)
+
+
+def _name(release: Path | None, model: str | None) -> str:
+    """What a run of an audit is called if nobody says: after what is audited."""
+    if release is None:
+        return (model or "").partition(":")[2] or "model"
+    # `sudare release` writes a folder called release into one that is named.
+    named = release.resolve().parent if release.name in ("release", ".") else release
+    return named.stem if named.suffix == ".npz" else named.name
 
 
 @app.command

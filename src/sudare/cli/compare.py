@@ -28,6 +28,7 @@ def compare(
     null: Annotated[bool, Parameter(negative="")] = False,
     override: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"])] = (),
     out: Path | None = None,
+    force: Annotated[bool, Parameter(negative="")] = False,
     cache: Path | None = None,
 ) -> int:
     """Build every route from one private collection, attack each, write one report.
@@ -62,7 +63,8 @@ def compare(
         prior: Share of members among the images an attacker has, for precision; 0.01.
         null: The null control: redraw who is a member after the builds. Every AUC must be 0.5.
         override: A value by dotted name, such as fleet.builds=8 or routes.0.alpha=0.2.
-        out: Run folder; runs/PRESET by default.
+        out: Run folder; runs/PRESET-DATA by default. A folder that holds another run is refused.
+        force: Replace a run of another configuration in that folder.
         cache: Where builds are kept; $SUDARE_CACHE or ~/.cache/sudare.
 
     Returns:
@@ -91,7 +93,8 @@ def compare(
         "audit.prior": prior,
     }
     config = load_config(apply_overrides(with_options(values, options), override))
-    folder = out or Path("runs") / (Path(preset).stem + ("-null" if null else ""))
+    parts = [Path(preset).stem, Path(data).stem if data else "", "null" if null else ""]
+    folder = out or Path("runs") / "-".join(part for part in parts if part)
     progress = auto()
     result = run(
         config,
@@ -100,6 +103,7 @@ def compare(
         progress=progress,
         command=shlex.join(["sudare", *sys.argv[1:]]),
         after_stage=write_report,
+        force=force,
     )
     paths = write_report(folder)
     for line in paths.verdict:

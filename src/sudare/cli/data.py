@@ -148,6 +148,8 @@ def _print(description: Description) -> None:
     console.print(facts)
     console.print()
     console.print(counts)
+    for note in description.notes:
+        console.print(f"Note: {note}.", markup=False)
 
 
 def _plain(text: str) -> Text:

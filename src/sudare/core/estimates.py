@@ -13,8 +13,8 @@ class Estimate:
 
     Attributes:
         value: The point estimate, or None when the data cannot resolve it.
-        low: Lower end of the interval, None with ``value``.
-        high: Upper end of the interval, None with ``value``.
+        low: Lower end of the interval; None with ``value``, and where there is no interval.
+        high: Upper end of the interval; None with ``low``.
         n: Independent things behind it: units of images, or builds.
         method: How the interval was made, in words ("percentile bootstrap over units").
         level: Nominal coverage of the interval.

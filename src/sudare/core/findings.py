@@ -28,7 +28,8 @@ class Status(StrEnum):
 class Finding(BaseModel):
     """One number about one release under one threat model.
 
-    ``value``, ``low`` and ``high`` are finite, or None unless ``status`` is ``measured``.
+    ``value``, ``low`` and ``high`` are finite, or None unless ``status`` is ``measured``; a number
+    measured once has no interval.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -73,6 +74,15 @@ class Finding(BaseModel):
     def key(self) -> tuple[str, str, str]:
         """What identifies the finding within a run: id, release and group."""
         return self.id, self.release, self.group
+
+    @property
+    def numbers(self) -> str:
+        """Value and interval at four digits; the value alone where there is no interval."""
+        if self.value is None:
+            return self.status.value
+        if self.low is None or self.high is None:
+            return f"{self.value:.4g}"
+        return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g})"
 
     def with_estimate(self, estimate: Estimate) -> Finding:
         """This finding with an estimate's value, interval, units, method and status."""

@@ -18,6 +18,7 @@ __all__ = [
     "RocCurve",
     "RunSummary",
     "Stage",
+    "Thresholds",
     "Verdict",
 ]
 
@@ -56,6 +57,9 @@ class DataSummary(_Value):
         default_factory=dict, description="Near-duplicates of the pool taken out of each part."
     )
     merged: int = Field(default=0, description="Near-duplicates merged into one unit. Private.")
+    notes: tuple[str, ...] = Field(
+        default=(), description="What was assumed or left out when it was read, a sentence each."
+    )
 
 
 class ReleaseSummary(_Value):
@@ -117,6 +121,23 @@ class GateResult(_Value):
     explanation: str
 
 
+class Thresholds(_Value):
+    """Where the verdict draws its lines; a release is judged by whole intervals against them."""
+
+    share_auc: float = Field(
+        default=0.55, gt=0, le=1, description="Share: the attack's AUC is at most this."
+    )
+    refuse_auc: float = Field(
+        default=0.65, gt=0, le=1, description="Do not share: the attack's AUC is above this."
+    )
+    share_worst: float = Field(
+        default=0.75, gt=0, le=1, description="Share: the AUC on the most exposed is at most this."
+    )
+    refuse_worst: float = Field(
+        default=0.9, gt=0, le=1, description="Do not share: that AUC is above this."
+    )
+
+
 class Stage(_Value):
     """A stage of the run and how far it is."""
 
@@ -152,6 +173,10 @@ class RunSummary(_Value):
     pairs: tuple[ClosePair, ...] = ()
     gates: tuple[GateResult, ...] = ()
     stages: tuple[Stage, ...] = ()
+    thresholds: Thresholds = Field(default=Thresholds(), description="Lines of the verdict.")
+    warnings: tuple[str, ...] = Field(
+        default=(), description="What makes figures of this run doubtful, a sentence each."
+    )
     membership_commitment: str = Field(
         default="",
         description="SHA-256 over a nonce and who is in which build, made before the first build.",

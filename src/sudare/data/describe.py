@@ -48,6 +48,9 @@ class Description(BaseModel):
         "None if not looked for."
     )
     label_conflicts: int = Field(description="Groups of identical images with different labels.")
+    notes: tuple[str, ...] = Field(
+        default=(), description="What was assumed or left out when it was read."
+    )
 
 
 def describe(
@@ -80,6 +83,7 @@ def describe(
         test_in_train=int(np.isin(clusters[len(source.train) :], seen).sum()),
         near_copies=_near_copies(whole, clusters, progress or Silent()) if near else None,
         label_conflicts=_conflicts(clusters, whole),
+        notes=source.notes,
     )
 
 

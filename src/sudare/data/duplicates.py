@@ -11,22 +11,30 @@ from sudare.core.arrays import BoolArray, ByteArray, Float32Array, FloatArray, I
 from sudare.core.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from jaxtyping import Bool, Int, UInt8
 
-__all__ = ["NEAR_RMS", "duplicate_clusters", "exact_clusters", "near_matches"]
+__all__ = [
+    "NEAR_RMS",
+    "duplicate_clusters",
+    "exact_clusters",
+    "near_matches",
+    "record_clusters",
+]
 
 NEAR_RMS = 4.0
 """Root mean square difference, in grey levels of 255, up to which two pictures are one."""
 
+_NEAR_SHARE = 1e-3
+"""The same for records that are no pictures, as a share of their standard deviation."""
+
+_MOST_COMPARED = 20_000
 _BLOCK = 2048
 
 
 def exact_clusters(images: UInt8[ByteArray, "n c h w"]) -> Int[IntArray, " n"]:
     """Number images so that identical ones share a number, in order of first appearance."""
-    seen: dict[bytes, int] = {}
-    return np.array(
-        [seen.setdefault(image.tobytes(), len(seen)) for image in images], dtype=np.int64
-    )
+    return _by_bytes(images)
 
 
 def duplicate_clusters(
@@ -54,6 +62,32 @@ def duplicate_clusters(
     links = coo_array((np.ones(len(row), dtype=bool), (row, column)), shape=(n, n))
     clusters = connected_components(links, directed=False)[1]
     return clusters.astype(np.int64)
+
+
+def record_clusters(records: npt.NDArray[np.generic]) -> Int[IntArray, " n"]:
+    """Number records of any kind so that equal and nearly equal ones share a number.
+
+    Pictures (``uint8 [n, c, h, w]``) as ``duplicate_clusters`` does; numbers if they differ by less
+    than a thousandth of the standard deviation of all. Above 20,000 records only equal ones.
+
+    Args:
+        records: ``[n, ...]``.
+    """
+    if records.dtype == np.uint8 and records.ndim == 4 and len(records) <= _MOST_COMPARED:
+        return duplicate_clusters(records.astype(np.uint8))
+    if records.dtype.kind not in "iuf" or len(records) > _MOST_COMPARED:
+        return _by_bytes(records)
+    from scipy.sparse.csgraph import connected_components
+    from sklearn.neighbors import radius_neighbors_graph
+
+    flat = records.reshape(len(records), -1).astype(np.float64)
+    spread = float(flat.std())
+    if not np.isfinite(spread) or spread == 0:
+        return _by_bytes(records)
+    radius = _NEAR_SHARE * spread * flat.shape[1] ** 0.5
+    graph = radius_neighbors_graph(flat, radius, include_self=True)
+    clusters: IntArray = connected_components(graph, directed=False)[1].astype(np.int64)
+    return clusters
 
 
 def near_matches(
@@ -91,3 +125,10 @@ def _near_blocks(
 
 def _centred(images: ByteArray, mean: FloatArray) -> Float32Array:
     return (images.reshape(len(images), -1) - mean).astype(np.float32)
+
+
+def _by_bytes(records: npt.NDArray[np.generic]) -> IntArray:
+    seen: dict[bytes, int] = {}
+    return np.array(
+        [seen.setdefault(record.tobytes(), len(seen)) for record in records], dtype=np.int64
+    )

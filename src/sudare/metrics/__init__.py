@@ -19,13 +19,28 @@ from sudare.metrics.epsilon import (
     epsilon_from_gaussian,
     epsilon_from_threshold,
     epsilon_one_run,
+    epsilon_one_run_fdp,
     one_run_ceiling,
     one_run_guesses,
 )
-from sudare.metrics.intervals import clopper_pearson, mean_over_builds, precision_at_prior
-from sudare.metrics.roc import Roc, auc, resolvable, roc, tpr_at_fpr
+from sudare.metrics.intervals import (
+    clopper_pearson,
+    mean_over_builds,
+    mean_recall,
+    precision_at_prior,
+)
+from sudare.metrics.roc import (
+    LEAST_UNITS,
+    Roc,
+    auc,
+    enough_units,
+    resolvable,
+    roc,
+    tpr_at_fpr,
+)
 
 __all__ = [
+    "LEAST_UNITS",
     "AttackEstimates",
     "Roc",
     "accuracy",
@@ -35,12 +50,15 @@ __all__ = [
     "clopper_pearson",
     "closer_to_members",
     "copying_score",
+    "enough_units",
     "epsilon_from_counts",
     "epsilon_from_gaussian",
     "epsilon_from_threshold",
     "epsilon_one_run",
+    "epsilon_one_run_fdp",
     "expected_calibration_error",
     "mean_over_builds",
+    "mean_recall",
     "membership_estimates",
     "nearest",
     "nearness_ratio",

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import AuditError
 from sudare.core.estimates import Estimate
-from sudare.metrics.roc import resolvable, roc
+from sudare.metrics.roc import enough_units, resolvable, roc
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -31,7 +31,7 @@ class AttackEstimates:
     """How well scores tell members from non-members, pooled over targets.
 
     Attributes:
-        auc: Area under the exact ROC.
+        auc: Area under the exact ROC, or unresolvable where a side has too few units.
         tpr_at: False-positive rate to the TPR there, or unresolvable with the reason.
         balanced_accuracy: Mean of the rates of right answers on members and on non-members when
             as many of each target's highest scores are called "member" as there are members,
@@ -80,6 +80,12 @@ def membership_estimates(
     curve = roc(scores, membership)
     _, unit_of_image = np.unique(units, return_inverse=True)
     n_units = int(unit_of_image.max()) + 1
+    member_units, other_units = (
+        len(np.unique(unit_of_image[side.any(axis=0)])) for side in (membership, ~membership)
+    )
+    if few := enough_units(member_units, other_units):
+        none = Estimate.unresolvable(n=n_units, method=METHOD, reason=few)
+        return AttackEstimates(auc=none, tpr_at=dict.fromkeys(alphas, none), balanced_accuracy=none)
     counts = rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=draws)
     sample = _Sample(scores, membership, unit_of_image, tuple(alphas))
     step = max(1, _CHUNK_ENTRIES // scores.size)
@@ -103,10 +109,10 @@ def membership_estimates(
         )
 
     pairs = int((~membership).sum())
-    non_member_units = len(np.unique(unit_of_image[(~membership).any(axis=0)]))
     tpr_at = {}
     for index, alpha in enumerate(alphas):
-        reason = resolvable(alpha, non_member_units=non_member_units, non_member_pairs=pairs)
+        reason = resolvable(alpha, non_member_units=other_units, non_member_pairs=pairs)
+        reason = reason or curve.tied_at(alpha, non_members=pairs)
         tpr_at[alpha] = (
             Estimate.unresolvable(n=n_units, method=METHOD, reason=reason)
             if reason

@@ -13,7 +13,7 @@ from sudare.core.estimates import Estimate
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["clopper_pearson", "mean_over_builds", "precision_at_prior"]
+__all__ = ["clopper_pearson", "mean_over_builds", "mean_recall", "precision_at_prior"]
 
 
 def mean_over_builds(
@@ -22,7 +22,7 @@ def mean_over_builds(
     level: float = 0.95,
     bounds: tuple[float, float] | None = None,
 ) -> Estimate:
-    """Mean over builds with Student's t interval.
+    """Mean over builds with Student's t interval; one build has no interval.
 
     Args:
         values: ``float64 [N]``, one number for each build.
@@ -39,7 +39,7 @@ def mean_over_builds(
     mean, method = float(np.mean(values)), "mean over builds, Student t"
     if len(values) == 1:
         return Estimate(
-            value=mean, low=mean, high=mean, n=1, method="one build", level=level, of_units=False
+            value=mean, low=None, high=None, n=1, method="one build", level=level, of_units=False
         )
     # Equal values would give a width of rounding size; a degenerate interval says it better.
     spread = float(np.std(values, ddof=1)) / len(values) ** 0.5
@@ -82,6 +82,44 @@ def clopper_pearson(successes: int, trials: int, *, level: float = 0.95) -> Esti
         high=high,
         n=trials,
         method="Clopper-Pearson",
+        level=level,
+    )
+
+
+def mean_recall(
+    right: Float[FloatArray, " C"], total: Float[FloatArray, " C"], *, level: float = 0.95
+) -> Estimate:
+    """Mean of the classes' recalls, with an interval over the records of each.
+
+    Normal, with variances of shares that had two more right and two more wrong records
+    (Agresti and Coull 1998), so that a class without an error is not certain.
+
+    Args:
+        right: Records of each class that were answered right.
+        total: Records of each class, at least 1.
+        level: Nominal coverage.
+
+    >>> found = mean_recall(np.array([9.0, 18.0]), np.array([10.0, 20.0]))
+    >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
+    (0.9, 0.759, 1.0)
+
+    Raises:
+        AuditError: A class without records.
+    """
+    from scipy.stats import norm
+
+    if not len(total) or (total < 1).any():
+        raise AuditError("every class needs a record")
+    value = float((right / total).mean())
+    padded = (right + 2) / (total + 4)
+    spread = float(np.sqrt((padded * (1 - padded) / (total + 4)).sum())) / len(total)
+    reach = float(norm.ppf((1 + level) / 2)) * spread
+    return Estimate(
+        value=value,
+        low=max(0.0, value - reach),
+        high=min(1.0, value + reach),
+        n=int(total.sum()),
+        method="mean over classes, Agresti-Coull over records",
         level=level,
     )
 

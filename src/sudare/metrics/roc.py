@@ -13,7 +13,14 @@ from sudare.core.errors import AuditError
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
-__all__ = ["Roc", "auc", "resolvable", "roc", "tpr_at_fpr"]
+__all__ = ["LEAST_UNITS", "Roc", "auc", "enough_units", "resolvable", "roc", "tpr_at_fpr"]
+
+LEAST_UNITS = 30
+"""Distinct units a side from which on bootstrap intervals cover what they say:
+``benchmarks/membership/coverage``, table of few units."""
+
+_USED = 0.9
+"""A threshold that uses less of a false-positive rate than this, and a pair, is held up by ties."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +45,26 @@ class Roc:
     def tpr_at(self, alpha: float) -> float:
         """Largest true-positive rate among points with ``fpr <= alpha``."""
         return float(self.tpr[self.fpr <= alpha].max())
+
+    def tied_at(self, alpha: float, *, non_members: int) -> str:
+        """Why ties leave no threshold near this false-positive rate, or an empty string.
+
+        A block of equal scores is called member as a whole or not at all. Where the block around
+        the rate is large, the TPR within the rate is that of a much smaller one, and reads as
+        "found nothing" where guessing among the tied would find more.
+
+        Args:
+            alpha: False-positive rate.
+            non_members: Scores of non-members behind the curve.
+        """
+        below = float(self.fpr[self.fpr <= alpha].max())
+        if below >= _USED * alpha - 1 / non_members:
+            return ""
+        above = float(self.fpr[self.fpr > alpha].min())
+        return (
+            f"tied scores: the nearest attainable false-positive rates are {below:.3g} and "
+            f"{above:.3g}"
+        )
 
 
 def roc(scores: Float[FloatArray, "*shape"], members: Bool[BoolArray, "*shape"]) -> Roc:
@@ -77,6 +104,14 @@ def tpr_at_fpr(
 ) -> float:
     """Largest true-positive rate of a threshold whose false-positive rate is at most alpha."""
     return roc(scores, members).tpr_at(alpha)
+
+
+def enough_units(member_units: int, non_member_units: int) -> str:
+    """Why an attack cannot be judged on so few distinct units a side, or an empty string."""
+    few = min(member_units, non_member_units)
+    if few >= LEAST_UNITS:
+        return ""
+    return f"needs at least {LEAST_UNITS} distinct units of members and as many of non-members"
 
 
 def resolvable(alpha: float, *, non_member_units: int, non_member_pairs: int) -> str:

@@ -15,6 +15,7 @@ import vl_convert
 from markupsafe import Markup
 
 __all__ = [
+    "BAD",
     "COLOURS",
     "GRID",
     "INK",
@@ -30,7 +31,7 @@ __all__ = [
     "text_width",
 ]
 
-INK, MUTED, GRID, PAPER = "#20261f", "#5b6358", "#e3e0d4", "#fdfcf8"
+INK, MUTED, GRID, PAPER, BAD = "#20261f", "#5b6358", "#e3e0d4", "#fdfcf8", "#8c2a1c"
 
 # Light colour to its counterpart on a dark page; the page's style sheet swaps them.
 COLOURS: dict[str, str] = {
@@ -43,7 +44,13 @@ COLOURS: dict[str, str] = {
     "#22757c": "#6ec9d1",
     "#62605a": "#bdb9ae",
 }
-_DARK = COLOURS | {INK: "#ecebe2", MUTED: "#a9b0a4", GRID: "#353b34", PAPER: "#171b17"}
+_DARK = COLOURS | {
+    INK: "#ecebe2",
+    MUTED: "#a9b0a4",
+    GRID: "#353b34",
+    PAPER: "#171b17",
+    BAD: "#f2a08f",
+}
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right")
 # The same shapes as vega draws, in a box of 14 by 14, for the table of releases.
 _PATHS = {

@@ -56,6 +56,7 @@ def public_copy(run: Run) -> Run:
             "class_names": tuple(lenient(name) for name in summary.data.class_names),
             **dict.fromkeys(("pool", "pool_units", "public", "population", "test", "merged"), 0),
             "removed": {},
+            "notes": tuple(strict(note) for note in summary.data.notes),
         }
     )
     public = summary.model_copy(
@@ -70,6 +71,7 @@ def public_copy(run: Run) -> Run:
             "gates": tuple(_gate(gate, strict) for gate in summary.gates),
             "stages": tuple(_stage(stage, strict) for stage in summary.stages),
             "limits": tuple(strict(limit) for limit in summary.limits),
+            "warnings": tuple(strict(text) for text in summary.warnings),
         }
     )
     small = _small_groups(run)

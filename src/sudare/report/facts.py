@@ -25,6 +25,7 @@ def data_table(run: Run, edition: Edition) -> Table:
     if height * width > 1:
         shape = say("v_shape", height=height, width=width, channels=channels)
         facts.append((say("r_shape"), shape))
+    facts += [(say("r_notes"), note) for note in data.notes]
     if edition is Edition.INTERNAL:
         facts += _counts(data)
     return _facts("data", say("cap_data"), facts)

@@ -173,8 +173,8 @@ EXPLAINED: dict[str, tuple[str, str]] = {
 SEES: dict[str, str] = {
     "none": "nothing",
     "classifier/labels": "only its answers",
-    "classifier/logits": "its scores",
+    "classifier/logits": "how sure it is of each class",
     "classifier/weights": "its weights",
     "samples/set": "the released images",
-    "samples/recipient": "the scores of a model trained on it",
+    "samples/recipient": "how sure a model trained on it is of each class",
 }

@@ -30,11 +30,13 @@ TEXT: dict[str, str] = {
     "none": "none",
     "percent": "{value} %",
     "part_exposed": "the most exposed",
+    "part_exposed_images": "the most exposed images",
     "part_images": "the {count} most exposed images ({share} of {all})",
     "part_units": "the {count} most exposed units ({share} of {all})",
     "not_given": "not given",
     # The verdict.
     "verdict": "Verdict",
+    "l_answer": "Answer",
     "l_asked": "Asked",
     "l_control": "Warning",
     "l_found": "Found",
@@ -55,32 +57,57 @@ TEXT: dict[str, str] = {
     "asked_scores": "Sudare was given the attack scores in {one}, and for each score whether its "
     "record was a member of the training data or a non-member, and asked: how well do these "
     "scores tell the two apart?",
+    "answer_share": "Share: {names}.",
+    "answer_care": "Share with care: {names}.",
+    "answer_refuse": "Do not share: {names}.",
+    "answer_unknown": "Cannot tell: {names}.",
+    "answer_contains": "{one} (contains private images)",
+    "answer_rule": "The lines of this run: to share, an attacker tells used from unused images in "
+    "at most {share} of 100 tries on average and {share_worst} for the most exposed; above "
+    "{refuse} or {refuse_worst}, or with private images inside, do not share. Guessing gets 50. "
+    "Whole intervals are held against these lines, which [verdict] in the configuration moves.",
     "found_none": "No release has been attacked to the end yet, so there is nothing to report on "
     "leakage so far.",
-    "found_one": "{one}: sharing it lets an attacker who sees {sees} tell members from "
-    "non-members with AUC {auc}; 0.50 is a coin flip. Its {utility}.",
-    "found_one_chance": "{one}: an attacker who sees {sees} did no better than a coin flip "
-    "by more than this run can resolve: AUC {auc}; 0.50 is a coin flip. Its {utility}.",
-    "found_scores": "{one}: these scores tell members from non-members with AUC {auc}; 0.50 is a "
-    "coin flip.",
-    "found_scores_chance": "{one}: these scores did no better than a coin flip by more than these "
-    "records can resolve: AUC {auc}; 0.50 is a coin flip.",
-    "found_most": "Highest measured leakage: {one}. Sharing it lets an attacker who sees {sees} "
-    "tell members from non-members with AUC {auc}; 0.50 is a coin flip. Its {utility}.",
-    "found_least": "Lowest measured leakage: {one}, with AUC {auc} for an attacker who sees "
-    "{sees}. Its {utility}.",
-    "found_least_chance": "Lowest measured leakage: {one}, with AUC {auc} for an attacker who "
-    "sees {sees}; the interval includes the coin flip. Its {utility}.",
-    "found_all_chance": "The attack beat a coin flip (AUC 0.50) for none of the {count} releases "
-    "by more than this run can resolve; the highest figure is that of {one}, with AUC {auc}.",
-    "found_below": "The whole interval of {names} lies below the coin flip, which points at a "
-    "fault in the audit and not at privacy.",
+    "found_one": "{one}: sharing it lets an attacker who sees {sees}, with the attack {attack}, "
+    "tell which of two images, one used and one not, was used in {tries} of 100 tries (AUC {auc}; "
+    "guessing gets 50). Its {utility}.",
+    "found_one_chance": "{one}: an attacker who sees {sees}, with the attack {attack}, did no "
+    "better than guessing by more than a run of this size can show: right in {tries} of 100 tries "
+    "(AUC {auc}; guessing gets 50). Its {utility}.",
+    "found_scores": "{one}: these scores tell which of two records, one a member and one not, is "
+    "the member in {tries} of 100 tries (AUC {auc}; guessing gets 50).",
+    "found_scores_chance": "{one}: these scores did no better than guessing by more than this many "
+    "records can show: right in {tries} of 100 tries (AUC {auc}; guessing gets 50).",
+    "found_scores_below": "{one}: the scores tell the two apart the wrong way round: are higher "
+    "scores members? Right in {tries} of 100 tries (AUC {auc}), where guessing gets 50.",
+    "found_most": "Highest measured leakage: {one}. Sharing it lets an attacker who sees {sees}, "
+    "with the attack {attack}, tell which of two images, one used and one not, was used in {tries} "
+    "of 100 tries (AUC {auc}; guessing gets 50). Its {utility}.",
+    "found_least": "Lowest measured leakage: {one}, with {tries} of 100 tries (AUC {auc}) for an "
+    "attacker who sees {sees}. Its {utility}.",
+    "found_least_chance": "Lowest measured leakage: {one}, with {tries} of 100 tries (AUC {auc}) "
+    "for an attacker who sees {sees}, which may be guessing. Its {utility}.",
+    "found_all_chance": "For none of the {count} releases did the attack {attack} do better than "
+    "guessing by more than a run of this size can show; the highest figure is that of {one}, right "
+    "in {tries} of 100 tries (AUC {auc}; guessing gets 50).",
+    "found_stronger": "The strongest attack that ran does better: {attack} on {one} is right in "
+    "{tries} of 100 tries (AUC {auc}).",
+    "found_worst": "An average hides people: of {part} in {one} the attack tells {how} whether "
+    "they were used (AUC {auc}).",
+    "how_nearly_always": "nearly always",
+    "how_mostly": "mostly",
+    "how_tries": "in {tries} of 100 tries",
+    "found_planted": "Images planted as a worst case ({kind}): on {one}, {attack} is right in "
+    "{tries} of 100 tries (AUC {auc}).",
+    "found_below": "On {names} the scores tell used from unused images the wrong way round: are "
+    "higher scores members? This points at a fault in the audit and not at privacy.",
+    "warning": "{text}.",
     "control_failed": "The null control failed for {names}. It attacks a membership drawn anew, "
     "where the AUC must be 0.50: do not rely on figures of such an attack until this is explained.",
     "control_of": "{attack} on {label}, AUC {auc}",
     "found_null_outside": "The interval of {names} does not.",
     "found_null": "Leakage intervals in this null control: {count}; of these, {inside} include "
-    "the coin flip (AUC 0.50).",
+    "guessing (right in 50 of 100 tries, AUC 0.50).",
     "means_none": "Nothing can be chosen yet: write the report again when the first release is "
     "done.",
     "means_one": "With one release measured there is nothing to compare it with; a baseline such "
@@ -91,23 +118,24 @@ TEXT: dict[str, str] = {
     "builds were run, the weakest there are; a stronger attack may find more.",
     "means_scores": "This holds of these scores and these records: another attack on the same "
     "model may find more.",
-    "means_null": "An interval that leaves the coin flip out is expected about once in twenty by "
+    "means_null": "An interval that leaves guessing out is expected about once in twenty by "
     "chance; more than that is a fault of the audit.",
-    "means_same": "No release leaks less than {reference} by more than this run can resolve.",
-    "means_kept_one": "{names} leaks less than {reference}, and a loss of utility is not resolved.",
-    "means_kept_many": "{names} leak less than {reference}, and a loss of utility is not resolved.",
+    "means_same": "No release leaks less than {reference} by more than a run of this size can "
+    "show.",
+    "means_kept_one": "{names} leaks less than {reference}, and is not shown to be less useful.",
+    "means_kept_many": "{names} leak less than {reference}, and are not shown to be less useful.",
     "means_paid_one": "{names} leaks less than {reference} and is less useful.",
     "means_paid_many": "{names} leak less than {reference} and are less useful.",
     "means_unpriced_one": "{names} leaks less than {reference}; its utility is not measured.",
     "means_unpriced_many": "{names} leak less than {reference}; their utility is not measured.",
-    "means_open_all": "Which of the releases leaks most or least is not resolved: all intervals "
-    "overlap.",
-    "means_open_least": "Which of {names} leaks least is not resolved: their intervals "
-    "overlap that of the lowest.",
-    "means_open_most": "Which of {names} leaks most is not resolved: their intervals "
-    "overlap that of the highest.",
-    "means_copies": "{one} hands over some of its members themselves: whoever holds it sees those "
-    "images, whatever the figures of attacks on a model trained on them say.",
+    "means_open_all": "Which of the releases leaks most or least a run of this size cannot tell: "
+    "all intervals overlap.",
+    "means_open_least": "Which of {names} leaks least a run of this size cannot tell: their "
+    "intervals overlap that of the lowest.",
+    "means_open_most": "Which of {names} leaks most a run of this size cannot tell: their "
+    "intervals overlap that of the highest.",
+    "means_copies": "{one} contains private images: whoever holds it sees them, whatever the "
+    "figures of attacks on a model trained on them say.",
     "means_caveat": "These are the figures of the attacks listed below; a stronger attack may "
     "find more.",
     "gates_failed": "Failed: {gates}.",
@@ -126,7 +154,8 @@ TEXT: dict[str, str] = {
     # Section headings and captions.
     "h_tradeoff": "Leakage against utility",
     "p_tradeoff": "Each mark is a release; the lines are its intervals. Further right is more "
-    "useful, further down leaks less. Hollow marks with dashed lines are baselines.",
+    "useful, further down leaks less. Hollow marks with dashed lines are baselines. A release that "
+    "contains private images stands above the scale, whatever an attack on a model says.",
     "alt_tradeoff": "Scatter chart of leakage (AUC) against utility, one mark per release: "
     "{points}. All figures are in the table of releases.",
     "alt_point": "{label}, AUC {auc}, utility {utility}",
@@ -134,6 +163,8 @@ TEXT: dict[str, str] = {
     "axis_utility": "{name} (right: more useful)",
     "axis_auc": "AUC of {name} (up: leaks more)",
     "coin_flip": "coin flip",
+    "contains_private": "contains private images",
+    "contains_private_long": "contains private images: off the scale",
     "h_releases": "The releases",
     "h_releases_artefact": "The release",
     "h_releases_given": "What was given",
@@ -298,6 +329,7 @@ TEXT: dict[str, str] = {
     "v_pool": "{images} images, {units} units; {merged} near-duplicates merged",
     "r_parts": "Other parts",
     "v_parts": "public {public}, population {population}, test {test}",
+    "r_notes": "Notes",
     "r_removed": "Near-duplicates of the pool taken out",
     "v_removed": "{count} from {part}",
     "r_seed": "Seed",
@@ -321,7 +353,7 @@ TEXT: dict[str, str] = {
     "public_failed": "see the internal report",
     "read_above": "above chance",
     "read_open": "not resolved from chance",
-    "read_below": "below chance",
+    "read_below": "below chance: the wrong way round?",
     "read_control": "control passed",
     "read_control_failed": "control failed",
     "read_null_value": "null control: measured",

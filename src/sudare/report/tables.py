@@ -88,6 +88,10 @@ def releases_table(run: Run) -> Table:
         )
         utility, auc, tpr, build, storage = (number_cell(item, running=running) for item in found)
         small = say("baseline") if run.is_baseline(name) else ""
+        if run.shows_members(name):
+            # No figure of an attack on a model says anything about what is handed over itself.
+            small = say("contains_private")
+            auc = Cell(text=say("contains_private"), small=auc.text, sort="2", kind="bad")
         head = Cell(text=run.label(name), small=small, mark=swatch(styles[name]))
         leaves, guarantee = Cell(text=release.what_leaves), Cell(text=_guarantee(run, name))
         rows.append((head, leaves, utility, auc, tpr, guarantee, build, storage))

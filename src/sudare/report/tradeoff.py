@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import altair as alt
 from markupsafe import Markup
 
-from sudare.report.drawing import INK, MUTED, Look, draw, looks, rows, shortened, swatch, text_width
+from sudare.report.drawing import (
+    BAD,
+    INK,
+    MUTED,
+    Look,
+    draw,
+    looks,
+    rows,
+    shortened,
+    swatch,
+    text_width,
+)
 from sudare.report.formats import short_estimate
 from sudare.report.labels import Box, place_beside
 from sudare.report.load import Interval, Run, interval
@@ -18,6 +29,8 @@ __all__ = ["key", "tradeoff"]
 
 # Above this many releases a phone has no room for names; they get numbers and a key.
 _MOST_NAMED = 7
+_BAND = 0.18
+"""Height of the band above the scale, as a share of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +40,7 @@ class _Mark:
     x: Interval
     y: Interval
     spoken: str
+    private: bool
 
 
 def tradeoff(run: Run, *, narrow: bool = False) -> Markup | None:
@@ -41,12 +55,22 @@ def tradeoff(run: Run, *, narrow: bool = False) -> Markup | None:
         return None
     width, height = (282, 320) if narrow else (860, 440)
     x_domain = _domain([mark.x for mark in marks], least=0.05)
-    y_domain = _domain([mark.y for mark in marks] + [Interval(0.5, 0.49, 0.5)], least=0.06)
-    scales = _Scales(x_domain, y_domain, width, height)
+    hidden = [mark.y for mark in marks if not mark.private]
+    y_domain = scale_end = _domain([*hidden, Interval(0.5, 0.49, 0.5)], least=0.06)
     axis = alt.Axis(format=".2f", tickCount=5 if narrow else 7)
+    y_axis = axis
+    if len(hidden) < len(marks):
+        # A band of its own above the scale: no AUC says what handing over images tells.
+        band = _BAND * (scale_end[1] - scale_end[0])
+        y_domain = (scale_end[0], scale_end[1] + band)
+        y_axis = alt.Axis(format=".2f", values=_ticks(*scale_end))
+        inside = Interval(*[scale_end[1] + band / 2] * 3)
+        marks = [replace(mark, y=inside) if mark.private else mark for mark in marks]
+    scales = _Scales(x_domain, y_domain, width, height)
     x = alt.X("x:Q", title=_utility_title(run), scale=_scale(x_domain), axis=axis)
-    y = alt.Y("y:Q", title=_auc_title(run), scale=_scale(y_domain), axis=axis)
+    y = alt.Y("y:Q", title=_auc_title(run), scale=_scale(y_domain), axis=y_axis)
     layers = [
+        *(_off_scale(scale_end[1], narrow, x, y, scales) if y_axis is not axis else []),
         *_coin_flip(width, narrow, x, y, scales),
         *_bars(marks, x, y),
         *_labels(marks, scales, x, y, narrow=narrow),
@@ -67,6 +91,26 @@ def tradeoff(run: Run, *, narrow: bool = False) -> Markup | None:
         alt_text=say("alt_tradeoff", points=listed([mark.spoken for mark in marks])),
         narrow=narrow,
     )
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round values within the scale, at most nine."""
+    step = next(step for step in (0.01, 0.02, 0.05, 0.1, 0.2) if (high - low) / step <= 8)
+    first = math.ceil(low / step)
+    return [round(at * step, 2) for at in range(first, math.floor(high / step) + 1)]
+
+
+def _off_scale(end: float, narrow: bool, x: alt.X, y: alt.Y, scales: _Scales) -> list[alt.Chart]:
+    left, at = scales.from_px(5, 10)
+    line = alt.Chart(rows([{"y": end}])).mark_rule(color=BAD, strokeWidth=1).encode(y=y)
+    text = alt.Chart(rows([{"x": left, "y": at, "t": say("contains_private_long")}])).mark_text(
+        align="left",
+        baseline="middle",
+        fontSize=10 if narrow else 12,
+        color=BAD,
+        fontWeight="bold",
+    )
+    return [line, text.encode(x=x, y=y, text="t:N")]
 
 
 def key(run: Run) -> list[tuple[Markup, str]]:
@@ -92,7 +136,14 @@ def _marks(run: Run) -> list[_Mark]:
             utility=short_estimate(utility),
         )
         marks.append(
-            _Mark(label=run.label(name), look=styles[name], x=_drawn(x), y=_drawn(y), spoken=spoken)
+            _Mark(
+                label=run.label(name),
+                look=styles[name],
+                x=_drawn(x),
+                y=_drawn(y),
+                spoken=say("answer_contains", one=spoken) if run.shows_members(name) else spoken,
+                private=run.shows_members(name),
+            )
         )
     return marks
 

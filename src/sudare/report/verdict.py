@@ -1,25 +1,27 @@
-"""Three plain sentences built from findings only: what was asked, what was found, what it means.
+"""What the top of the report says, from findings only: the answer, what was found, what it means.
 
-A difference whose intervals overlap is "not resolved"; no sentence claims more than that.
+A difference whose intervals overlap is one the run cannot tell; no sentence claims more than that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sudare.core import Finding
-from sudare.core.runs import Mode
+from sudare.core.runs import Mode, Thresholds
 from sudare.core.runs import Verdict as Outcome
 from sudare.report.formats import control_failed, short_estimate
 from sudare.report.load import Interval, Run, interval
-from sudare.report.text import attack_name, finding_name, listed, say, sees
+from sudare.report.text import attack_name, canary_name, finding_name, listed, say, sees
 
 __all__ = ["Verdict", "verdict"]
 
 # The verdict is read aloud in meetings; the table has all names.
 _MOST_NAMES = 4
 _GIVEN_SCORES = "membership.given"
+_NEARLY_ALWAYS, _MOSTLY = 0.95, 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +29,17 @@ class Verdict:
     """What the top of the report says.
 
     Attributes:
+        answer: Which releases to share, by the run's declared lines; empty where none is judged.
+        rule: The lines themselves, in words; empty with the answer.
         asked: What was asked and measured.
-        control: Which attacks failed their null control, or empty where none did.
+        control: What makes figures doubtful: failed null controls and warnings; or empty.
         found: Which release leaks most and least, at what utility.
         means: What that means for the choice, and what is not resolved.
         gates: How the gates came out, or empty where there are none.
     """
 
+    answer: str
+    rule: str
     asked: str
     control: str
     found: str
@@ -43,7 +49,15 @@ class Verdict:
     @property
     def sentences(self) -> tuple[str, ...]:
         """All of it in reading order."""
-        told = (self.asked, self.control, self.found, self.means, self.gates)
+        told = (
+            self.answer,
+            self.rule,
+            self.asked,
+            self.control,
+            self.found,
+            self.means,
+            self.gates,
+        )
         return tuple(text for text in told if text)
 
 
@@ -58,6 +72,9 @@ class _Measured:
     utility: Finding | None
     utilities: Mapping[str, Finding]
     shows_members: bool
+    attack: str
+    stronger: Finding | None
+    worst: Finding | None
 
     def leaks_less_than(self, other: _Measured) -> bool:
         return self.auc.high < other.auc.low
@@ -67,11 +84,86 @@ def verdict(run: Run) -> Verdict:
     """The verdict on a run, however far it is."""
     releases = sorted(_measured(run), key=lambda release: release.auc.value, reverse=True)
     asked = _asked(run)
+    answer, rule = "", ""
     if run.summary.null_control and releases:
         found, means = _null(releases)
     else:
+        answer, rule = _decision(run, releases), _rule(run) if releases else ""
         found, means = _answer(run, releases)
-    return Verdict(asked=asked, control=_control(run), found=found, means=means, gates=_gates(run))
+    return Verdict(
+        answer=answer,
+        rule=rule,
+        asked=asked,
+        control=_doubts(run),
+        found=found,
+        means=means,
+        gates=_gates(run),
+    )
+
+
+class _Decision(StrEnum):
+    """What to do with a release, by the run's declared lines."""
+
+    SHARE = "share"
+    CARE = "care"
+    REFUSE = "refuse"
+    UNKNOWN = "unknown"
+
+
+def _decision(run: Run, releases: Sequence[_Measured]) -> str:
+    """The title's question answered for each release."""
+    lines = run.summary.thresholds
+    named: dict[_Decision, list[str]] = {decision: [] for decision in _Decision}
+    for release in releases:
+        decision = _judged(release, lines)
+        # Attacks without shadow builds can condemn a model; they cannot acquit one.
+        if run.summary.mode is Mode.GIVEN and decision is not _Decision.REFUSE:
+            decision = _Decision.UNKNOWN
+        label = release.label
+        named[decision].append(
+            say("answer_contains", one=label) if release.shows_members else label
+        )
+    return " ".join(
+        say(f"answer_{decision.value}", names=listed(names))
+        for decision, names in named.items()
+        if names
+    )
+
+
+def _rule(run: Run) -> str:
+    lines = run.summary.thresholds
+    return say(
+        "answer_rule",
+        share=_tries(lines.share_auc),
+        share_worst=_tries(lines.share_worst),
+        refuse=_tries(lines.refuse_auc),
+        refuse_worst=_tries(lines.refuse_worst),
+    )
+
+
+def _judged(release: _Measured, lines: Thresholds) -> _Decision:
+    if release.shows_members:
+        return _Decision.REFUSE
+    judged = [
+        (found, share, refuse)
+        for finding, share, refuse in (
+            (release.leakage, lines.share_auc, lines.refuse_auc),
+            (release.stronger, lines.share_auc, lines.refuse_auc),
+            (release.worst, lines.share_worst, lines.refuse_worst),
+        )
+        if (found := interval(finding)) is not None
+    ]
+    if any(found.low > refuse for found, _, refuse in judged):
+        return _Decision.REFUSE
+    if release.auc.high < 0.5 or any(found.high > refuse for found, _, refuse in judged):
+        return _Decision.UNKNOWN
+    shared = all(found.high <= share for found, share, _ in judged)
+    return _Decision.SHARE if shared else _Decision.CARE
+
+
+def _tries(share: float) -> str:
+    """An AUC as right answers of a hundred."""
+    return f"{100 * share:.0f}"
 
 
 def _asked(run: Run) -> str:
@@ -90,6 +182,12 @@ def _asked(run: Run) -> str:
         count=count,
         builds=run.summary.builds,
     )
+
+
+def _doubts(run: Run) -> str:
+    """Null controls that failed, and what the audit warns of."""
+    told = [say("warning", text=text) for text in run.summary.warnings]
+    return " ".join(text for text in (_control(run), *told) if text)
 
 
 def _control(run: Run) -> str:
@@ -116,16 +214,16 @@ def _answer(run: Run, releases: Sequence[_Measured]) -> tuple[str, str]:
     """What was found, and what it means."""
     mode = run.summary.mode
     if mode is Mode.COMPARISON or not releases:
-        return _found(releases), _means(releases)
+        return _found(run, releases), _means(releases)
     if _only_scores(run):
-        keys = ("found_scores", "found_scores_chance")
-        return " ".join(_about_one(release, *keys) for release in releases), say("means_scores")
-    copies = [say("means_copies", one=r.label) for r in releases if r.shows_members]
-    return _found(releases), " ".join([*copies, say(f"means_{mode.value}")])
+        return " ".join(_about_scores(release) for release in releases), say("means_scores")
+    return _found(run, releases), say(f"means_{mode.value}")
 
 
-def _about_one(release: _Measured, above: str, at_chance: str) -> str:
-    return _about(above if release.auc.low > 0.5 else at_chance, release)
+def _about_scores(release: _Measured) -> str:
+    if release.auc.high < 0.5:
+        return _about("found_scores_below", release)
+    return _about("found_scores" if release.auc.low > 0.5 else "found_scores_chance", release)
 
 
 def _measured(run: Run) -> list[_Measured]:
@@ -143,34 +241,111 @@ def _measured(run: Run) -> list[_Measured]:
                     utility=run.utility(name),
                     utilities=run.utilities(name),
                     shows_members=run.shows_members(name),
+                    attack=attack_name(run.primary_attack(name)),
+                    stronger=_stronger(run, name, auc),
+                    worst=run.get(f"{run.primary_attack(name)}.worst_case", name),
                 )
             )
     return measured
 
 
-def _found(releases: Sequence[_Measured]) -> str:
+def _stronger(run: Run, release: str, primary: Interval) -> Finding | None:
+    """The strongest other attack whose whole interval lies above the primary's."""
+    above = [
+        finding
+        for finding in run.findings
+        if finding.release == release
+        and not finding.group
+        and finding.id.startswith("membership.")
+        and finding.id.endswith(".auc")
+        and (found := interval(finding)) is not None
+        and found.low > primary.high
+    ]
+    return max(above, key=lambda finding: finding.value or 0.0, default=None)
+
+
+def _found(run: Run, releases: Sequence[_Measured]) -> str:
     if not releases:
         return say("found_none")
-    # A release that shows members is never the one that leaks least.
-    most, least = releases[0], ([r for r in releases if not r.shows_members] or releases)[-1]
-    if len(releases) == 1:
-        sentences = [_about_one(most, "found_one", "found_one_chance")]
-    elif all(release.auc.low <= 0.5 for release in releases):
-        sentences = [
+    # Whatever an attack says: a release that holds private images comes first.
+    sentences = [say("means_copies", one=r.label) for r in releases if r.shows_members]
+    # And it is neither the one that leaks most by attack nor the one that leaks least.
+    hidden = [release for release in releases if not release.shows_members] or releases
+    most, least = hidden[0], hidden[-1]
+    if len(hidden) == 1:
+        key = "found_one" if most.auc.low > 0.5 else "found_one_chance"
+        # The wrong way round is said below; it is no "did no better than guessing".
+        sentences += [] if most.auc.high < 0.5 else [_about(key, most)]
+    elif all(release.auc.low <= 0.5 for release in hidden):
+        sentences.append(
             say(
                 "found_all_chance",
-                count=len(releases),
+                count=len(hidden),
                 one=most.label,
+                attack=most.attack,
+                tries=_tries(most.auc.value),
                 auc=short_estimate(most.leakage),
             )
-        ]
+        )
     else:
         key = "found_least" if least.auc.low > 0.5 else "found_least_chance"
-        sentences = [_about("found_most", most), _about(key, least)]
+        sentences += [_about("found_most", most), _about(key, least)]
+    sentences += _beyond_the_average(run, hidden)
     below = [release.label for release in releases if release.auc.high < 0.5]
     if below:
         sentences.append(say("found_below", names=listed(below, most=_MOST_NAMES)))
     return " ".join(sentences)
+
+
+def _beyond_the_average(run: Run, releases: Sequence[_Measured]) -> list[str]:
+    """The strongest other attack, the most exposed images and planted ones, a sentence each."""
+    told = []
+    stronger = [(r, r.stronger) for r in releases if r.stronger is not None]
+    if stronger:
+        release, finding = max(stronger, key=lambda item: item[1].value or 0.0)
+        name = attack_name(finding.id.removesuffix(".auc"))
+        told.append(_tried("found_stronger", release.label, finding, attack=name))
+    worst = [
+        (r, r.worst)
+        for r in releases
+        if (found := interval(r.worst)) and found.low > 0.5 and r.worst
+    ]
+    if worst:
+        release, finding = max(worst, key=lambda item: item[1].value or 0.0)
+        part = run.part(finding) or say("part_exposed_images")
+        how = _how_often(finding.value or 0.0)
+        told.append(_tried("found_worst", release.label, finding, part=part, how=how))
+    told += _planted(run, releases)
+    return told
+
+
+def _planted(run: Run, releases: Sequence[_Measured]) -> list[str]:
+    found = [
+        (release, finding)
+        for release in releases
+        for finding in run.findings
+        if finding.release == release.name
+        and finding.id.startswith("canaries.")
+        and finding.id.endswith(f".{run.primary_attack(release.name).partition('.')[2]}.auc")
+        and finding.value is not None
+    ]
+    if not found:
+        return []
+    release, finding = max(found, key=lambda item: item[1].value or 0.0)
+    kind = canary_name(finding.id.split(".")[1]).lower()
+    attack = release.attack
+    return [_tried("found_planted", release.label, finding, kind=kind, attack=attack)]
+
+
+def _tried(key: str, label: str, finding: Finding, **fields: str) -> str:
+    tries = _tries(finding.value or 0.0)
+    return say(key, one=label, tries=tries, auc=short_estimate(finding), **fields)
+
+
+def _how_often(auc: float) -> str:
+    if auc >= _NEARLY_ALWAYS:
+        return say("how_nearly_always")
+    return say("how_mostly") if auc >= _MOSTLY else say("how_tries", tries=_tries(auc))
 
 
 def _about(key: str, release: _Measured) -> str:
@@ -182,6 +357,8 @@ def _about(key: str, release: _Measured) -> str:
         key,
         one=release.label,
         sees=sees(release.leakage.threat_model),
+        attack=release.attack,
+        tries=_tries(release.auc.value),
         auc=short_estimate(release.leakage),
         utility=utility,
     )
@@ -190,12 +367,11 @@ def _about(key: str, release: _Measured) -> str:
 def _means(releases: Sequence[_Measured]) -> str:
     if not releases:
         return say("means_none")
-    copies = [say("means_copies", one=r.label) for r in releases if r.shows_members]
     hidden = [release for release in releases if not release.shows_members]
     if len(hidden) < 2:
-        return " ".join([*copies, say("means_one")])
+        return say("means_one")
     orders = [*_against_reference(hidden), *_open_orders(hidden)]
-    return " ".join([*orders, *copies, say("means_caveat")])
+    return " ".join([*orders, say("means_caveat")])
 
 
 def _against_reference(releases: Sequence[_Measured]) -> list[str]:

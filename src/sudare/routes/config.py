@@ -40,6 +40,11 @@ class RouteConfig(BaseModel):
         """One sentence: what the recipient gets."""
         return ""
 
+    @property
+    def recipe_of_scores(self) -> Recipe | None:
+        """How the net that an attacker queries is trained; None if recipients train it."""
+        return None
+
 
 class TrainedConfig(RouteConfig):
     """A route that trains one classifier."""
@@ -48,3 +53,8 @@ class TrainedConfig(RouteConfig):
 
     net: NetConfig = Field(default=NetConfig(), description="Architecture.")
     recipe: Recipe = Field(default=Recipe(), description="How it is trained.")
+
+    @property
+    def recipe_of_scores(self) -> Recipe | None:
+        """How the net that an attacker queries is trained."""
+        return self.recipe

@@ -73,7 +73,7 @@ def train_private(
         The record, and the entry for the ledger.
 
     Raises:
-        ConfigError: Label smoothing by a negative alpha or an unsupported layer.
+        ConfigError: Arithmetic other than float32, or an unsupported layer.
     """
     if recipe.precision != "float32":
         raise ConfigError("DP-SGD runs in float32", where="recipe.precision")

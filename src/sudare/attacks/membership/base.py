@@ -34,6 +34,8 @@ class MembershipTest(BaseModel, ABC):
     accepts: ClassVar[frozenset[Scale]]
     needs_shadows: ClassVar[bool] = True
     least_builds: ClassVar[int] = 4
+    null_draws: ClassVar[int] = 20
+    """How often its null control redraws membership; fewer where scoring is dear."""
     sees: ClassVar[ThreatModel | None] = None
     """What the attacker needs to see where that is less than a release's scores."""
 

@@ -15,6 +15,7 @@ from sudare.core.seeds import generator
 from sudare.metrics.epsilon import (
     epsilon_from_gaussian,
     epsilon_one_run,
+    epsilon_one_run_fdp,
     one_run_ceiling,
     one_run_guesses,
 )
@@ -136,6 +137,7 @@ class MechanismAudit:
         one_run: Lower bound that holds for any mechanism.
         one_run_ceiling: What as many guesses could prove at most.
         gaussian: Lower bound if the noise is Gaussian, as the ledger says.
+        gaussian_one_run: The same by the guesses of one run, against the whole trade-off curve.
         sampling: Test of the sampler.
         level: Confidence of the whole, shared by all bounds.
     """
@@ -145,13 +147,15 @@ class MechanismAudit:
     one_run: float
     one_run_ceiling: float
     gaussian: float
+    gaussian_one_run: float
     sampling: SamplingCheck
     level: float
 
     @property
     def refuted(self) -> bool:
         """Whether the claim is wrong, or the sampler is not what the claim is about."""
-        return max(self.one_run, self.gaussian) > self.claimed or self.sampling.refuted
+        proved = max(self.one_run, self.gaussian, self.gaussian_one_run)
+        return proved > self.claimed or self.sampling.refuted
 
 
 def audit_mechanism(
@@ -164,7 +168,7 @@ def audit_mechanism(
 ) -> MechanismAudit:
     """Train once under the canaries' eyes and bound epsilon from below.
 
-    Two statistics and two bounds: each is given a quarter of the error.
+    Two statistics and three bounds: each is given a sixth of the error.
 
     Args:
         train: Runs DP-SGD with the canaries as observer, and gives the ledger's entry.
@@ -175,16 +179,19 @@ def audit_mechanism(
 
     Source:
         Nasr et al. 2023, "Tight auditing of differentially private machine learning" (Dirac
-        canaries); Steinke et al. 2023 (one run).
+        canaries); Steinke et al. 2023 (one run); Mahloujifar et al. 2024 (one run, f-DP).
     """
     entry = train(canaries)
-    each = 1 - (1 - level) / 4
+    each = 1 - (1 - level) / 6
     top = max(1, round(guesses * canaries.canaries / 2))
-    one_run, gaussian = 0.0, 0.0
-    for scores in canaries.scores().values():
-        made, right = one_run_guesses(scores, canaries.members, top=top, bottom=top)
-        bound = epsilon_one_run(made, right, canaries.canaries, delta=entry.delta, level=each)
-        one_run = max(one_run, bound)
+    one_run, gaussian, curve = 0.0, 0.0, 0.0
+    for name, scores in canaries.scores().items():
+        made, right = one_run_guesses(
+            scores, canaries.members, top=top, bottom=top, rng=generator(0, "guesses", name)
+        )
+        count, delta = canaries.canaries, entry.delta
+        one_run = max(one_run, epsilon_one_run(made, right, count, delta=delta, level=each))
+        curve = max(curve, epsilon_one_run_fdp(made, right, count, delta=delta, level=each))
         normal = epsilon_from_gaussian(scores, canaries.members, delta=entry.delta, level=each)
         gaussian = max(gaussian, normal.low or 0.0)
     return MechanismAudit(
@@ -193,6 +200,7 @@ def audit_mechanism(
         one_run=one_run,
         one_run_ceiling=one_run_ceiling(2 * top, canaries.canaries, delta=entry.delta, level=each),
         gaussian=gaussian,
+        gaussian_one_run=curve,
         sampling=check_sampling(
             canaries.batches, records=records + canaries.canaries, rate=entry.sample_rate
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,6 +12,7 @@ import numpy as np
 from sudare.attacks.membership.base import MembershipTest
 from sudare.attacks.membership.traces import precision_at
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
+from sudare.core.errors import AuditError
 from sudare.core.estimates import Estimate
 from sudare.core.scores import ScoreTable
 from sudare.metrics.intervals import mean_over_builds
@@ -67,12 +69,22 @@ class Exposure:
 def found_counts(
     scores: Float[FloatArray, "N n"], membership: Bool[BoolArray, "N n"], *, alpha: float
 ) -> Exposure:
-    """Count finds at a per-build threshold with a false-positive rate of at most alpha."""
+    """Count finds at a per-build threshold with a false-positive rate of at most alpha.
+
+    An image that was not in is as likely as each of the n others to take any of n + 1 ranks:
+    above the j-th highest of them it is found by chance with j / (n + 1), and j is the largest
+    whole number that keeps this within alpha.
+
+    Raises:
+        AuditError: A build with too few non-members for any j.
+    """
     found = np.zeros(scores.shape[1], dtype=np.int64)
     for row, inside in zip(scores, membership, strict=True):
         others = np.sort(row[~inside])[::-1]
-        threshold = others[int(alpha * len(others))]
-        found += inside & (row > threshold)
+        rank = int(alpha * (len(others) + 1) + 1e-9)
+        if rank < 1:
+            raise AuditError(f"{len(others)} non-members leave no rate as low as {alpha:g}")
+        found += inside & (row > others[rank - 1])
     return Exposure(found=found, chances=membership.sum(axis=0).astype(np.int64))
 
 
@@ -149,7 +161,8 @@ def exposed_images(
     Images are ranked on half of the pairs; on the other half each has a rate at which it was
     found, when in, at a false-positive rate of alpha. The share is that of the longest prefix
     of the ranking whose mean rate is at least ``factor * alpha``; its interval comes from the
-    interval of that mean over images, at each length. Both directions are averaged.
+    interval of that mean over images, at each length. Both directions are averaged. A group
+    smaller than ``least`` is not seen, so that the interval never ends below that size.
 
     Args:
         test: The membership test.
@@ -163,6 +176,10 @@ def exposed_images(
     n_units = len(np.unique(table.units))
     if table.n_builds < 8 or table.n_images < 2 * least:
         reason = f"needs at least 8 builds and {2 * least} images"
+        return Estimate.unresolvable(n=n_units, method=method, reason=reason)
+    others = int((~table.membership).sum(axis=1).min())
+    if others < 1 / alpha - 1:
+        reason = f"needs at least {math.ceil(1 / alpha) - 1} non-members in every build"
         return Estimate.unresolvable(n=n_units, method=method, reason=reason)
     ends = []
     for chosen, measured in _both_directions(test, table, rng):
@@ -180,6 +197,7 @@ def exposed_images(
             ]
         )
     value, low, high = np.mean(ends, axis=0) / table.n_images
+    high = max(high, least / table.n_images)
     return Estimate(value=float(value), low=float(low), high=float(high), n=n_units, method=method)
 
 
@@ -189,28 +207,53 @@ def exposure_stability(
     """Rank correlation of the images' exposures on one half of the builds and on the other.
 
     Near 1 the same images are exposed whatever the seeds; near 0 the list of exposed images
-    of one run says nothing about the next.
+    of one run says nothing about the next. The interval adds the variance over units (bootstrap)
+    to that over pairs of builds (jackknife).
     """
-    method = "rank correlation between halves of the builds; percentile bootstrap over units"
+    from scipy.stats import t
+
+    method = "rank correlation between halves of the builds; over units and pairs of builds, t"
     if table.n_builds < 8:
         reason = "needs at least 8 builds"
         return Estimate.unresolvable(n=len(np.unique(table.units)), method=method, reason=reason)
-    (one, two), _ = _both_directions(test, table, rng)
-    first, second = (exposure(*half).argsort().argsort().astype(np.float64) for half in (one, two))
+    halves, _ = _both_directions(test, table, rng)
+    first, second = (_exposure_ranks(*half) for half in halves)
     names, inverse = np.unique(table.units, return_inverse=True)
     value = _weighted_correlation(first, second, np.ones(table.n_images, dtype=np.int64))
     drawn = []
     for _ in range(draws):
         weights = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
         drawn.append(_weighted_correlation(first, second, weights[inverse]))
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    of_pairs = _pairs_variance(halves, first, second)
+    spread = float(np.sqrt(np.var(drawn, ddof=1) + of_pairs))
+    reach = float(t.ppf(0.975, table.n_builds // 2 - 1)) * spread
     return Estimate(
         value=value,
-        low=float(min(low, value)),
-        high=float(max(high, value)),
+        low=max(-1.0, value - reach),
+        high=min(1.0, value + reach),
         n=len(names),
         method=method,
     )
+
+
+def _exposure_ranks(scores: FloatArray, membership: BoolArray) -> FloatArray:
+    ranks: FloatArray = exposure(scores, membership).argsort().argsort().astype(np.float64)
+    return ranks
+
+
+def _pairs_variance(halves: tuple[_Half, _Half], first: FloatArray, second: FloatArray) -> float:
+    """Jackknife variance of the correlation over the pairs of builds of each half."""
+    ones, variance = np.ones(len(first), dtype=np.int64), 0.0
+    for (scores, membership), other in zip(halves, (second, first), strict=True):
+        pairs = len(scores) // 2
+        left_out = np.array(
+            [
+                _weighted_correlation(_exposure_ranks(scores[kept], membership[kept]), other, ones)
+                for kept in (np.arange(2 * pairs) // 2 != pair for pair in range(pairs))
+            ]
+        )
+        variance += (pairs - 1) / pairs * float(((left_out - left_out.mean()) ** 2).sum())
+    return variance
 
 
 def trace_precision(

@@ -57,6 +57,7 @@ class QuantileRegression(MembershipTest):
     """
 
     id: ClassVar[str] = "membership.quantile"
+    null_draws: ClassVar[int] = 5
     accepts: ClassVar[frozenset[Scale]] = frozenset({Scale.LOGIT})
     needs_shadows: ClassVar[bool] = False
 

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = ["RMIA", "OfflineRMIA"]
 
-_LEAST_PRIOR = 1e-12
 _GRID = tuple(step / 10 for step in range(11))
 
 
 class _RMIA(MembershipTest):
     """What the online and the offline form share.
+
+    The score is the published one: the share of population images that the image beats by the
+    factor gamma, by vote over the queries. Among images of equal share the likelihood ratio
+    (the median over queries) decides, so that a small population makes no ties. Without a
+    population the ratio itself is the score, and targets are not calibrated against each other.
 
     Attributes:
         gamma: The factor by which the image must beat a population image, at least 1.
@@ -37,7 +41,8 @@ class _RMIA(MembershipTest):
     def calibrated(self, table: ScoreTable) -> Float[FloatArray, "N n"]:
         """Share of population images z with ratio(x) / ratio(z) > gamma, in [0, 1].
 
-        With several queries a z counts if most queries say so. One query is done by sorting.
+        With several queries a z counts if more than half of them say so. One query is done by
+        sorting, two by counting dominated pairs.
 
         Raises:
             AuditError: The table has no population.
@@ -47,34 +52,32 @@ class _RMIA(MembershipTest):
                 f"{self.id} cannot be calibrated without population images",
                 fix="Set data.population to a few hundred or more.",
             )
+        return self._shares_and_ratios(table)[0]
+
+    def _scores(self, table: ScoreTable) -> FloatArray:
+        share, ratio = self._shares_and_ratios(table)
+        population = table.labels.shape[0] - table.n_images
+        if not population:
+            return ratio
+        # Squashed to less than half of a step of the share: it orders only what ties.
+        scores: FloatArray = share + ratio / (1 + np.abs(ratio)) / (4 * population)
+        return scores
+
+    def _shares_and_ratios(self, table: ScoreTable) -> tuple[FloatArray, FloatArray]:
+        """Shares of beaten population images and median log-ratios, each ``[N, n]``."""
         a = self._extrapolations(table)
         nobody = np.zeros((table.n_builds, table.labels.shape[0] - table.n_images), dtype=bool)
         ratio_z = self._log_ratio(
             table.population(self.signal), nobody, table.complement, a, in_no_build=True
         )
-        builds, _, queries = ratio_z.shape
-        ranked = np.sort(ratio_z[:, :, 0], axis=1) if queries == 1 else None
-        share = np.empty(table.membership.shape)
-        for columns, values in table.blocks(self.signal):
-            ratio_x = self._log_ratio(values, table.membership[:, columns], table.complement, a)
-            threshold = ratio_x - np.log(self.gamma)
-            for target in range(builds):
-                if ranked is None:
-                    share[target, columns] = _vote(threshold[target], ratio_z[target])
-                else:
-                    below = np.searchsorted(ranked[target], threshold[target, :, 0], side="left")
-                    share[target, columns] = below / ranked.shape[1]
-        return share
-
-    def _scores(self, table: ScoreTable) -> FloatArray:
-        # For a fixed target the population does not change the ranking (one query); the
-        # log-ratio itself ranks without the ties of a share. Several queries: their median.
-        a = self._extrapolations(table)
-        scores = np.empty(table.membership.shape)
+        beaten = [_Beaten(ratios) for ratios in ratio_z] if ratio_z.shape[1] else []
+        share, median = np.zeros(table.membership.shape), np.empty(table.membership.shape)
         for columns, values in table.blocks(self.signal):
             ratio = self._log_ratio(values, table.membership[:, columns], table.complement, a)
-            scores[:, columns] = ratio[:, :, 0] if ratio.shape[2] == 1 else np.median(ratio, axis=2)
-        return scores
+            median[:, columns] = np.median(ratio, axis=2)
+            for target, counter in enumerate(beaten):
+                share[target, columns] = counter.share(ratio[target] - np.log(self.gamma))
+        return share, median
 
     def _log_ratio(
         self,
@@ -92,8 +95,7 @@ class _RMIA(MembershipTest):
             prior = self._prior_outside(_mean_of_others(confidence, complement), a)
         else:
             prior = self._prior(confidence, membership, complement, a)
-        # The sums behind a prior are exact to about 1e-16; below the floor only rounding is left.
-        ratio: FloatArray = log_confidence - np.log(np.maximum(prior, _LEAST_PRIOR))
+        ratio: FloatArray = log_confidence - np.log(prior)
         return ratio
 
     def _extrapolations(self, table: ScoreTable) -> FloatArray:
@@ -154,11 +156,12 @@ class OfflineRMIA(_RMIA):
     ) -> FloatArray:
         out = np.where(membership[:, :, None], 0.0, confidence)
         # Of a target and its complement exactly one is "out"; the other adds zero.
-        others = out.sum(axis=0, keepdims=True) - out - out[complement]
+        others = _sum_of_others(out, complement)
         return self._prior_outside(others / (len(confidence) // 2 - 1), a)
 
     def _prior_outside(self, mean: FloatArray, a: FloatArray) -> FloatArray:
-        prior: FloatArray = ((1 + a) * mean + 1 - a) / 2
+        # The bracket keeps a mean far below rounding of 1 where a is 1.
+        prior: FloatArray = ((1 + a) * mean + (1 - a)) / 2
         return prior
 
     def _extrapolations(self, table: ScoreTable) -> FloatArray:
@@ -167,13 +170,12 @@ class OfflineRMIA(_RMIA):
         references = _references(table.complement)
         confidence = np.exp(_log_confidence(table.pool(self.signal)[:, :, 0]))
         out = np.where(table.membership, 0.0, confidence)
-        total, chosen = out.sum(axis=0), np.empty(table.n_builds)
+        chosen, builds = np.empty(table.n_builds), np.arange(table.n_builds)
         for target, reference in enumerate(references):
             pairs = [target, table.complement[target], reference, table.complement[reference]]
-            mean = (total - out[pairs].sum(axis=0)) / (table.n_builds // 2 - 2)
+            mean = out[~np.isin(builds, pairs)].sum(axis=0) / (table.n_builds // 2 - 2)
             ratios = [
-                np.log(confidence[reference])
-                - np.log(np.maximum(self._prior_outside(mean, np.array(a)), _LEAST_PRIOR))
+                np.log(confidence[reference]) - np.log(self._prior_outside(mean, np.array(a)))
                 for a in _GRID
             ]
             found = [auc(ratio, table.membership[reference]) for ratio in ratios]
@@ -181,13 +183,80 @@ class OfflineRMIA(_RMIA):
         return chosen[:, None, None]
 
 
+class _Beaten:
+    """Counts how many population images of one target each image beats, by vote of the queries.
+
+    Args:
+        ratios: ``float64 [m, Q]``, the population's log-ratios.
+    """
+
+    def __init__(self, ratios: FloatArray) -> None:
+        self._ratios = ratios
+        self._count, queries = ratios.shape
+        self._sorted = np.sort(ratios, axis=0)
+        if queries == 2:
+            # Position in the order of the second query, listed in the order of the first.
+            first = np.argsort(ratios[:, 0], kind="stable")
+            ranks = np.empty(self._count, dtype=np.int64)
+            ranks[np.argsort(ratios[:, 1], kind="stable")] = np.arange(self._count)
+            self._levels = _wavelet_levels(ranks[first])
+
+    def share(self, threshold: FloatArray) -> FloatArray:
+        """Share of the population below each threshold ``[b, Q]`` in most queries, ``[b]``."""
+        columns = [
+            np.searchsorted(self._sorted[:, query], threshold[:, query], side="left")
+            for query in range(threshold.shape[1])
+        ]
+        if len(columns) == 1:
+            beaten = columns[0]
+        elif len(columns) == 2:
+            beaten = _dominated(self._levels, *columns)
+        else:
+            wins = (self._ratios[None] < threshold[:, None]).sum(axis=2)
+            beaten = (2 * wins > threshold.shape[1]).sum(axis=1)
+        share: FloatArray = beaten / self._count
+        return share
+
+
+def _wavelet_levels(values: IntArray) -> list[tuple[int, IntArray]]:
+    """A wavelet matrix of a permutation: for each bit from the highest, how many zeros before.
+
+    Source:
+        Claude, Navarro and Ordonez 2015, "The wavelet matrix".
+    """
+    levels = []
+    for bit in range(max(1, len(values).bit_length()) - 1, -1, -1):
+        one = (values >> bit) & 1
+        levels.append((bit, np.append(0, np.cumsum(1 - one))))
+        values = np.concatenate([values[one == 0], values[one == 1]])
+    return levels
+
+
+def _dominated(levels: list[tuple[int, IntArray]], prefix: IntArray, below: IntArray) -> IntArray:
+    """Of the first ``prefix`` values of the permutation, how many are less than ``below``."""
+    left, right, count = np.zeros_like(prefix), prefix.copy(), np.zeros_like(prefix)
+    for bit, zeros in levels:
+        left_zero, right_zero = zeros[left], zeros[right]
+        one = ((below >> bit) & 1).astype(bool)
+        count += np.where(one, right_zero - left_zero, 0)
+        left = np.where(one, left - left_zero + zeros[-1], left_zero)
+        right = np.where(one, right - right_zero + zeros[-1], right_zero)
+    return count
+
+
 def _references(complement: IntArray) -> list[int]:
     """For each target a build of another pair."""
+    firsts, pair_of = _pairs(complement)
+    return [int(firsts[(pair + 1) % len(firsts)]) for pair in pair_of]
+
+
+def _pairs(complement: IntArray) -> tuple[IntArray, IntArray]:
+    """One build of each pair, and the pair each build is of."""
     firsts = np.flatnonzero(np.arange(len(complement)) < complement)
     pair_of = np.empty(len(complement), dtype=np.int64)
     pair_of[firsts] = np.arange(len(firsts))
     pair_of[complement[firsts]] = np.arange(len(firsts))
-    return [int(firsts[(pair + 1) % len(firsts)]) for pair in pair_of]
+    return firsts, pair_of
 
 
 def _log_confidence(phi: FloatArray) -> FloatArray:
@@ -197,19 +266,21 @@ def _log_confidence(phi: FloatArray) -> FloatArray:
     return np.maximum(confidence, -700.0)
 
 
+def _sum_of_others(values: FloatArray, complement: IntArray) -> FloatArray:
+    """Sum over all builds but each target and its complement.
+
+    Sums from the left and from the right of a pair: taking the pair out of the sum of all would
+    leave nothing but rounding where the target alone is sure, and images would tie there.
+    """
+    firsts, pair_of = _pairs(complement)
+    of_pairs = values[firsts] + values[complement[firsts]]
+    others = np.zeros_like(of_pairs)
+    np.cumsum(of_pairs[:-1], axis=0, out=others[1:])
+    others[:-1] += np.cumsum(of_pairs[:0:-1], axis=0)[::-1]
+    return others[pair_of]
+
+
 def _mean_of_others(values: FloatArray, complement: IntArray) -> FloatArray:
     """Mean over all builds but each target and its complement."""
-    total = values.sum(axis=0, keepdims=True)
-    mean: FloatArray = (total - values - values[complement]) / (len(values) - 2)
+    mean: FloatArray = _sum_of_others(values, complement) / (len(values) - 2)
     return mean
-
-
-def _vote(threshold: FloatArray, ratio_z: FloatArray) -> FloatArray:
-    """Share of z beaten in more than half of the queries; ``[n, Q]`` against ``[m, Q]``."""
-    images, queries = threshold.shape
-    share = np.empty(images)
-    step = max(1, 8_000_000 // (len(ratio_z) * queries))
-    for at in range(0, images, step):
-        wins = (ratio_z[None] < threshold[at : at + step, None]).sum(axis=2)
-        share[at : at + step] = (2 * wins > queries).mean(axis=1)
-    return share

@@ -31,6 +31,7 @@ class ShokriClassifier(MembershipTest):
 
     id: ClassVar[str] = "membership.shokri"
     accepts: ClassVar[frozenset[Scale]] = frozenset({Scale.LOGLIK})
+    null_draws: ClassVar[int] = 5
 
     signal: str = "log_posterior"
     top: int = 3

@@ -20,6 +20,10 @@ __all__ = [
 ]
 
 
+_SURE = 0.1
+"""Below this many nats (or this probability) the other side of 1 - p is the exact one."""
+
+
 class LossThreshold(MembershipTest):
     """Members have a lower loss: the score is the log-likelihood, averaged over queries.
 
@@ -87,8 +91,13 @@ class ModifiedEntropyThreshold(_OnPosterior):
     def _scores(self, table: ScoreTable) -> FloatArray:
         own, others = self._own_and_others(table)
         wrong = np.exp(others)
+        # Of a sure answer log p rounds to 0 while the others still say how sure it is.
+        missing = np.minimum(wrong.sum(axis=2), 0.5)
+        own = np.where(own < -_SURE, own, np.log1p(-missing))
         # log(1 - p) of the others; one that is certain would be minus infinity.
         rest = np.log(np.maximum(-np.expm1(others), np.finfo(np.float64).tiny))
+        small = wrong < _SURE
+        rest = np.where(small, np.log1p(-np.where(small, wrong, 0.0)), rest)
         entropy: FloatArray = np.expm1(own) * own - (wrong * rest).sum(axis=2)
         return -entropy
 

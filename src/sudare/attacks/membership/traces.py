@@ -48,6 +48,8 @@ def precision_at(
 ) -> float:
     """Of the images a cheap score ranks highest, the share that are highest in truth.
 
+    Tied images share the places that are left, so that constant scores do as well as chance.
+
     Args:
         guess: The cheap score.
         truth: What a shadow attack found.
@@ -64,6 +66,12 @@ def precision_at(
     top = round(share * len(guess))
     if not 0 < top < len(guess):
         raise AuditError(f"a share of {share:g} of {len(guess)} images is no set of images")
-    picked = np.argsort(-guess, kind="stable")[:top]
-    highest = np.argsort(-truth, kind="stable")[:top]
-    return float(np.isin(picked, highest).mean())
+    return float((_among_top(guess, top) * _among_top(truth, top)).sum() / top)
+
+
+def _among_top(scores: FloatArray, top: int) -> FloatArray:
+    """How much of each is among the highest: 1, 0, or a share of what is left where scores tie."""
+    cut = np.sort(scores)[-top]
+    above, tied = scores > cut, scores == cut
+    share: FloatArray = above + tied * ((top - above.sum()) / tied.sum())
+    return share

@@ -54,7 +54,8 @@ def folder(request: Request) -> Source:
         str(split): int((splits == split).sum())
         for split in sorted(np.unique(splits), key=lambda split: (split == TEST, split))
     }
-    return divided(data if (np.diff(order) == 1).all() else data[order], sizes)
+    whole = divided(data if (np.diff(order) == 1).all() else data[order], sizes)
+    return replace(whole, notes=metadata.notes())
 
 
 def _list(root: Path) -> _Listing:

@@ -13,11 +13,18 @@ from sudare.core.arrays import IntArray
 from sudare.core.errors import DataError
 from sudare.data.sources.source import TEST
 
-__all__ = ["METADATA", "Metadata", "read_metadata"]
+__all__ = ["METADATA", "NO_UNIT", "Metadata", "read_metadata"]
+
+NO_UNIT = (
+    "no unit column: every image is its own unit (identical ones are one), so images of one "
+    "patient or person count as independent"
+)
+"""What is said of the owner's images that come without units."""
 
 METADATA = "metadata.csv"
 _SPLITS = ("train", "val", TEST)
 _KNOWN = ("file", "unit", "group", "silo", "split")
+_WORDS_FOR_UNIT = ("patient", "subject", "person", "case", "participant", "proband", "individual")
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,19 @@ class Metadata:
                     f"split {split!r} of {file!r} is unknown", f"Use one of: {', '.join(_SPLITS)}."
                 )
         return splits
+
+    def notes(self) -> tuple[str, ...]:
+        """What is assumed of units and which columns go unused, a sentence each."""
+        if "unit" in self.columns:
+            return ()
+        told = [NO_UNIT]
+        told += [
+            f"column {column!r} of {METADATA} is not used; if it says which patient or person an "
+            "image shows, name it 'unit'"
+            for column in self.columns
+            if column not in _KNOWN and any(word in column.lower() for word in _WORDS_FOR_UNIT)
+        ]
+        return tuple(told)
 
     def check_units(self) -> None:
         """Refuse a unit that is both in the test set and outside it.

@@ -12,6 +12,7 @@ from sudare.core.errors import DataError
 from sudare.data.images import check_labels
 from sudare.data.sources.arrays import Array, ArrayFile, as_labels, as_pixels
 from sudare.data.sources.medmnist import is_medmnist, medmnist_file, numbered
+from sudare.data.sources.metadata import NO_UNIT
 from sudare.data.sources.source import Request, Source, assemble
 
 __all__ = ["npz"]
@@ -47,14 +48,14 @@ def _plain(file: ArrayFile, request: Request) -> Source:
         source="the owner's own file",
         image_size=request.image_size,
     )
-    data = source.train
+    data, notes = source.train, (() if "unit" in file else (NO_UNIT,))
     if "unit" in file:
         unit, _ = _numbers(file["unit"], "unit", len(data), path)
         data = data.with_units(unit)
     if "groups" in file:
         groups, group_names = _numbers(file["groups"], "groups", len(data), path)
         data = replace(data, groups=groups, group_names=group_names)
-    return replace(source, train=data)
+    return replace(source, train=data, notes=notes)
 
 
 def _class_names(file: ArrayFile, images: int, labels: IntArray | BoolArray) -> tuple[str, ...]:

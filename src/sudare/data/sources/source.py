@@ -64,6 +64,7 @@ class Source:
         licence: Licence in words.
         source: Where it comes from, in words, with attribution.
         splits: Official split to its number of images.
+        notes: What was assumed or left out when it was read, a sentence each.
 
     Raises:
         DataError: Train and test of different shapes or classes.
@@ -75,6 +76,7 @@ class Source:
     licence: str
     source: str
     splits: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.test is None:

@@ -1,0 +1,131 @@
+"""What a release is good for: over builds, or over the records one model was asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from sudare.audits.labels import LabelledParts
+from sudare.audits.maker import FindingMaker
+from sudare.audits.measure import Measured
+from sudare.core.arrays import FloatArray, IntArray
+from sudare.core.estimates import Estimate
+from sudare.core.findings import Finding
+from sudare.metrics import (
+    accuracy,
+    balanced_accuracy,
+    clopper_pearson,
+    expected_calibration_error,
+    mean_over_builds,
+    mean_recall,
+    recall_per_class,
+)
+
+__all__ = ["utility_findings"]
+
+_LEAST_RECORDS = 30
+_Metric: TypeAlias = Callable[[FloatArray, IntArray], float]
+
+
+def utility_findings(
+    maker: FindingMaker, measured: Measured, split: LabelledParts, rows: IntArray
+) -> list[Finding]:
+    """Accuracy, calibration and recall; also on the images that builds did and did not see.
+
+    Args:
+        maker: Fills in what findings about the release share.
+        measured: Predictions of every build.
+        split: Labels of pool and test.
+        rows: Builds the findings are about; one build alone gets intervals over its records.
+    """
+    found = _of_one(measured, split, int(rows[0])) if len(rows) == 1 else None
+    found = found or _over_builds(measured, split, rows)
+    return [maker.finding(name, estimate, group=group) for (name, group), estimate in found.items()]
+
+
+def _over_builds(
+    measured: Measured, split: LabelledParts, rows: IntArray
+) -> dict[tuple[str, str], Estimate]:
+    # Recipients of one build share its data: their mean is one number, the build is the unit.
+    test = measured.test[rows].astype(np.float64)
+    labels, found = split.test.classes, {}
+
+    def over_builds(name: str, values: FloatArray, group: str = "") -> None:
+        found[name, group] = mean_over_builds(values, bounds=(0.0, 1.0))
+
+    for name, metric in _METRICS.items():
+        per_build = np.array([[metric(one, labels) for one in build] for build in test])
+        over_builds(name, per_build.mean(axis=1))
+    recalls = np.array([[recall_per_class(one, labels) for one in build] for build in test])
+    for index, group in enumerate(split.test.class_names):
+        column = recalls[:, :, index].mean(axis=1)
+        if np.isfinite(column).all():
+            over_builds("utility.recall", column, group)
+    posterior, classes = measured.table.pool("log_posterior")[rows], split.pool.classes
+    members = measured.table.membership[rows]
+    for name, side in (
+        ("utility.heldout_accuracy", ~members),
+        ("utility.train_accuracy", members),
+    ):
+        over_builds(
+            name,
+            np.array([accuracy(p[k], classes[k]) for p, k in zip(posterior, side, strict=True)]),
+        )
+    return found
+
+
+def _of_one(measured: Measured, split: LabelledParts, row: int) -> dict[tuple[str, str], Estimate]:
+    """One model: its records are what is drawn, so the interval is over them."""
+    test, labels = measured.test[row].astype(np.float64), split.test.classes
+    right = (test.argmax(axis=2) == labels).mean(axis=0)
+    found = {("utility.accuracy", ""): _share(right)}
+    found["utility.balanced_accuracy", ""] = mean_recall(
+        np.array([right[labels == label].sum() for label in np.unique(labels)]),
+        np.array([(labels == label).sum() for label in np.unique(labels)]),
+    )
+    found["utility.ece", ""] = _resampled(test, labels)
+    for index, group in enumerate(split.test.class_names):
+        if (labels == index).any():
+            found["utility.recall", group] = _share(right[labels == index])
+    posterior, classes = measured.table.pool("log_posterior")[row], split.pool.classes
+    hits = posterior.argmax(axis=1) == classes
+    members = measured.table.membership[row]
+    found["utility.heldout_accuracy", ""] = _share(hits[~members])
+    found["utility.train_accuracy", ""] = _share(hits[members])
+    return found
+
+
+def _share(right: FloatArray) -> Estimate:
+    """A share of records; recipients' answers to one record are no further records."""
+    return clopper_pearson(round(float(right.sum())), len(right))
+
+
+def _resampled(test: FloatArray, labels: IntArray) -> Estimate:
+    method = "percentile bootstrap over records"
+    if len(labels) < _LEAST_RECORDS:
+        reason = f"needs at least {_LEAST_RECORDS} records"
+        return Estimate.unresolvable(n=len(labels), method=method, reason=reason)
+
+    def error(rows: IntArray) -> float:
+        return float(np.mean([expected_calibration_error(one[rows], labels[rows]) for one in test]))
+
+    rng, every = np.random.default_rng(0), np.arange(len(labels))
+    value = error(every)
+    drawn = [error(rng.integers(len(labels), size=len(labels))) for _ in range(200)]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Estimate(
+        value=value,
+        low=float(min(low, value)),
+        high=float(max(high, value)),
+        n=len(labels),
+        method=method,
+    )
+
+
+_METRICS: dict[str, _Metric] = {
+    "utility.accuracy": accuracy,
+    "utility.balanced_accuracy": balanced_accuracy,
+    "utility.ece": expected_calibration_error,
+}
