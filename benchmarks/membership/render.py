@@ -247,6 +247,22 @@ def coverage(result: dict[str, Any]) -> Iterator[str]:
         found = {r["figure"]: r for r in rows if (r["scenario"], r["test"]) == (scenario, test)}
         cells = [f"{found[h]['share']:.1%}" if h in found else "" for h in heads]
         yield f"| {scenario} | {test} | " + " | ".join(cells) + " |"
+    few = [row for row in result["rows"] if row["table"] == "few"]
+    if few:
+        yield "\n### Few units, few builds, ties\n"
+        yield (
+            f"{few[0]['audits']:,} audits a row, nominal 95 %. The first rows are why fewer than "
+            "30 units a side are unresolvable; rows of 4 builds why the report says that such "
+            "intervals are too short. An unresolved figure is printed as such.\n"
+        )
+        yield "| scenario | scores | figure | resolved | covers | mean width |"
+        yield "| --- | --- | --- | --- | --- | --- |"
+        for row in few:
+            covers = f"{row['share']:.1%}" if row["resolved"] else ""
+            yield (
+                f"| {row['scenario']} | {row['test']} | {row['figure']} | {row['resolved']:.0%} | "
+                f"{covers} | {row['width']:.3f} |"
+            )
     yield "\nHow often a bound on epsilon is above 0 for worthless scores (at most 5 %):\n"
     for row in result["rows"]:
         if row["table"] == "epsilon":

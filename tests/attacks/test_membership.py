@@ -222,7 +222,7 @@ def test_precision_of_a_perfect_and_of_a_random_proxy():
 @pytest.mark.parametrize("queries", [1, 3])
 def test_rmia_agrees_with_the_loop_oracle(queries, a):
     table = make_table(builds=8, queries=queries)
-    ours = RMIA() if a is None else OfflineRMIA(a=a)
+    ours = RMIA(gamma=2.0) if a is None else OfflineRMIA(a=a, gamma=2.0)
     pool, population = oracles.rmia_ratio(
         table.pool("phi"), table.population("phi"), table.membership, table.complement, a=a
     )

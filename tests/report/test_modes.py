@@ -69,7 +69,7 @@ def test_an_artefact_is_the_very_one_that_ships(tmp_path: Path):
     assert told.found.startswith(
         "Plain classifier: sharing it lets an attacker who sees how sure it is of each class"
     )
-    assert "balanced accuracy is" in told.found
+    assert "balanced accuracy (share of right answers" in told.found
     assert told.means.startswith("This holds of this very release")
 
 

@@ -34,7 +34,7 @@ def test_verdict_names_highest_and_lowest_leakage_with_intervals_and_utility(run
     assert "Highest measured leakage: Label smoothing +0.1." in found
     assert "in 66 of 100 tries (AUC 0.66 (0.65 to 0.67); guessing gets 50)" in found
     assert "Lowest measured leakage: DP-SGD, epsilon 1," in found
-    assert "balanced accuracy is 0.741 (0.735 to 0.747)" in found
+    assert "each class counting the same) is 0.741 (0.735 to 0.747)" in found
 
 
 def test_order_of_the_verdict_follows_values_not_order_of_releases(tmp_path: Path):
@@ -216,7 +216,7 @@ def test_one_build_has_no_interval_to_quote(tmp_path: Path):
         update={"low": 0.953, "high": 0.953}
     )
     told = verdict(replace(run, findings=(*run.findings, one)))
-    assert "balanced accuracy is 0.953." in told.found
+    assert "each class counting the same) is 0.953." in told.found
 
 
 DECISIONS = {

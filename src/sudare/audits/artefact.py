@@ -15,7 +15,7 @@ from sudare.audits.compare import check, device_of, split_of, test_size
 from sudare.audits.config import RunConfig, load_config
 from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
-from sudare.audits.folder import claim
+from sudare.audits.folder import check_folder, claim
 from sudare.audits.gates import parse_gate
 from sudare.audits.measure import (
     MeasureConfig,
@@ -170,7 +170,7 @@ def audit_artefact(
     card = read_card(request.release)
     gates = [parse_gate(expression) for expression in request.fail_on]
     if request.key is not None:
-        evidence = _from_key(request, request.key, cache, progress)
+        evidence = _from_key(request, request.key, folder, cache, progress)
     elif request.members is not None and request.non_members is not None:
         evidence = _from_images(request, card, cache, progress)
     else:
@@ -307,7 +307,9 @@ def _withhold(pool: ImageDataset) -> BoolArray:
     return used
 
 
-def _from_key(request: AuditRequest, key: Path, cache: Cache, progress: Progress) -> _Evidence:
+def _from_key(
+    request: AuditRequest, key: Path, folder: Path, cache: Cache, progress: Progress
+) -> _Evidence:
     member, config, pool_hash = _read_key(key)
     fleet = {"builds": request.builds, "workers": request.workers}
     values = config.model_dump(mode="json")
@@ -316,6 +318,7 @@ def _from_key(request: AuditRequest, key: Path, cache: Cache, progress: Progress
     values["title"] = f"Audit of {config.routes[0].label}"
     config = load_config(values)
     check(config)
+    check_folder(folder, config, force=request.force)
     source, split = split_of(config, progress=progress)
     if split.pool.content_hash != pool_hash:
         raise DataError(

@@ -63,7 +63,8 @@ def audit(
         image_size: Resize the given images to this side in pixels.
         fail_on: A gate such as "membership.lira.tpr@0.01 > 0.05"; may be given several times.
         null: The null control: call a random set of the same size "members".
-        out: Run folder; runs/audit-NAME by default. A folder that holds another run is refused.
+        out: Run folder. runs/audit-NAME by default, where an earlier audit of that name is
+            replaced; any other folder that holds another run is refused.
         force: Replace a run of another configuration in that folder.
         workers: Worker processes; one per core.
         cache: Where builds are kept; $SUDARE_CACHE or ~/.cache/sudare.
@@ -81,6 +82,8 @@ def audit(
     from sudare.report import write_report
 
     progress, folder = auto(), out or Path("runs") / f"audit-{_name(release, model)}"
+    # What nobody named nobody keeps: the last audit of this name makes room.
+    force = force or out is None
     command = shlex.join(["sudare", *sys.argv[1:]])
     if (release is None) == (model is None):
         raise ConfigError(

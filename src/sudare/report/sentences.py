@@ -142,6 +142,7 @@ TEXT: dict[str, str] = {
     "gates_undecided": "Undecided: {gates}.",
     "gate_on": "{expression} on {label}",
     "utility_is": "{name} is {value}",
+    "utility_balanced": "{name} (share of right answers, each class counting the same)",
     "utility_missing": "utility is not measured",
     "gates": "{passed} pass, {failed} fail, {undecided} undecided, {not_evaluable} not evaluable.",
     "estimate": "{value} ({low} to {high})",

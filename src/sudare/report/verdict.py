@@ -123,7 +123,7 @@ def _decision(run: Run, releases: Sequence[_Measured]) -> str:
         named[decision].append(
             say("answer_contains", one=label) if release.shows_members else label
         )
-    return " ".join(
+    return "\n".join(
         say(f"answer_{decision.value}", names=listed(names))
         for decision, names in named.items()
         if names
@@ -352,6 +352,8 @@ def _about(key: str, release: _Measured) -> str:
     utility = say("utility_missing")
     if release.utility is not None and release.utility.value is not None:
         name = finding_name(release.utility.id).lower()
+        if release.utility.id == "utility.balanced_accuracy":
+            name = say("utility_balanced", name=name)
         utility = say("utility_is", name=name, value=short_estimate(release.utility))
     return say(
         key,

@@ -31,12 +31,14 @@ class _RMIA(MembershipTest):
     population the ratio itself is the score, and targets are not calibrated against each other.
 
     Attributes:
-        gamma: The factor by which the image must beat a population image, at least 1.
+        gamma: The factor by which the image must beat a population image, at least 1. At 1 the
+            score is the rank among the population; larger factors leave most images without any
+            population image beaten where confidences are high (``docs/decisions``, 10).
     """
 
     accepts: ClassVar[frozenset[Scale]] = frozenset({Scale.LOGIT})
 
-    gamma: float = Field(default=2.0, ge=1.0)
+    gamma: float = Field(default=1.0, ge=1.0)
 
     def calibrated(self, table: ScoreTable) -> Float[FloatArray, "N n"]:
         """Share of population images z with ratio(x) / ratio(z) > gamma, in [0, 1].
