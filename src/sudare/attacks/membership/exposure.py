@@ -212,7 +212,10 @@ def exposure_stability(
     """
     from scipy.stats import norm
 
-    method = "rank correlation between halves of the builds; larger variance of units and pairs of builds"
+    method = (
+        "rank correlation between halves of the builds; the larger variance of units and of pairs "
+        "of builds"
+    )
     if table.n_builds < 8:
         reason = "needs at least 8 builds"
         return Estimate.unresolvable(n=len(np.unique(table.units)), method=method, reason=reason)
