@@ -78,6 +78,85 @@ def test_a_folder_without_evidence_and_a_taken_one_are_refused(tmp_path, smoke):
         export(run, tmp_path)
 
 
+def _rewritten(evidence, change):
+    """The verification after findings were forged, manifest and all."""
+    path = evidence / "findings.json"
+    values = json.loads(path.read_text())
+    change(values["findings"])
+    path.write_text(json.dumps(values))
+    _forge(evidence, "findings.json")
+    return verify(evidence, progress=Silent())
+
+
+def _of(findings, name="membership.rmia.auc"):
+    return next(f for f in findings if f["id"] == name and not f["group"])
+
+
+def _unresolved(findings):
+    return next(f for f in findings if f["status"] == "unresolvable")
+
+
+FORGERIES = {
+    "a value": lambda fs: _of(fs).update(value=0.5, low=0.49, high=0.51),
+    "an end of an interval": lambda fs: _of(fs).update(high=_of(fs)["high"] - 0.01),
+    "a dropped finding": lambda fs: fs.remove(_of(fs)),
+    "an invented finding": lambda fs: fs.append({**_of(fs), "id": "membership.magic.auc"}),
+    "an invented figure": lambda fs: fs.append({**_of(fs), "id": "safety.score"}),
+    "an invented group": lambda fs: fs.append({**_of(fs), "group": "everybody"}),
+    "a finding twice": lambda fs: fs.append({**_of(fs)}),
+    "a number that was unresolvable": lambda fs: _unresolved(fs).update(
+        status="measured", value=0.1, low=0.0, high=0.2
+    ),
+    "a measured number called unresolvable": lambda fs: _of(fs).update(
+        status="unresolvable", value=None, low=None, high=None, reason="too few"
+    ),
+    "a threat model": lambda fs: _of(fs).update(threat_model="classifier/labels"),
+    "a method": lambda fs: _of(fs).update(method="exact"),
+    "a unit": lambda fs: _of(fs).update(unit="per cent"),
+    "a number of builds": lambda fs: _of(fs).update(n_builds=256),
+    "a number of units": lambda fs: _of(fs).update(n_units=100_000),
+    "a level": lambda fs: _of(fs).update(level=0.99),
+    "a null control": lambda fs: _of(fs).update(null_control=True),
+    "nothing at all": lambda fs: fs.clear(),
+    "only what is not recomputed": lambda fs: fs.__setitem__(
+        slice(None), [f for f in fs if f["id"].startswith("cost.")]
+    ),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_forged_findings_do_not_verify(evidence, forgery):
+    """Findings dropped, invented or relabelled once came out as "not in the evidence", exit 0."""
+    assert not _rewritten(evidence, FORGERIES[forgery]).holds
+
+
+def test_an_empty_commitment_does_not_open(evidence):
+    path = evidence / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "membership_commitment": ""}))
+    found = verify(evidence, progress=Silent())
+    assert not found.committed
+    assert not found.holds
+
+
+def test_removed_arrays_do_not_make_figures_unverifiable(evidence):
+    path = evidence / "plain.npz"
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    about = json.loads(str(arrays["about"]))
+    del arrays["signal.phi"], about["scales"]["phi"]
+    np.savez(path, **{**arrays, "about": np.array(json.dumps(about))})
+    _forge(evidence, "plain.npz")
+    found = _rewritten(
+        evidence,
+        lambda fs: [
+            f.update(value=0.5, low=0.5, high=0.5)
+            for f in fs
+            if f["id"].endswith(".auc") and f["value"]
+        ],
+    )
+    assert not found.holds
+
+
 def _forge(folder, name):
     import hashlib
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 import sudare
 from sudare.audits.config import apply_overrides, load_config, read_toml
+from sudare.audits.findings import null_seed
 from sudare.audits.folder import claim
 from sudare.audits.foreign import GivenTable, audit_scores, read_scores
 from sudare.audits.gates import WRONG_WAY, exit_status
@@ -279,3 +280,13 @@ def test_assumed_units_are_said_in_the_report(tmp_path, smoke):
 
 def test_few_builds_are_said_to_be_few(smoke):
     assert any("fewer than 8 builds" in limit for limit in smoke[2].summary.limits)
+
+
+def test_runs_of_neighbouring_seeds_share_no_null_draw():
+    """Seeds 0 and 1 shared four of five."""
+    seeds = [
+        {null_seed(load_config({**read_toml("smoke"), "seed": seed}), d) for d in range(20)}
+        for seed in (0, 1)
+    ]
+    assert len(seeds[0]) == len(seeds[1]) == 20
+    assert not seeds[0] & seeds[1]

@@ -194,3 +194,54 @@ def test_figures_about_few_units_are_withheld(tmp_path: Path, units: int, shown:
     assert [item.value is not None for item in copy.findings] == [shown, shown, True]
     reasons = {item.reason for item in copy.findings if item.value is None}
     assert reasons == (set() if shown else {"withheld: fewer than 10 units"})
+
+
+def test_a_figure_or_group_that_nobody_declared_public_does_not_appear(tmp_path: Path):
+    """A valuation and a payout of a named hospital went through untouched."""
+    run = load_run(write_run(tmp_path / "run", finished=0))
+    private = (
+        finding("valuation.hospital-berlin.records", PLANS[0], 1234.0, 0.0),
+        finding("valuation.payout", PLANS[0], 731.5, 0.0, group="Hospital Berlin, Dr. Maier"),
+        finding("membership.lira.auc", PLANS[0], 0.6, 0.01, group="group Berlin", n_units=50),
+        finding("membership.copies.tpr", PLANS[0], 0.034, 0.001),
+    )
+    public = finding("membership.lira.auc", PLANS[0], 0.6, 0.01)
+    of_class = finding("membership.lira.auc", PLANS[0], 0.6, 0.01, group="7", n_units=50)
+    copy = public_copy(replace(run, findings=(*private, public, of_class)))
+    shown = [(item.id, item.group) for item in copy.findings]
+    assert shown == [("membership.lira.auc", ""), ("membership.lira.auc", "7")]
+
+
+def test_a_group_that_is_declared_public_appears(tmp_path: Path):
+    run = load_run(write_run(tmp_path / "run", finished=0))
+    data = run.summary.data.model_copy(update={"public_groups": ("group Berlin",)})
+    found = finding("membership.lira.auc", PLANS[0], 0.6, 0.01, group="group Berlin", n_units=50)
+    summary = run.summary.model_copy(update={"data": data})
+    copy = public_copy(replace(run, summary=summary, findings=(found,)))
+    assert [item.group for item in copy.findings] == ["group Berlin"]
+
+
+@pytest.mark.parametrize("pool", [1437, 1438, 2000])
+def test_public_rates_do_not_give_the_size_of_the_pool_away(tmp_path: Path, pool: int):
+    """Exact rates are multiples of 1 / (builds / 2 x pool): a search for it found the pool."""
+    run = load_run(write_run(tmp_path / "run", finished=0))
+    scored = 8 * pool
+    exact = [
+        finding(f"membership.lira.tpr@{a:g}", PLANS[0], round(a * 3 * scored) / scored, 0.004)
+        for a in (0.1, 0.01, 0.02, 0.03)
+    ]
+    found = [item.value for item in public_copy(replace(run, findings=tuple(exact))).findings]
+
+    def fits(size: int) -> bool:
+        return all(abs(v * 8 * size - round(v * 8 * size)) < 1e-6 for v in found)
+
+    assert all(round(value, 3) == value for value in found)
+    # Every size that is a multiple of 125 explains them as well as the true one.
+    assert fits(1000)
+    assert fits(125)
+
+
+def test_public_curves_are_rounded(run_folder: Path):
+    run = load_run(run_folder)
+    for curve in public_copy(run).summary.roc:
+        assert all(float(f"{value:.2g}") == value for value in (*curve.fpr, *curve.tpr))

@@ -193,7 +193,7 @@ def audit_artefact(
         config=evidence.config,
         folder=folder,
         pool=evidence.split.pool,
-        data=data_summary(evidence.source, evidence.split),
+        data=data_summary(evidence.source, evidence.split, evidence.config.data.public_groups),
         command=request.command,
         planned=[planned],
         gates=gates,

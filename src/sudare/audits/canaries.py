@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sudare.attacks.registry import make_test
 from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, membership_nonce
-from sudare.audits.findings import maker_of, redrawn, threat_of
+from sudare.audits.findings import maker_of, null_seed, redrawn, threat_of
 from sudare.audits.labels import Subject
 from sudare.audits.measure import MeasureConfig, Measured, load_measures, measure_tasks
 from sudare.audits.membership import JudgedTest
@@ -98,7 +98,7 @@ def canary_findings(
     """Findings ``canaries.<kind>.<test>.<figure>``, apart from the average."""
     whole = measured.table
     if config.audit.null:
-        whole = redrawn(whole, config.seed, None)
+        whole = redrawn(whole, null_seed(config, 0), None)
     maker = maker_of(route, card, measured)
     findings: list[Finding] = []
     settings: Mapping[str, dict[str, object]] = config.attacks.settings

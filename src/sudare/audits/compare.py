@@ -88,7 +88,7 @@ def compare(
         config=config,
         folder=folder,
         pool=split.pool,
-        data=data_summary(source, split),
+        data=data_summary(source, split, config.data.public_groups),
         command=command,
         planned=[_planned(route, config) for route in config.routes],
         gates=[parse_gate(expression) for expression in config.audit.fail_on],

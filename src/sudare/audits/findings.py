@@ -20,7 +20,7 @@ from sudare.core.estimates import Estimate
 from sudare.core.findings import Finding
 from sudare.core.progress import Progress
 from sudare.core.scores import ScoreTable
-from sudare.core.seeds import generator
+from sudare.core.seeds import generator, integer_seed
 from sudare.core.threats import ThreatModel
 from sudare.data.plan import draw_plan
 from sudare.metrics import mean_over_builds
@@ -33,6 +33,7 @@ __all__ = [
     "ReleaseAudit",
     "audit_release",
     "maker_of",
+    "null_seed",
     "redrawn",
     "score_threat_model",
     "threat_of",
@@ -95,7 +96,7 @@ def audit_release(
     start = time.process_time()
     rows = np.arange(measured.table.n_builds) if target is None else np.array([target])
     maker = maker_of(route, card, measured, builds=len(rows))
-    nulls = [redrawn(measured.table, config.seed + draw, target) for draw in range(NULL_DRAWS)]
+    nulls = [redrawn(measured.table, null_seed(config, draw), target) for draw in range(NULL_DRAWS)]
     table = nulls[0] if config.audit.null else measured.table
     findings = utility_findings(maker, measured, split, rows)
     scores: dict[str, FloatArray] = {}
@@ -163,10 +164,15 @@ def maker_of(
     )
 
 
+def null_seed(config: RunConfig, draw: int) -> int:
+    """The seed of one redraw: its own, so that runs of neighbouring seeds share none."""
+    return integer_seed(config.seed, "null", draw)
+
+
 def redrawn(table: ScoreTable, seed: int, target: int | None) -> ScoreTable:
     """The table under membership drawn with an independent seed; an artefact keeps its share."""
     classes = table.labels[: table.n_images]
-    plan = draw_plan(table.units, classes, builds=table.n_builds, seed=seed + 1_000_003)
+    plan = draw_plan(table.units, classes, builds=table.n_builds, seed=seed)
     membership = plan.membership.copy()
     if target is not None:
         names, of_image = np.unique(table.units, return_inverse=True)

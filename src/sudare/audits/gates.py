@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sudare.core.errors import ConfigError
@@ -82,11 +82,17 @@ def judge(gate: Gate, findings: Sequence[Finding], releases: Sequence[str]) -> l
         return [_result(gate, gate.release, Verdict.NOT_EVALUABLE, "no such release")]
     results = []
     for release in wanted:
-        named = {finding.id: finding for finding in findings if finding.key[1:] == (release, "")}
-        result = _judge_one(gate, release, named.get(gate.name))
-        if result.verdict is Verdict.PASS and _wrong_way(gate.name, named):
-            result = _result(gate, release, Verdict.UNDECIDED, WRONG_WAY)
-        results.append(result)
+        mine = [item for item in findings if item.release == release and not item.group]
+        # One result for each attacker it was measured for.
+        found = [item for item in mine if item.id == gate.name]
+        if not found:
+            missing = "there is no such finding"
+            results.append(_result(gate, release, Verdict.NOT_EVALUABLE, missing))
+        for finding in found:
+            result = _judge_one(gate, release, finding)
+            if result.verdict is Verdict.PASS and _wrong_way(finding, mine):
+                result = _result(gate, release, Verdict.UNDECIDED, WRONG_WAY)
+            results.append(result)
     return results
 
 
@@ -98,19 +104,22 @@ def exit_status(results: Sequence[GateResult]) -> int:
     return 0 if verdicts <= {Verdict.PASS} else 3
 
 
-def _wrong_way(name: str, named: Mapping[str, Finding]) -> bool:
+def _wrong_way(finding: Finding, others: Sequence[Finding]) -> bool:
     """Whether a figure is of an attack whose whole AUC interval lies below one half."""
-    # The dot of a rate such as tpr@0.01 separates nothing.
-    attack = name.partition("@")[0].rpartition(".")[0]
-    auc = named.get(f"{attack}.auc")
-    if not name.startswith(_ATTACKS) or auc is None or auc.high is None:
+    if not finding.id.startswith(_ATTACKS):
         return False
-    return auc.high < 0.5
+    # The dot of a rate such as tpr@0.01 separates nothing.
+    attack = finding.id.partition("@")[0].rpartition(".")[0]
+    return any(
+        other.id == f"{attack}.auc"
+        and other.threat_model is finding.threat_model
+        and other.high is not None
+        and other.high < 0.5
+        for other in others
+    )
 
 
-def _judge_one(gate: Gate, release: str, finding: Finding | None) -> GateResult:
-    if finding is None:
-        return _result(gate, release, Verdict.NOT_EVALUABLE, "there is no such finding")
+def _judge_one(gate: Gate, release: str, finding: Finding) -> GateResult:
     if finding.null_control:
         reason = "membership was redrawn: a null control decides no gate"
         return _result(gate, release, Verdict.NOT_EVALUABLE, reason)

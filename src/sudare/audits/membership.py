@@ -32,7 +32,7 @@ from sudare.metrics import (
     precision_at_prior,
 )
 
-__all__ = ["JudgedTest"]
+__all__ = ["JudgedTest", "group_name"]
 
 _AUC = "AUC"
 _EXPOSED_ALPHA = 0.01
@@ -79,7 +79,7 @@ class JudgedTest:
         """AUC per class, and per group where there are groups."""
         found = self._per_part(pool.classes, pool.class_names)
         if pool.groups is not None:
-            names = tuple(f"group {name}" for name in pool.group_names)
+            names = tuple(group_name(name) for name in pool.group_names)
             found += self._per_part(pool.groups, names)
         return found
 
@@ -191,6 +191,11 @@ class JudgedTest:
             group=group,
             attack_hash=self.test.config_hash,
         )
+
+
+def group_name(name: str) -> str:
+    """What findings about a group are called, apart from those about a class of that name."""
+    return f"group {name}"
 
 
 def _reach(estimate: Estimate) -> float:

@@ -16,6 +16,7 @@ from sudare.audits.evidence import Evidence, write_evidence
 from sudare.audits.findings import ReleaseAudit, score_threat_model
 from sudare.audits.gates import Gate, judge
 from sudare.audits.maker import FindingMaker
+from sudare.audits.membership import group_name
 from sudare.audits.pictures import close_pairs, exposed_images, roc_curve
 from sudare.core.arrays import BoolArray
 from sudare.core.files import atomic_write
@@ -214,8 +215,10 @@ class RunRecord:
         return planned.model_copy(update=update)
 
 
-def data_summary(source: Source, split: AuditSplit) -> DataSummary:
-    """The collection in words and counts."""
+def data_summary(
+    source: Source, split: AuditSplit, public_groups: Sequence[str] = ()
+) -> DataSummary:
+    """The collection in words and counts; which groups may be named in public."""
     pool = split.pool
     return DataSummary(
         name=source.name,
@@ -231,4 +234,5 @@ def data_summary(source: Source, split: AuditSplit) -> DataSummary:
         removed=dict(split.removed),
         merged=split.merged,
         notes=source.notes,
+        public_groups=tuple(group_name(name) for name in public_groups),
     )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sudare.audits.canaries import canary_findings
 from sudare.audits.config import RunConfig, load_config, read_toml
-from sudare.audits.copying import PREFIX as COPYING
 from sudare.audits.evidence import Evidence, read_evidence
 from sudare.audits.findings import audit_release
 from sudare.core.errors import AuditError
+from sudare.core.figures import figure_of
 from sudare.core.files import atomic_directory
 from sudare.core.findings import Finding, Findings
 from sudare.core.hashing import hash_json
@@ -28,8 +30,7 @@ EVIDENCE_SCHEMA = "sudare.evidence/1"
 _MANIFEST = "manifest.json"
 _TOLERANCE = 1e-6
 _CANARIES = ".canaries-"
-_NOT_RECOMPUTED = ("cost.", COPYING)
-"""Measured with a clock, or of something that is not in the evidence."""
+_Key: TypeAlias = tuple[str, str, str, str]
 
 
 class _Manifest(BaseModel):
@@ -128,19 +129,22 @@ def verify(folder: Path, *, progress: Progress) -> Verification:
     except ValidationError as error:
         raise AuditError(f"the findings cannot be read: {error}", where=str(folder)) from error
     config = load_config(read_toml(str(folder / "config.toml")))
-    recomputed: dict[tuple[str, str, str], Finding] = {}
+    recomputed: dict[_Key, Finding] = {}
     committed = True
     for name in sorted(name for name in manifest.files if name.endswith(".npz")):
         evidence = read_evidence(folder / name)
         stem = name.removesuffix(".npz")
         if _CANARIES not in stem:
-            if manifest.membership_commitment:
+            # An artefact's members were fixed by its key; nothing was committed to before.
+            if manifest.membership_commitment or evidence.target is None:
                 committed &= evidence.commitment == manifest.membership_commitment
             listed = manifest.releases.get(stem)
             if listed != hash_json(evidence.card.model_dump(mode="json")):
                 raise AuditError("the card is not the one in the manifest", where=name)
         for finding in _recompute(stem, evidence, config, progress):
-            recomputed[finding.key] = finding
+            # A finding that is copied out of its file says that it is a control.
+            marked = finding.model_copy(update={"null_control": config.audit.null})
+            recomputed[finding.key] = marked
     return _compared(printed, recomputed, committed=committed)
 
 
@@ -164,36 +168,59 @@ def _recompute(
 
 
 def _compared(
-    printed: Findings, recomputed: dict[tuple[str, str, str], Finding], *, committed: bool
+    printed: Findings, recomputed: Mapping[_Key, Finding], *, committed: bool
 ) -> Verification:
     agree, differ, missing = 0, [], []
     for finding in printed.findings:
-        again = recomputed.get(finding.key)
-        beyond = again is None or (again.value is None and finding.value is not None)
-        if finding.id.startswith(_NOT_RECOMPUTED) or beyond:
+        figure, again = figure_of(finding.id), recomputed.get(finding.key)
+        if figure is not None and not figure.recomputable:
             missing.append(f"{finding.release}: {finding.id}")
-        elif again is not None and _same(finding, again):
-            agree += 1
-        elif again is not None:
+        elif again is None:
+            differ.append(f"{_named(finding)}: printed, and not to be found in the evidence")
+        elif fields := _differing(finding, again):
             differ.append(
-                f"{finding.release}: {finding.id} {finding.group}".rstrip()
-                + f": printed {_numbers(finding)}, recomputed {_numbers(again)}"
+                f"{_named(finding)}: printed {finding.numbers}, recomputed {again.numbers} "
+                f"(differ in: {', '.join(fields)})"
             )
+        else:
+            agree += 1
+    keys = [finding.key for finding in printed.findings]
+    differ += [f"{_named(printed.findings[i])}: printed twice" for i in _again(keys)]
+    for key in recomputed.keys() - set(keys):
+        figure = figure_of(key[0])
+        if figure is None or figure.recomputable:
+            differ.append(f"{_named(recomputed[key])}: in the evidence, and not printed")
+    if not agree:
+        differ.append("nothing could be recomputed")
     return Verification(
-        agree=agree, differ=tuple(differ), not_recomputed=tuple(missing), committed=committed
+        agree=agree,
+        differ=tuple(differ),
+        not_recomputed=tuple(missing),
+        committed=committed,
     )
 
 
-def _same(one: Finding, two: Finding) -> bool:
-    pairs = ((one.value, two.value), (one.low, two.low), (one.high, two.high))
-    return one.status is two.status and all(
-        a is b or (a is not None and b is not None and abs(a - b) <= _TOLERANCE * max(1.0, abs(a)))
-        for a, b in pairs
-    )
+def _differing(one: Finding, two: Finding) -> list[str]:
+    """Fields in which two findings differ; numbers beyond rounding."""
+    fields = []
+    for name in type(one).model_fields:
+        a, b = getattr(one, name), getattr(two, name)
+        if name in ("value", "low", "high") and a is not None and b is not None:
+            same = abs(a - b) <= _TOLERANCE * max(1.0, abs(a))
+        else:
+            same = a == b
+        if not same:
+            fields.append(name)
+    return fields
 
 
-def _numbers(finding: Finding) -> str:
-    return finding.numbers
+def _again(keys: Sequence[_Key]) -> list[int]:
+    """Positions of keys that stood before."""
+    return [index for index, key in enumerate(keys) if key in keys[:index]]
+
+
+def _named(finding: Finding) -> str:
+    return f"{finding.release}: {finding.id} {finding.group}".rstrip()
 
 
 def _checked_manifest(folder: Path) -> _Manifest:

@@ -71,9 +71,9 @@ class Finding(BaseModel):
         return self
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """What identifies the finding within a run: id, release and group."""
-        return self.id, self.release, self.group
+    def key(self) -> tuple[str, str, str, str]:
+        """What identifies the finding within a run: id, release, threat model and group."""
+        return self.id, self.release, self.threat_model.value, self.group
 
     @property
     def numbers(self) -> str:
@@ -110,15 +110,34 @@ class Findings(BaseModel):
     schema_name: str = Field(default=SCHEMA, alias="schema")
     findings: tuple[Finding, ...] = ()
 
-    def get(self, name: str, release: str, group: str = "") -> Finding:
+    def get(
+        self, name: str, release: str, group: str = "", threat_model: ThreatModel | None = None
+    ) -> Finding:
         """The finding of this id, release and group.
 
+        Args:
+            name: Its id.
+            release: Its release.
+            group: Its class or group.
+            threat_model: What the attacker sees; needed where several attackers were measured.
+
         Raises:
-            AuditError: No such finding.
+            AuditError: No such finding, or several of different threat models.
         """
-        for finding in self.findings:
-            if finding.key == (name, release, group):
-                return finding
+        found = [
+            finding
+            for finding in self.findings
+            if (finding.id, finding.release, finding.group) == (name, release, group)
+            and threat_model in (None, finding.threat_model)
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            seen = ", ".join(sorted(finding.threat_model.value for finding in found))
+            raise AuditError(
+                f"{name!r} of {release!r} was measured for several attackers: {seen}",
+                fix="Say which threat model.",
+            )
         raise AuditError(
             f"no finding {name!r} for release {release!r}",
             fix="Run `sudare report` on the folder to see which there are.",

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sudare.core.figures import Figure
 from sudare.core.threats import ThreatModel
 
 __all__ = [
@@ -59,6 +60,9 @@ class DataSummary(_Value):
     merged: int = Field(default=0, description="Near-duplicates merged into one unit. Private.")
     notes: tuple[str, ...] = Field(
         default=(), description="What was assumed or left out when it was read, a sentence each."
+    )
+    public_groups: tuple[str, ...] = Field(
+        default=(), description="Groups that the public page may name, as in 'group Berlin'."
     )
 
 
@@ -173,6 +177,9 @@ class RunSummary(_Value):
     pairs: tuple[ClosePair, ...] = ()
     gates: tuple[GateResult, ...] = ()
     stages: tuple[Stage, ...] = ()
+    figures: tuple[Figure, ...] = Field(
+        default=(), description="Figures of the run that are declared by checks."
+    )
     thresholds: Thresholds = Field(default=Thresholds(), description="Lines of the verdict.")
     warnings: tuple[str, ...] = Field(
         default=(), description="What makes figures of this run doubtful, a sentence each."

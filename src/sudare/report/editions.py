@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection
 from enum import StrEnum
 
 from sudare.core import Finding, Status
-from sudare.core.runs import GateResult, ReleaseSummary, RunSummary, Stage
+from sudare.core.figures import figure_of, rate_of
+from sudare.core.runs import GateResult, ReleaseSummary, RocCurve, RunSummary, Stage
 from sudare.report.load import Run
-from sudare.report.text import metric_of, say
+from sudare.report.text import say
 
 __all__ = ["Edition", "public_copy"]
 
@@ -32,6 +34,11 @@ _EVERYDAY = frozenset(range(10)) | {10**power for power in range(1, 7)} | {50, 9
 
 def public_copy(run: Run) -> Run:
     """The run without private pixels, counts, seed, command and configuration.
+
+    Figures are an allow-list: one that is not declared public, or that is about a group whose name
+    is not, does not appear. Numbers are rounded to the width of their interval: exact ones are
+    multiples of one over the number of scored pairs, and a search for the denominator finds the
+    size of the collection.
 
     Free text that an audit wrote (reasons, methods, limits) may quote a private count, so in
     it every whole number goes that is not plainly harmless. In names and labels only numbers
@@ -69,17 +76,18 @@ def public_copy(run: Run) -> Run:
             "pairs": (),
             "releases": tuple(_release(release, lenient) for release in summary.releases),
             "gates": tuple(_gate(gate, strict) for gate in summary.gates),
+            "roc": tuple(_curve(curve) for curve in summary.roc),
             "stages": tuple(_stage(stage, strict) for stage in summary.stages),
             "limits": tuple(strict(limit) for limit in summary.limits),
             "warnings": tuple(strict(text) for text in summary.warnings),
         }
     )
     small = _small_groups(run)
+    public_groups = {"", *summary.data.class_names, *summary.data.public_groups}
     findings = tuple(
         _finding(finding, strict, withheld=finding.group in small)
         for finding in run.findings
-        # A share of members that are released, times a known set size, is their number.
-        if not finding.id.startswith("membership.copies.")
+        if _is_public(finding, public_groups)
     )
     return Run(
         folder=run.folder,
@@ -87,6 +95,38 @@ def public_copy(run: Run) -> Run:
         findings=findings,
         config="",
         showing=frozenset(name for name in run.releases if run.shows_members(name)),
+    )
+
+
+def _is_public(finding: Finding, groups: Collection[str]) -> bool:
+    figure = figure_of(finding.id)
+    return figure is not None and figure.edition == "public" and finding.group in groups
+
+
+def _rounded(finding: Finding) -> dict[str, float]:
+    """Value and ends at a step a tenth to a whole of the interval's half width."""
+    ends = {
+        name: number
+        for name in ("value", "low", "high")
+        if (number := getattr(finding, name)) is not None
+    }
+    half = (ends["high"] - ends["low"]) / 2 if len(ends) == 3 else 0.0
+    # Without a width two digits say all that a reader can use.
+    step = half if half > 0 else abs(ends.get("value", 0.0)) / 10
+    if step == 0:
+        return ends
+    digits = -math.floor(math.log10(step))
+    return {name: round(number, digits) for name, number in ends.items()}
+
+
+def _curve(curve: RocCurve) -> RocCurve:
+    """A curve at two digits: its exact points are whole numbers of images."""
+    points = dict.fromkeys(
+        (float(f"{fpr:.2g}"), float(f"{tpr:.2g}"))
+        for fpr, tpr in zip(curve.fpr, curve.tpr, strict=True)
+    )
+    return curve.model_copy(
+        update={"fpr": tuple(p[0] for p in points), "tpr": tuple(p[1] for p in points)}
     )
 
 
@@ -151,13 +191,14 @@ def _finding(finding: Finding, clean: Callable[[str], str], *, withheld: bool) -
             "part_units": 0,
             "reason": reason,
             "method": clean(finding.method),
+            **_rounded(finding),
             **hidden,
         }
     )
 
 
 def _needs(name: str) -> str:
-    stem, alpha = metric_of(name)
+    stem, alpha = name.partition("@")[0].rpartition(".")[2], rate_of(name)
     if stem not in {"tpr", "precision"} or alpha is None or not 0 < alpha < 1:
         return say("public_unresolvable")
     return say(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sudare.core import Finding, Status
-from sudare.report.text import metric_of, say
+from sudare.core.figures import figure_of, rate_of
+from sudare.report.text import say
 
 __all__ = [
     "chance_of",
@@ -14,19 +15,16 @@ __all__ = [
     "value_text",
 ]
 
-_PER_CENT = frozenset({"tpr", "fpr", "precision", "exposed_10x", "trace_precision"})
 _ROUNDING = 1e-9
-_UNSAID = frozenset({"", "share", "a share"})
+_UNSAID = frozenset({"", "share", "a share", "epsilon"})
 
 
 def chance_of(name: str) -> float | None:
-    """What guessing gives on a leakage finding; None where chance means nothing."""
-    if not name.startswith(("membership.", "canaries.")) or ".copies." in name:
+    """What guessing gives on a finding; None where chance means nothing."""
+    figure = figure_of(name)
+    if figure is None or figure.chance is None:
         return None
-    stem, rate = metric_of(name)
-    if stem == "tpr":
-        return rate
-    return 0.5 if stem in {"auc", "balanced_accuracy", "worst_case"} else None
+    return rate_of(name) if figure.chance == "rate" else figure.chance
 
 
 def control_failed(finding: Finding) -> bool:
@@ -80,17 +78,22 @@ def missing_text(finding: Finding | None, *, running: bool = False) -> str:
 
 
 def _digits(value: float, finding: Finding) -> str:
-    if metric_of(finding.id)[0] in _PER_CENT:
+    if _format(finding) == "percent":
         # Two significant digits below one per cent, one decimal above.
         share = 100 * value
         return f"{share:.2g}" if 0 < value < 0.01 else f"{share:.1f}"
-    if finding.id.startswith(("cost.", "privacy.")):
+    if _format(finding) == "quantity":
         return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{value:.3f}"
 
 
 def _with_unit(digits: str, finding: Finding) -> str:
-    if metric_of(finding.id)[0] in _PER_CENT:
+    if _format(finding) == "percent":
         return say("percent", value=digits)
-    costs = finding.id.startswith("cost.") and finding.unit not in _UNSAID
-    return f"{digits} {finding.unit}" if costs else digits
+    said = _format(finding) == "quantity" and finding.unit not in _UNSAID
+    return f"{digits} {finding.unit}" if said else digits
+
+
+def _format(finding: Finding) -> str:
+    figure = figure_of(finding.id)
+    return "number" if figure is None else figure.format

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from sudare.core import AuditError, Finding, Findings
+from sudare.core.figures import declare
 from sudare.core.findings import SCHEMA
 from sudare.core.runs import RUN_SCHEMA, Mode, ReleaseSummary, RunSummary
 from sudare.report.text import finding_name, say
@@ -86,7 +87,8 @@ class Run:
 
     @cached_property
     def _by_key(self) -> Mapping[tuple[str, str, str], Finding]:
-        return {finding.key: finding for finding in self.findings}
+        # Of several attackers the first: checks report the one a release is judged by first.
+        return {(item.id, item.release, item.group): item for item in reversed(self.findings)}
 
     def get(self, name: str, release: str, group: str = "") -> Finding | None:
         """The finding of this id, release and group, or None."""
@@ -178,6 +180,7 @@ def load_run(folder: Path) -> Run:
             fix="Give the folder that `sudare compare` or `sudare audit` wrote.",
         )
     summary = _read(folder / "run.json", RunSummary)
+    declare(summary.figures)
     findings = Findings()
     if (folder / "findings.json").is_file():
         findings = _read(folder / "findings.json", Findings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -81,7 +81,8 @@ def write_report(run_folder: Path) -> ReportPaths:
     """
     run = load_run(run_folder)
     public = public_copy(run)
-    # Drawn once, from the copy without private counts: charts say the same on both pages.
+    # Drawn once, from the copy without private counts: charts say the same on both pages, but for
+    # groups that only the house may name.
     charts = _Charts(
         tradeoff=tradeoff(public),
         tradeoff_narrow=tradeoff(public, narrow=True),
@@ -90,7 +91,8 @@ def write_report(run_folder: Path) -> ReportPaths:
         profiles=profiles(public),
     )
     internal_path, public_path = run_folder / "report.html", run_folder / "report-public.html"
-    atomic_write(internal_path, _page(run, Edition.INTERNAL, charts, galleries(run)))
+    inside = replace(charts, profiles=profiles(run))
+    atomic_write(internal_path, _page(run, Edition.INTERNAL, inside, galleries(run)))
     atomic_write(public_path, _page(public, Edition.PUBLIC, charts, []))
     return ReportPaths(internal=internal_path, public=public_path, verdict=verdict(run).sentences)
 

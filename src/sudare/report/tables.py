@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from sudare.core import Finding, Status
+from sudare.core.figures import figure_of
 from sudare.core.runs import Verdict as Outcome
 from sudare.report.drawing import looks, swatch
 from sudare.report.editions import Edition
@@ -180,9 +181,10 @@ def threats_table(run: Run) -> Table:
     return Table(name="threats", caption=say("cap_threats"), columns=columns, rows=rows)
 
 
-def severity(finding: Finding) -> tuple[int, float, str, str, str]:
+def severity(finding: Finding) -> tuple[int, float, str, str, str, str]:
     """Sort key: leakage above chance by how far, failures, other leakage, promises, use, cost."""
-    chance = chance_of(finding.id)
+    chance, figure = chance_of(finding.id), figure_of(finding.id)
+    harm = figure is not None and figure.worse is not None
     low = finding.low if finding.low is not None else -math.inf
     rank, excess = 5, 0.0
     if finding.status is Status.FAILED:
@@ -190,11 +192,11 @@ def severity(finding: Finding) -> tuple[int, float, str, str, str]:
     elif control_failed(finding):
         rank = -1
     elif finding.status is not Status.MEASURED:
-        rank = 3 if finding.id.startswith(("membership.", "canaries.")) else 6
+        rank = 3 if harm else 6
     elif chance is not None:
         rank = 0 if low > chance else 2
         excess = -((low if rank == 0 else finding.value or 0.0) - chance) / (1 - chance)
-    elif finding.id.startswith(("membership.", "canaries.", "privacy.")):
+    elif harm:
         rank = 4
     return rank, excess, *finding.key
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sudare.core import SudareError, ThreatModel
+from sudare.core.figures import figure_of, rate_of
 from sudare.core.runs import Mode
-from sudare.report.names import ATTACKS, CANARIES, EXPLAINED, FINDINGS, METRICS, PLANTED, SEES
+from sudare.report.names import ATTACKS, CANARIES, PLANTED, SEES
 from sudare.report.sentences import TEXT
 
 __all__ = [
@@ -19,7 +20,6 @@ __all__ = [
     "explained",
     "finding_name",
     "listed",
-    "metric_of",
     "planted",
     "say",
     "sees",
@@ -72,21 +72,6 @@ def attack_name(attack: str) -> str:
     return ATTACKS.get(attack) or _spoken(attack.rpartition(".")[2])
 
 
-def metric_of(name: str) -> tuple[str, float | None]:
-    """What a finding measures, whoever the attacker is, and at which rate.
-
-    >>> metric_of("canaries.ood.lira.tpr@0.01"), metric_of("utility.ece")
-    (('tpr', 0.01), ('ece', None))
-    """
-    depth = 3 if name.startswith("canaries.") else 2
-    leaf = name.split(".", depth)[-1] if name.count(".") >= depth else name.rpartition(".")[2]
-    stem, _, rate = leaf.partition("@")
-    try:
-        return stem, float(rate) if rate else None
-    except ValueError:
-        return stem, None
-
-
 def finding_name(name: str, *, part: str = "") -> str:
     """The human name of a finding id.
 
@@ -101,25 +86,23 @@ def finding_name(name: str, *, part: str = "") -> str:
     >>> finding_name("evasion.pgd.success_rate")
     'Evasion, pgd: success rate'
     """
-    if name in FINDINGS:
-        return FINDINGS[name]
     if name.startswith("canaries.") and name.count(".") >= 3:
         _, kind, rest = name.split(".", 2)
-        return f"{CANARIES.get(kind) or _spoken(kind)}: {finding_name(f'membership.{rest}')}"
+        return f"{canary_name(kind)}: {finding_name(f'membership.{rest}')}"
     # A rate such as that of tpr@0.01 holds a dot itself, so the id is split at its first two.
     room, _, rest = name.partition(".")
-    attack, _, figure = rest.partition(".")
-    if not figure:
-        return _spoken(f"{room}: {attack.replace('.', ' ')}" if attack else room)
-    stem, rate = metric_of(name)
-    if room == "membership" and stem in METRICS:
-        return METRICS[stem].format(
+    attack, _, leaf = rest.partition(".")
+    figure, rate = figure_of(name), rate_of(name)
+    if figure is not None:
+        return figure.name.format(
             attack=attack_name(f"{room}.{attack}"),
             rate="" if rate is None else say("percent", value=f"{100 * rate:g}"),
             part=part or say("part_exposed"),
         )
+    if not leaf:
+        return _spoken(f"{room}: {attack.replace('.', ' ')}" if attack else room)
     who = attack_name(f"{room}.{attack}") if room == "membership" else _spoken(f"{room}, {attack}")
-    return f"{who}: {figure.replace('_', ' ')}"
+    return f"{who}: {leaf.replace('_', ' ')}"
 
 
 def explained(name: str) -> tuple[str, str] | None:
@@ -128,10 +111,8 @@ def explained(name: str) -> tuple[str, str] | None:
     >>> explained("membership.rmia.null_auc")[0]
     'Null control'
     """
-    stem = "copies" if name.startswith("membership.copies.") else metric_of(name)[0]
-    if name.startswith("utility.") and stem not in {"ece", "recall", "heldout_accuracy"}:
-        return None
-    return EXPLAINED.get(stem)
+    figure = figure_of(name)
+    return (figure.short, figure.meaning) if figure is not None and figure.meaning else None
 
 
 def canary_name(kind: str) -> str:
