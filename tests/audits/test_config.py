@@ -81,7 +81,7 @@ def test_any_negative_smoothing_is_a_setting():
 
 
 def test_two_routes_of_one_name_are_refused():
-    with pytest.raises(ConfigError, match="two routes are both called 'plain'"):
+    with pytest.raises(ConfigError, match="two releases are both called 'plain'"):
         load_config({"routes": [{"kind": "plain"}, {"kind": "plain"}]})
 
 

@@ -232,6 +232,7 @@ def write_run(folder: Path, *, plans: Sequence[Plan] = PLANS, finished: int | No
                 name=plan.name,
                 label=plan.label,
                 route=plan.route,
+                baseline=plan.route in ("plain", "dpsgd", "subset"),
                 kind="classifier",
                 what_leaves=plan.leaves,
                 guarantee=plan.guarantee,

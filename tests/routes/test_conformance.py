@@ -1,16 +1,17 @@
 """Every route passes these: a new row in the registry is tested by being there."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from sudare.core.errors import ConfigError, DataError
-from sudare.core.progress import Silent
 from sudare.data.images import ImageDataset
 from sudare.nets import NetConfig
 from sudare.releases.store import read_release, write_release
-from sudare.routes import CONFIGS, ROUTES, make_route, parse_route
+from sudare.routes import ROUTES, make_route, parse_route
+from sudare.routes.context import BuildContext, FolderStages
 from sudare.training import Recipe
 
 SMALL = {
@@ -45,16 +46,20 @@ def images(n=48, seed=0, classes=3):
 def build(kind, *, seed=0, private=None):
     data = images() if private is None else private
     route = make_route(parse_route({"kind": kind, **SETTINGS[kind]}))
-    return route.build(data, public=data[:0], seed=seed, device="cpu", progress=Silent())
+    return route.build(data, BuildContext.of(data[:0], seed=seed))
 
 
 def arrays(made):
-    (release,) = made.releases.values()
-    return {name: value.numpy() for name, value in release.tensors().items()}
+    """Every tensor of every release."""
+    return {
+        f"{name}/{tensor}": value.numpy()
+        for name, release in made.releases.items()
+        for tensor, value in release.tensors().items()
+    }
 
 
 def test_every_route_has_a_configuration_and_a_test_setting():
-    assert set(ROUTES) == set(CONFIGS) == set(SETTINGS)
+    assert set(ROUTES) == set(SETTINGS)
 
 
 @pytest.mark.parametrize("kind", EVERY_ROUTE)
@@ -74,17 +79,16 @@ def test_what_leaves_has_no_seed_that_could_repeat_it(kind):
 def test_a_release_survives_writing_and_holds_nothing_of_the_private_run(kind, tmp_path):
     private, seed = images(), 1_234_567_891
     made = build(kind, seed=seed, private=private)
-    (release,) = made.releases.values()
-    write_release(release, tmp_path / "r")
-    again = read_release(tmp_path / "r")
-    for name, value in release.tensors().items():
-        assert np.array_equal(again.tensors()[name].numpy(), value.numpy())
-    text = (tmp_path / "r" / "release.json").read_text() + (
-        tmp_path / "r" / "README.md"
-    ).read_text()
-    assert str(seed) not in text
-    assert private.content_hash not in text
-    assert "seed" not in json.loads((tmp_path / "r" / "release.json").read_text())["settings"]
+    for release_name, release in made.releases.items():
+        folder = tmp_path / release_name
+        write_release(release, folder)
+        again = read_release(folder)
+        for name, value in release.tensors().items():
+            assert np.array_equal(again.tensors()[name].numpy(), value.numpy())
+        text = (folder / "release.json").read_text() + (folder / "README.md").read_text()
+        assert str(seed) not in text
+        assert private.content_hash not in text
+        assert "seed" not in json.loads((folder / "release.json").read_text())["settings"]
 
 
 @pytest.mark.parametrize("kind", EVERY_ROUTE)
@@ -114,7 +118,51 @@ def test_names_labels_and_sentences_are_there(kind):
     config = parse_route({"kind": kind, **SETTINGS[kind]})
     assert config.name
     assert config.label
-    assert config.what_leaves.endswith(".")
+    assert config.releases
+    for release in config.releases:
+        assert release.name
+        assert release.label
+        assert release.what_leaves.endswith(".")
+
+
+@pytest.mark.parametrize("builds", [3, 5, 2])
+def test_builds_of_a_route_come_in_pairs(builds):
+    with pytest.raises(ConfigError):
+        parse_route({"kind": "subset", "builds": builds})
+
+
+def test_a_route_that_emits_what_it_did_not_plan_is_refused():
+    config = parse_route({"kind": "subset", **SETTINGS["subset"]})
+    route = make_route(config)
+    made = route._build(images(), BuildContext.of(images()[:0], seed=0))
+    route._build = lambda private, context: replace(made, releases={"other": None})
+    with pytest.raises(ConfigError, match="planned subset-3 and emitted other"):
+        route.build(images(), BuildContext.of(images()[:0], seed=0))
+
+
+def test_a_stage_is_made_once_and_whole(tmp_path):
+    stages, calls = FolderStages(tmp_path, {"private": "x"}), []
+
+    def make(folder):
+        calls.append(folder)
+        (folder / "expert.txt").write_text("weights")
+
+    first, again = (stages.get("expert", {"epochs": 3}, make) for _ in range(2))
+    assert first == again
+    assert (first / "expert.txt").read_text() == "weights"
+    assert len(calls) == 1
+    stages.get("expert", {"epochs": 4}, make)
+    FolderStages(tmp_path, {"private": "y"}).get("expert", {"epochs": 3}, make)
+    assert len(calls) == 3
+
+    def killed(folder):
+        (folder / "half.txt").write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stages.get("generator", {}, killed)
+    whole = stages.get("generator", {}, make)
+    assert not (whole / "half.txt").exists()
 
 
 def test_the_subset_releases_real_images_and_nothing_else():

@@ -50,6 +50,7 @@ from sudare.releases.card import Card
 from sudare.releases.kinds import ClassifierRelease, Release, SamplesRelease
 from sudare.releases.store import read_card, release_bytes, write_release
 from sudare.routes.config import RouteConfig
+from sudare.routes.context import BuildContext
 from sudare.routes.registry import make_route
 
 if TYPE_CHECKING:
@@ -132,18 +133,15 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
     config = config.model_copy(update={"data": whole, "seed": secrets.randbits(31)})
     _, split = split_of(config, progress=progress)
     member = _withhold(split.pool)
-    build = make_route(config.routes[0]).build(
-        split.pool[member],
-        public=split.public,
-        seed=None,
-        device=device_of(config),
-        progress=progress,
-    )
-    release = build.releases[config.routes[0].name]
+    context = BuildContext.of(split.public, seed=None, device=device_of(config), progress=progress)
+    build = make_route(config.routes[0]).build(split.pool[member], context)
+    # A route's first release is the one it is about; further ones are for comparison.
+    name = config.routes[0].releases[0].name
+    release = build.releases[name]
     about = {
         "config": config.model_dump(mode="json"),
         "pool": split.pool.content_hash,
-        "release": config.routes[0].name,
+        "release": name,
     }
     folder.mkdir(parents=True, exist_ok=True)
     # The key first: a release without its key could never be audited.
@@ -340,9 +338,10 @@ def _from_key(
         device=device,
         threads=config.fleet.threads,
     )
-    measuring = MeasureConfig.of(config, device, route)
+    planned = route.releases[0]
+    measuring = MeasureConfig.of(config, device, planned)
     tasks = build_tasks(builds, route, cache)
-    measures = measure_tasks(tasks, route.name, split, cache=cache, config=measuring)
+    measures = measure_tasks(tasks, planned.name, split, cache=cache, config=measuring)
     target = artefact_task(request.release, split, cache=cache, config=measuring)
     chains = [(target,), *zip(tasks, measures, strict=True)]
     runs_on = config.fleet

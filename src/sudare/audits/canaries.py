@@ -9,7 +9,7 @@ from sudare.attacks.registry import make_test
 from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.findings import maker_of, null_seed, redrawn, threat_of
-from sudare.audits.labels import Subject
+from sudare.audits.labels import Named, Subject
 from sudare.audits.measure import MeasureConfig, Measured, load_measures, measure_tasks
 from sudare.audits.membership import JudgedTest
 from sudare.core.findings import Finding
@@ -17,11 +17,11 @@ from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
 from sudare.data.canaries import CanaryConfig, CanaryKind, canary_plan, plant
 from sudare.data.splits import AuditSplit
-from sudare.fleets.builds import BuildPlan, build_tasks
+from sudare.fleets.builds import BuildPlan, build_tasks, builds_of
 from sudare.fleets.cache import Cache
 from sudare.fleets.executors import Executor
 from sudare.releases.card import Card
-from sudare.routes.config import RouteConfig
+from sudare.routes.config import PlannedRelease, RouteConfig
 
 __all__ = ["CanaryAudit", "audit_canaries", "canary_findings"]
 
@@ -46,6 +46,7 @@ def audit_canaries(
     split: AuditSplit,
     config: RunConfig,
     *,
+    release: PlannedRelease,
     executor: Executor,
     cache: Cache,
     device: str,
@@ -61,7 +62,7 @@ def audit_canaries(
     """
     seed = integer_seed(config.seed, "canaries", str(canaries.kind))
     planted = plant(split.pool, canaries, seed=seed)
-    whole, own = canary_plan(planted, builds=config.fleet.builds, seed=seed)
+    whole, own = canary_plan(planted, builds=builds_of(route, config.fleet.builds), seed=seed)
     builds = BuildPlan(
         pool=planted.pool,
         public=split.public,
@@ -71,24 +72,25 @@ def audit_canaries(
         threads=config.fleet.threads,
     )
     scored = replace(split, pool=planted.pool[planted.rows])
-    measuring = MeasureConfig.of(config, device, route)
+    measuring = MeasureConfig.of(config, device, release)
     tasks = build_tasks(builds, route, cache)
-    measures = measure_tasks(tasks, route.name, scored, cache=cache, config=measuring)
-    label = f"{canaries.count} {canaries.kind} canaries, {route.label}"
+    measures = measure_tasks(tasks, release.name, scored, cache=cache, config=measuring)
+    label = f"{canaries.count} {canaries.kind} canaries, {release.label}"
     executor.run(list(zip(tasks, measures, strict=True)), progress=progress, label=label)
     measured = load_measures(
         tasks, measures, scored, own.membership, cache=cache, config=measuring, traces=False
     )
+    subject = Named(name=release.name, kind=route.kind, label=release.label)
     return CanaryAudit(
         evidence=Evidence(
             measured=measured,
             pool=scored.pool,
             test=scored.test,
-            subject=route,
+            subject=subject,
             card=card,
             nonce=membership_nonce(planted.pool.content_hash, seed),
         ),
-        findings=canary_findings(measured, route, card, canaries.kind, config),
+        findings=canary_findings(measured, subject, card, canaries.kind, config),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from sudare.attacks.registry import make_test
@@ -13,8 +14,10 @@ from sudare.audits.evidence import Evidence, commitment, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
 from sudare.audits.folder import check_folder, claim
 from sudare.audits.gates import parse_gate
-from sudare.audits.measure import MeasureConfig, load_measures, measure_tasks
+from sudare.audits.labels import Named
+from sudare.audits.measure import MeasureConfig, Measured, load_measures, measure_tasks
 from sudare.audits.record import RunRecord, RunResult, data_summary
+from sudare.core.arrays import BoolArray
 from sudare.core.errors import ConfigError
 from sudare.core.progress import Progress
 from sudare.core.runs import ReleaseSummary
@@ -24,11 +27,12 @@ from sudare.data.plan import draw_plan
 from sudare.data.sources import Source, load_source
 from sudare.data.sources.metadata import NO_UNIT
 from sudare.data.splits import AuditSplit, SplitSizes, make_split
-from sudare.fleets.builds import BuildPlan, build_tasks, releases_folder
+from sudare.fleets.builds import BuildPlan, build_tasks, builds_of, releases_folder
 from sudare.fleets.cache import Cache
-from sudare.fleets.executors import make_executor
+from sudare.fleets.executors import Executor, make_executor
+from sudare.fleets.tasks import Task
 from sudare.releases.store import read_card, read_release, write_release
-from sudare.routes.config import RouteConfig
+from sudare.routes.config import PlannedRelease, RouteConfig
 
 LEAST_BUILDS = 8
 FEW_BUILDS = (
@@ -90,7 +94,11 @@ def compare(
         pool=split.pool,
         data=data_summary(source, split, config.data.public_groups),
         command=command,
-        planned=[_planned(route, config) for route in config.routes],
+        planned=[
+            _planned(route, release, config)
+            for route in config.routes
+            for release in route.releases
+        ],
         gates=[parse_gate(expression) for expression in config.audit.fail_on],
         limits=_limits(config),
         after_stage=after_stage,
@@ -105,49 +113,111 @@ def compare(
     with make_executor(
         fleet.executor, cache, workers=fleet.workers, threads=fleet.threads, device=device
     ) as executor:
+        run = _Running(
+            config=config,
+            split=split,
+            plan=plan.membership,
+            nonce=nonce,
+            record=record,
+            executor=executor,
+            cache=cache,
+            device=device,
+            progress=progress,
+        )
         for index, route in enumerate(config.routes, start=1):
-            measuring = MeasureConfig.of(config, device, route)
             tasks = build_tasks(builds, route, cache)
-            measures = measure_tasks(tasks, route.name, split, cache=cache, config=measuring)
             label = f"[{index}/{len(config.routes)}] {route.label}"
-            executor.run(list(zip(tasks, measures, strict=True)), progress=progress, label=label)
-            measured = load_measures(
-                tasks, measures, split, plan.membership, cache=cache, config=measuring
-            )
-            origin = releases_folder(cache, tasks[0]) / route.name
-            card = read_card(origin)
-            audit = audit_release(measured, split, route, card, config, progress=progress)
-            record.add(route.name, card, audit)
-            folders = [releases_folder(cache, task) / route.name for task in tasks]
-            record.add_nearness(maker_of(route, card, measured), folders, plan.membership)
-            evidence = Evidence(
-                measured=measured,
-                pool=split.pool,
-                test=split.test,
-                subject=route,
-                card=card,
-                nonce=nonce,
-            )
-            record.keep(route.name, evidence)
-            _copy_release(origin, folder / "releases" / route.name)
-            record.write()
-            for canaries in map(parse_canaries, config.audit.canaries):
-                planted = audit_canaries(
-                    route,
-                    card,
-                    canaries,
-                    split,
-                    config,
-                    executor=executor,
-                    cache=cache,
-                    device=device,
-                    progress=progress,
-                )
-                record.findings += planted.findings
-                record.keep(f"{route.name}.canaries-{canaries.kind}", planted.evidence)
-                record.write()
+            for release, measured in run.measured(route, tasks, label=label):
+                run.judge(route, release, tasks, measured)
     record.complete = True
     return record.write()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Running:
+    """What every release of a run is built, measured and judged with."""
+
+    config: RunConfig
+    split: AuditSplit
+    plan: BoolArray
+    nonce: str
+    record: RunRecord
+    executor: Executor
+    cache: Cache
+    device: str
+    progress: Progress
+
+    def measured(
+        self, route: RouteConfig, tasks: list[Task], *, label: str
+    ) -> Iterator[tuple[PlannedRelease, Measured]]:
+        """Build and measure all of a route's releases, then give one after the other."""
+        settings = {
+            release: MeasureConfig.of(self.config, self.device, release)
+            for release in route.releases
+        }
+        measures = {
+            release: measure_tasks(
+                tasks, release.name, self.split, cache=self.cache, config=measuring
+            )
+            for release, measuring in settings.items()
+        }
+        chains = list(zip(tasks, *measures.values(), strict=True))
+        self.executor.run(chains, progress=self.progress, label=label)
+        for release, measuring in settings.items():
+            yield (
+                release,
+                load_measures(
+                    tasks,
+                    measures[release],
+                    self.split,
+                    self.plan[: len(tasks)],
+                    cache=self.cache,
+                    config=measuring,
+                ),
+            )
+
+    def judge(
+        self, route: RouteConfig, release: PlannedRelease, tasks: list[Task], measured: Measured
+    ) -> None:
+        """Findings, pictures and evidence of one release, and of what is planted into it."""
+        config, record = self.config, self.record
+        folders = [releases_folder(self.cache, task) / release.name for task in tasks]
+        card = read_card(folders[0])
+        subject = Named(name=release.name, kind=route.kind, label=release.label)
+        audit = audit_release(measured, self.split, subject, card, config, progress=self.progress)
+        record.add(release.name, card, audit)
+        membership = measured.table.membership
+        record.add_nearness(maker_of(subject, card, measured), folders, membership)
+        record.keep(
+            release.name,
+            Evidence(
+                measured=measured,
+                pool=self.split.pool,
+                test=self.split.test,
+                subject=subject,
+                card=card,
+                nonce=self.nonce,
+                plan=self.plan,
+            ),
+        )
+        _copy_release(folders[0], record.folder / "releases" / release.name)
+        record.write()
+        for canaries in map(parse_canaries, config.audit.canaries):
+            planted = audit_canaries(
+                route,
+                card,
+                canaries,
+                self.split,
+                config,
+                release=release,
+                executor=self.executor,
+                cache=self.cache,
+                device=self.device,
+                progress=self.progress,
+            )
+            record.findings += planted.findings
+            record.keep(f"{release.name}.canaries-{canaries.kind}", planted.evidence)
+            record.write()
 
 
 def check(config: RunConfig) -> None:
@@ -208,15 +278,16 @@ def device_of(config: RunConfig) -> str:
     return config.fleet.device
 
 
-def _planned(route: RouteConfig, config: RunConfig) -> ReleaseSummary:
+def _planned(route: RouteConfig, release: PlannedRelease, config: RunConfig) -> ReleaseSummary:
     """What a route will give, before it is built."""
     return ReleaseSummary(
-        name=route.name,
-        label=route.label,
+        name=release.name,
+        label=release.label,
         route=route.kind,
-        kind=route.release_kind.value,
-        what_leaves=route.what_leaves,
-        builds_planned=config.fleet.builds,
+        kind=release.kind.value,
+        what_leaves=release.what_leaves,
+        baseline=release.baseline,
+        builds_planned=builds_of(route, config.fleet.builds),
     )
 
 

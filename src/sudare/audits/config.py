@@ -25,7 +25,7 @@ from sudare.core.runs import Thresholds
 from sudare.fleets.executors import ExecutorName
 from sudare.recipients.config import RecipientConfig
 from sudare.routes.config import RouteConfig
-from sudare.routes.registry import CONFIGS, config_class, parse_route
+from sudare.routes.registry import ROUTES, config_class, parse_route
 
 __all__ = ["PRESETS", "RunConfig", "apply_overrides", "load_config", "read_toml"]
 
@@ -142,15 +142,15 @@ def _parse_routes(values: object) -> tuple[RouteConfig, ...]:
     if not isinstance(values, Sequence) or isinstance(values, str):
         raise ConfigError("routes must be a list", fix='Write [[routes]] with kind = "plain".')
     routes = tuple(parse_route(value) for value in values)
-    names = [route.name for route in routes]
+    names = [release.name for route in routes for release in route.releases]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"two routes are both called {name!r}", where="routes")
+            raise ConfigError(f"two releases are both called {name!r}", where="routes")
     return routes
 
 
 def _routes_schema() -> dict[str, Any]:
-    schemas = [config_class(kind).model_json_schema() for kind in CONFIGS]
+    schemas = [config_class(kind).model_json_schema() for kind in ROUTES]
     definitions: dict[str, Any] = {}
     for schema in schemas:
         definitions |= schema.pop("$defs", {})
@@ -265,7 +265,7 @@ def _table(value: object, where: str) -> Mapping[str, Any]:
 
 def _with_defaults(route: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     kind = str(route.get("kind", ""))
-    if kind not in CONFIGS:
+    if kind not in ROUTES:
         return dict(route)
     fields, own_fields = config_class(kind).model_fields, config_class(kind).own_fields
     merged = dict(route)

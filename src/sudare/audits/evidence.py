@@ -44,6 +44,7 @@ class Evidence:
         nonce: Opens the commitment to the membership.
         target: Row of the artefact the findings are about; None for every build.
         shadows: Whether other rows are shadows.
+        plan: ``bool [N, n]`` of the whole run, where a route has fewer builds; None: the same.
     """
 
     measured: Measured
@@ -54,11 +55,16 @@ class Evidence:
     nonce: str
     target: int | None = None
     shadows: bool = True
+    plan: BoolArray | None = None
 
     @property
     def commitment(self) -> str:
-        """What was published before anything was built."""
-        return commitment(self.measured.table.membership, self.nonce)
+        """What was published before anything was built; empty if these builds are not its first."""
+        membership = self.measured.table.membership
+        plan = membership if self.plan is None else self.plan
+        if not np.array_equal(plan[: len(membership)], membership):
+            return ""
+        return commitment(plan, self.nonce)
 
 
 def membership_nonce(content_hash: str, seed: int, part: str = "") -> str:
@@ -103,6 +109,7 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
         "copied": measured.copied,
         "trace_spread": measured.trace_spread,
         "groups": evidence.pool.groups,
+        "plan": evidence.plan,
     }
     if measured.partial is not None:
         optional["partial"] = measured.partial.columns
@@ -171,6 +178,7 @@ def _evidence(
         nonce=str(about["nonce"]),
         target=target if isinstance(target, int) else None,
         shadows=bool(about["shadows"]),
+        plan=arrays["plan"].astype(bool) if "plan" in arrays else None,
     )
 
 

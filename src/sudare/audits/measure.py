@@ -31,7 +31,7 @@ from sudare.recipients.config import RecipientConfig
 from sudare.recipients.train import recipients_view, train_recipients
 from sudare.releases.kinds import ClassifierRelease, LabelsView, LogitsView, SamplesRelease
 from sudare.releases.store import read_card, read_release, release_bytes
-from sudare.routes.config import RouteConfig
+from sudare.routes.config import PlannedRelease
 
 __all__ = [
     "MeasureConfig",
@@ -69,17 +69,19 @@ class MeasureConfig:
     threads: int
 
     @classmethod
-    def of(cls, config: RunConfig, device: str, route: RouteConfig | None = None) -> MeasureConfig:
+    def of(
+        cls, config: RunConfig, device: str, planned: PlannedRelease | None = None
+    ) -> MeasureConfig:
         """From a run's configuration.
 
         Args:
             config: The run.
             device: Where nets are asked.
-            route: What made the releases; None where nobody knows how they were trained.
+            planned: The release; None where nobody knows how it was trained.
         """
         return cls(
             recipients=config.recipients,
-            queries=2 if _mirrored(config, route) else 1,
+            queries=2 if _mirrored(config, planned) else 1,
             boundary_images=config.attacks.boundary_images,
             boundary_queries=config.attacks.boundary_queries,
             device=device,
@@ -87,16 +89,16 @@ class MeasureConfig:
         )
 
 
-def _mirrored(config: RunConfig, route: RouteConfig | None) -> bool:
+def _mirrored(config: RunConfig, planned: PlannedRelease | None) -> bool:
     """Whether mirror images are asked about: by default only where training showed them.
 
     A net that never saw mirrors says little about them, and averaged over both hides its leak.
     """
     if config.attacks.queries != "auto":
         return config.attacks.queries == "mirror"
-    if route is None:
+    if planned is None:
         return False
-    return "flip" in (route.recipe_of_scores or config.recipients.recipe).augmentation
+    return "flip" in (planned.recipe_of_scores or config.recipients.recipe).augmentation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -167,6 +169,8 @@ def measure_tasks(
             split,
             cache,
             config,
+            # From the build's own seed and never from its key, which any line of code changes.
+            seed=integer_seed(int(str(build.arguments["seed"])), "recipients", release),
         )
         for build in builds
     ]
@@ -175,11 +179,19 @@ def measure_tasks(
 def artefact_task(folder: Path, split: AuditSplit, *, cache: Cache, config: MeasureConfig) -> Task:
     """The measuring task of a release that lies somewhere else."""
     listed = [[entry.name, entry.sha256] for entry in read_card(folder).files]
-    return _task(hash_json(listed), folder.resolve(), split, cache, config)
+    identity = hash_json(listed)
+    seed = integer_seed(0, "recipients", identity)
+    return _task(identity, folder.resolve(), split, cache, config, seed=seed)
 
 
 def _task(
-    identity: str, release: Path, split: AuditSplit, cache: Cache, config: MeasureConfig
+    identity: str,
+    release: Path,
+    split: AuditSplit,
+    cache: Cache,
+    config: MeasureConfig,
+    *,
+    seed: int,
 ) -> Task:
     scored = concatenate([split.pool, split.population]) if len(split.population) else split.pool
     values: dict[str, Json] = {
@@ -191,7 +203,7 @@ def _task(
         "queries": config.queries,
         "boundary": [*_boundary_columns(split, config)],
         "boundary_queries": config.boundary_queries,
-        "seed": integer_seed(0, "recipients", identity),
+        "seed": seed,
         "device": config.device,
         "threads": config.threads,
     }

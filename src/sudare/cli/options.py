@@ -32,7 +32,7 @@ def choose_routes(values: Mapping[str, Any], routes: str | None) -> dict[str, An
     """
     if routes is None:
         return dict(values)
-    from sudare.routes.registry import CONFIGS, parse_route
+    from sudare.routes.registry import ROUTES, parse_route
 
     known = values.get("routes", [])
     if not isinstance(known, list) or not all(isinstance(route, Mapping) for route in known):
@@ -45,11 +45,11 @@ def choose_routes(values: Mapping[str, Any], routes: str | None) -> dict[str, An
     chosen = []
     for wanted in (name.strip() for name in routes.split(",") if name.strip()):
         found = [route for name, route in named if wanted in (name, route["kind"])]
-        if not found and wanted not in CONFIGS:
+        if not found and wanted not in ROUTES:
             raise ConfigError(
                 f"there is no route called {wanted!r}",
                 where="--routes",
-                fix=f"Choose from: {', '.join(CONFIGS)}.",
+                fix=f"Choose from: {', '.join(ROUTES)}.",
             )
         chosen += [route for route in (found or [{"kind": wanted}]) if route not in chosen]
     return {**values, "routes": chosen}
@@ -61,12 +61,12 @@ def choose_route(values: Mapping[str, Any], route: str) -> dict[str, Any]:
     Raises:
         ConfigError: A name that is no route, or that is more than one.
     """
-    from sudare.routes.registry import CONFIGS, parse_route
+    from sudare.routes.registry import ROUTES, parse_route
 
     chosen = choose_routes(values, route)
     names = [parse_route(found).name for found in chosen["routes"]]
     if not names:
-        raise ConfigError("no route is named", fix=f"Choose from: {', '.join(CONFIGS)}.")
+        raise ConfigError("no route is named", fix=f"Choose from: {', '.join(ROUTES)}.")
     if len(names) > 1:
         raise ConfigError(
             f"{route!r} is more than one route here", fix=f"Choose one of: {', '.join(names)}."

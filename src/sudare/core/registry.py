@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import entry_points
 
 from sudare.core.errors import ConfigError
 
@@ -16,10 +18,18 @@ class Registry(Mapping[str, str]):
     Args:
         kind: What the entries are, in the singular, for error messages.
         entries: Name to dotted target.
+        group: Entry-point group from which other packages add rows, or empty. A row of ours
+            is never replaced.
     """
 
-    def __init__(self, kind: str, entries: Mapping[str, str]) -> None:
-        self.kind, self._entries = kind, dict(entries)
+    def __init__(self, kind: str, entries: Mapping[str, str], *, group: str = "") -> None:
+        self.kind, self.group = kind, group
+        self._own = dict(entries)
+
+    @cached_property
+    def _entries(self) -> dict[str, str]:
+        added = entry_points(group=self.group) if self.group else ()
+        return {point.name: point.value for point in added} | self._own
 
     def __getitem__(self, name: str) -> str:
         """The dotted target of a name."""

@@ -75,6 +75,7 @@ class ReleaseSummary(_Value):
     kind: str = Field(description="classifier, samples, ...")
     what_leaves: str = Field(description="One sentence: what the recipient gets.")
     guarantee: str = Field(default="", description="Formal guarantee in words, or empty.")
+    baseline: bool = Field(default=False, description="There for comparison, no proposal.")
     builds_done: int = 0
     builds_planned: int = 0
 

@@ -20,12 +20,14 @@ from sudare.fleets.cache import BUILD_ROOMS, Cache, entry_key
 from sudare.fleets.tasks import Task
 from sudare.releases.store import write_release
 from sudare.routes.config import RouteConfig
+from sudare.routes.context import BuildContext, FolderStages
 from sudare.routes.registry import make_route, parse_route
 
 __all__ = [
     "BuildPlan",
     "build_seed",
     "build_tasks",
+    "builds_of",
     "make_deterministic",
     "releases_folder",
     "run_build",
@@ -65,32 +67,39 @@ def releases_folder(cache: Cache, task: Task) -> Path:
 
 
 def build_tasks(plan: BuildPlan, route: RouteConfig, cache: Cache) -> list[Task]:
-    """One task for each row of the plan; the data are stored in the cache once."""
+    """One task for each row of the plan that the route uses; data are stored in the cache once."""
     pool, public = store(plan.pool, cache), store(plan.public, cache)
     tasks = []
-    for row, members in enumerate(plan.membership):
+    for row, members in enumerate(plan.membership[: builds_of(route, len(plan.membership))]):
         rows = np.flatnonzero(members)
-        values: dict[str, Json] = {
-            "work": "build",
-            "route": route.model_dump(mode="json"),
+        identity: dict[str, Json] = {
             "private": plan.pool[rows].content_hash,
             "public": plan.public.content_hash,
             "seed": build_seed(plan.seed, row),
             "device": plan.device,
             "threads": plan.threads,
-            "packing": 1,
         }
+        # How many builds there are changes none of them.
+        settings = route.model_dump(mode="json", exclude={"builds"})
+        values: dict[str, Json] = {"work": "build", "route": settings, **identity}
         key = entry_key(values, rooms=BUILD_ROOMS)
         arguments: dict[str, Json] = {
             "pool": str(pool),
             "public": str(public),
             "rows": np.packbits(members).tobytes().hex(),
-            "route": values["route"],
-            "seed": values["seed"],
+            "route": settings,
+            "seed": identity["seed"],
             "device": plan.device,
+            "stages": str(cache.root / "stages"),
+            "identity": {"sources": entry_key(identity, rooms=BUILD_ROOMS)},
         }
         tasks.append(Task(key=key, function=f"{__name__}:run_build", arguments=arguments))
     return tasks
+
+
+def builds_of(route: RouteConfig, most: int) -> int:
+    """How many of the fleet's builds a route uses: the plan's first pairs."""
+    return min(route.builds or most, most)
 
 
 def store(data: ImageDataset, cache: Cache) -> Path:
@@ -109,16 +118,17 @@ def run_build(folder: Path, arguments: Mapping[str, Json], progress: Progress) -
     )
     packed = np.frombuffer(bytes.fromhex(str(arguments["rows"])), dtype=np.uint8)
     rows = np.flatnonzero(np.unpackbits(packed, count=len(pool)))
-    route_values = arguments["route"]
-    if not isinstance(route_values, Mapping):
-        raise TypeError("the route of a build task must be a mapping")
-    build = make_route(parse_route(route_values)).build(
-        pool[rows],
-        public=public,
+    route_values, identity = arguments["route"], arguments["identity"]
+    if not isinstance(route_values, Mapping) or not isinstance(identity, Mapping):
+        raise TypeError("the route and identity of a build task must be mappings")
+    context = BuildContext.of(
+        public,
         seed=int(str(arguments["seed"])),
         device=str(arguments["device"]),
         progress=progress,
+        stages=FolderStages(Path(str(arguments["stages"])), identity),
     )
+    build = make_route(parse_route(route_values)).build(pool[rows], context)
     for name, release in build.releases.items():
         card = release.card.model_copy(update={"purpose": "evaluation"})
         write_release(release.with_card(card), folder / "releases" / name)

@@ -19,10 +19,6 @@ from sudare.report.text import finding_name, say
 
 __all__ = ["Interval", "Run", "interval", "load_run"]
 
-BASELINE_ROUTES = frozenset(
-    {"plain", "dpsgd", "subset", "linear", "linear-public", "linear-public-dp", "kanonymous"}
-)
-
 UTILITIES = ("utility.balanced_accuracy", "utility.accuracy", "utility.heldout_accuracy")
 """What says how useful a release is, the best figure first."""
 
@@ -101,8 +97,7 @@ class Run:
 
     def is_baseline(self, release: str) -> bool:
         """Whether a release is there for comparison rather than as a proposal."""
-        compared = self.summary.mode is Mode.COMPARISON
-        return compared and self.releases[release].route.replace("_", "-") in BASELINE_ROUTES
+        return self.summary.mode is Mode.COMPARISON and self.releases[release].baseline
 
     def primary_attack(self, release: str) -> str:
         """The attack declared primary for this release's threat model; LiRA if none is."""

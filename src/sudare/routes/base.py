@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar, final
@@ -11,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sudare.core.arrays import Float32Array
-from sudare.core.errors import DataError
-from sudare.core.progress import Progress
+from sudare.core.errors import ConfigError, DataError
 from sudare.data.images import ImageDataset
 from sudare.releases.kinds import Release
 from sudare.routes.config import RouteConfig
+from sudare.routes.context import BuildContext
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int8
@@ -68,27 +67,16 @@ class Route(ABC, Generic[ConfigT]):
         self.config = config
 
     @final
-    def build(
-        self,
-        private: ImageDataset,
-        *,
-        public: ImageDataset,
-        seed: int | None,
-        device: str,
-        progress: Progress,
-    ) -> Build:
-        """Build the releases, deterministically from a seed.
+    def build(self, private: ImageDataset, context: BuildContext) -> Build:
+        """Build the releases, deterministically from the context's seed.
 
         Args:
             private: The private set of this build; a route that selects splits it inside.
-            public: Images that may be used without being protected.
-            seed: Root of every random number of a build that is audited. None for what leaves:
-                nothing can repeat it, and DP noise is the operating system's.
-            device: ``cpu`` or ``cuda``.
-            progress: Where to report.
+            context: Public images, seed, device, and where stages are kept.
 
         Raises:
             DataError: A private set the route cannot use.
+            ConfigError: The route emitted other releases than it planned.
         """
         if not len(private):
             raise DataError("the private set is empty", where=private.name)
@@ -98,33 +86,16 @@ class Route(ABC, Generic[ConfigT]):
                 where=f"{self.config.kind}, {private.name}",
                 fix="Give one label for each image.",
             )
-        return self._build(
-            private,
-            public=public,
-            seed=secrets.randbits(63) if seed is None else seed,
-            leaves=seed is None,
-            device=device,
-            progress=progress,
-        )
+        made = self._build(private, context)
+        planned = {release.name for release in self.config.releases}
+        if set(made.releases) != planned:
+            raise ConfigError(
+                f"the route planned {', '.join(sorted(planned))} and emitted "
+                f"{', '.join(sorted(made.releases)) or 'nothing'}",
+                where=self.config.kind,
+            )
+        return made
 
     @abstractmethod
-    def _build(
-        self,
-        private: ImageDataset,
-        *,
-        public: ImageDataset,
-        seed: int,
-        leaves: bool,
-        device: str,
-        progress: Progress,
-    ) -> Build:
-        """Build from a private set that was checked.
-
-        Args:
-            private: The private set.
-            public: Images that may be used without being protected.
-            seed: Root of every random number but DP noise and sampling of what leaves.
-            leaves: Whether the release will leave, so that those are the operating system's.
-            device: ``cpu`` or ``cuda``.
-            progress: Where to report.
-        """
+    def _build(self, private: ImageDataset, context: BuildContext) -> Build:
+        """Build from a private set that was checked."""

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sudare.nets.registry import NetConfig
 from sudare.releases.card import Kind
 from sudare.training.recipe import Recipe
 
-__all__ = ["RouteConfig", "TrainedConfig"]
+__all__ = ["PlannedRelease", "RouteConfig", "TrainedConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedRelease:
+    """A release that a route will emit, before it is built.
+
+    Attributes:
+        name: Name within the run, such as ``dpsgd-eps8``; unique.
+        label: Name for charts and tables.
+        kind: What it can do.
+        what_leaves: One sentence: what the recipient gets.
+        baseline: Whether it is there for comparison rather than as a proposal.
+        recipe_of_scores: How the net that an attacker queries is trained; None where recipients
+            train it, or nobody does.
+    """
+
+    name: str
+    label: str
+    kind: Kind
+    what_leaves: str
+    baseline: bool = False
+    recipe_of_scores: Recipe | None = None
 
 
 class RouteConfig(BaseModel):
@@ -18,16 +41,28 @@ class RouteConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    route: ClassVar[str]
+    """Dotted name of the class that builds; imported when something is built."""
     baseline: ClassVar[bool] = False
     release_kind: ClassVar[Kind]
     own_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that make the route what it is: defaults of a whole run do not touch them."""
 
     kind: str = Field(description="Name of the route.")
+    builds: int | None = Field(
+        default=None, ge=4, description="Builds of this route, even; as many as the run has."
+    )
+
+    @field_validator("builds")
+    @classmethod
+    def _even(cls, builds: int | None) -> int | None:
+        if builds is not None and builds % 2:
+            raise ValueError(f"builds come in complementary pairs; {builds} is odd")
+        return builds
 
     @property
     def name(self) -> str:
-        """Name of the release within a run, such as ``dpsgd-eps8``."""
+        """Name within a run, such as ``dpsgd-eps8``."""
         return self.kind
 
     @property
@@ -44,6 +79,20 @@ class RouteConfig(BaseModel):
     def recipe_of_scores(self) -> Recipe | None:
         """How the net that an attacker queries is trained; None if recipients train it."""
         return None
+
+    @property
+    def releases(self) -> tuple[PlannedRelease, ...]:
+        """What it will emit; one release of the route's own name unless a route says otherwise."""
+        return (
+            PlannedRelease(
+                name=self.name,
+                label=self.label,
+                kind=self.release_kind,
+                what_leaves=self.what_leaves,
+                baseline=self.baseline,
+                recipe_of_scores=self.recipe_of_scores,
+            ),
+        )
 
 
 class TrainedConfig(RouteConfig):

@@ -1,8 +1,9 @@
-"""Routes by name: one row each, for the configuration and for the build."""
+"""Routes by name: one row each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
@@ -14,34 +15,25 @@ from sudare.routes.config import RouteConfig
 if TYPE_CHECKING:
     from sudare.routes.base import Route
 
-__all__ = ["CONFIGS", "ROUTES", "config_class", "make_route", "parse_route"]
+__all__ = ["ROUTES", "config_class", "make_route", "parse_route"]
 
 ROUTES = Registry(
     "route",
     {
-        "plain": "sudare.routes.plain.build:PlainRoute",
-        "smoothing": "sudare.routes.smoothing.build:SmoothingRoute",
-        "dpsgd": "sudare.routes.dpsgd.build:DpsgdRoute",
-        "subset": "sudare.routes.subset.build:SubsetRoute",
-        "linear-public": "sudare.routes.linear_public.build:LinearPublicRoute",
-    },
-)
-
-CONFIGS = Registry(
-    "route",
-    {
-        "plain": "sudare.routes.plain.config:PlainConfig",
-        "smoothing": "sudare.routes.smoothing.config:SmoothingConfig",
-        "dpsgd": "sudare.routes.dpsgd.config:DpsgdConfig",
+        "plain": "sudare.routes.classifiers.config:PlainConfig",
+        "smoothing": "sudare.routes.classifiers.config:SmoothingConfig",
+        "dpsgd": "sudare.routes.classifiers.config:DpsgdConfig",
         "subset": "sudare.routes.subset.config:SubsetConfig",
-        "linear-public": "sudare.routes.linear_public.config:LinearPublicConfig",
+        "linear-public": "sudare.routes.classifiers.config:LinearPublicConfig",
     },
+    group="sudare.routes",
 )
+"""Configuration classes; each names the class that builds."""
 
 
 def config_class(kind: str) -> type[RouteConfig]:
     """The configuration class of a route."""
-    return cast("type[RouteConfig]", CONFIGS.load(kind))
+    return cast("type[RouteConfig]", ROUTES.load(kind))
 
 
 def parse_route(values: Mapping[str, Any] | RouteConfig) -> RouteConfig:
@@ -65,5 +57,6 @@ def parse_route(values: Mapping[str, Any] | RouteConfig) -> RouteConfig:
 
 def make_route(config: RouteConfig) -> Route[RouteConfig]:
     """The route that builds from a configuration. Imports torch."""
-    route_class = cast("type[Route[RouteConfig]]", ROUTES.load(config.kind))
+    module, _, name = config.route.partition(":")
+    route_class = cast("type[Route[RouteConfig]]", getattr(import_module(module), name))
     return route_class(config)

@@ -7,12 +7,12 @@ import time
 import numpy as np
 
 from sudare.core.errors import DataError
-from sudare.core.progress import Progress
 from sudare.core.seeds import generator
 from sudare.data.images import ImageDataset
 from sudare.releases.card import Card, Kind, Statistic
 from sudare.releases.kinds import SamplesRelease
 from sudare.routes.base import Build, BuildRecord, Role, Route
+from sudare.routes.context import BuildContext
 from sudare.routes.subset.config import SubsetConfig
 
 __all__ = ["SubsetRoute"]
@@ -21,18 +21,9 @@ __all__ = ["SubsetRoute"]
 class SubsetRoute(Route[SubsetConfig]):
     """Draws k images of each class without replacement."""
 
-    def _build(
-        self,
-        private: ImageDataset,
-        *,
-        public: ImageDataset,
-        seed: int,
-        leaves: bool,
-        device: str,
-        progress: Progress,
-    ) -> Build:
+    def _build(self, private: ImageDataset, context: BuildContext) -> Build:
         start = time.process_time()
-        rng, wanted = generator(seed, "subset"), self.config.images_per_class
+        rng, wanted = generator(context.seed, "subset"), self.config.images_per_class
         chosen = []
         for label, name in enumerate(private.class_names):
             members = np.flatnonzero(private.classes == label)

@@ -15,6 +15,7 @@ __all__ = ["SubsetConfig"]
 class SubsetConfig(RouteConfig):
     """k random private images of each class, as they are."""
 
+    route: ClassVar[str] = "sudare.routes.subset.build:SubsetRoute"
     baseline: ClassVar[bool] = True
     release_kind: ClassVar[Kind] = Kind.SAMPLES
 

@@ -1,0 +1,1 @@
+"""Routes that train one classifier."""

@@ -1,0 +1,109 @@
+"""Trains one net on the private images, with DP-SGD where there is a budget."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sudare import nets
+from sudare.accounting.ledger import LedgerEntry
+from sudare.core.seeds import integer_seed
+from sudare.data.images import ImageDataset
+from sudare.nets.registry import NetConfig
+from sudare.releases.card import Card, Kind, Statistic
+from sudare.releases.kinds import ClassifierRelease
+from sudare.routes.base import Build, BuildRecord, Role, Route
+from sudare.routes.classifiers.config import ClassifierConfig
+from sudare.routes.config import RouteConfig
+from sudare.routes.context import BuildContext
+from sudare.training.dpsgd import train_private
+from sudare.training.loop import TrainingData, TrainingRecord, train
+from sudare.training.recipe import Recipe
+
+__all__ = ["ClassifierRoute"]
+
+
+class ClassifierRoute(Route[ClassifierConfig]):
+    """Trains one net: plain, on smoothed labels, with DP-SGD, or a head on public features.
+
+    Source:
+        Struppek, Hintersdorf and Kersting 2024, "Be careful what you smooth for" (smoothing);
+        Abadi et al. 2016, "Deep learning with differential privacy" (DP-SGD; expected batches
+        divide by the expected size).
+    """
+
+    def _build(self, private: ImageDataset, context: BuildContext) -> Build:
+        config, recipe = self.config, self.config.trained_by
+        net = nets.build(
+            config.net,
+            image_shape=private.image_shape,
+            n_classes=private.n_classes,
+            seed=integer_seed(context.seed, "weights"),
+        ).to(context.device)
+        data = TrainingData.of(private.images, private.classes, device=context.device)
+        ledger: tuple[LedgerEntry, ...] = ()
+        seed = integer_seed(context.seed, "training")
+        if config.budget is None:
+            record = train(
+                net, data, recipe, seed=seed, progress=context.progress, label=config.label
+            )
+        else:
+            record, entry = train_private(
+                net,
+                data,
+                recipe,
+                config.budget,
+                seed=None if context.leaves else seed,
+                progress=context.progress,
+                label=config.label,
+            )
+            ledger = (entry,)
+        card = _card(config, config.net, recipe, private, ledger)
+        state = {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
+        return Build(
+            releases={config.name: ClassifierRelease(card=card, state=state)},
+            record=_record(record, len(private)),
+        )
+
+
+def _record(training: TrainingRecord, n: int) -> BuildRecord:
+    return BuildRecord(
+        roles=np.full(n, Role.TRAIN, dtype=np.int8),
+        loss_trace=training.loss_trace,
+        cpu_s=training.cpu_s,
+        wall_s=training.wall_s,
+    )
+
+
+def _card(
+    config: RouteConfig,
+    net: NetConfig,
+    recipe: Recipe,
+    private: ImageDataset,
+    ledger: tuple[LedgerEntry, ...],
+) -> Card:
+    settings = {f"recipe.{name}": str(value) for name, value in recipe.model_dump().items()}
+    guarantee = ""
+    if ledger:
+        epsilon, delta = sum(e.epsilon for e in ledger), sum(e.delta for e in ledger)
+        guarantee = (
+            f"({epsilon:.2f}, {delta:g})-differential privacy for adding or removing one image "
+            "(Poisson sampling, PRV upper bound; floating-point noise is not hardened)"
+        )
+    return Card(
+        kind=Kind.CLASSIFIER,
+        route=config.kind,
+        title=config.label,
+        what_leaves=config.what_leaves,
+        class_names=private.class_names,
+        image_shape=private.image_shape,
+        net=net,
+        settings=settings,
+        # The sampling rate or the number of steps gives the size of the private set away.
+        statistics=(
+            Statistic(name="size of the private set", value="implied by the steps", status="leak"),
+        ),
+        ledger=ledger,
+        guarantee=guarantee,
+        data_name=private.name,
+        data_licence=private.licence,
+    )

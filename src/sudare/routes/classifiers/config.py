@@ -1,0 +1,181 @@
+"""The routes that train one classifier: plain, smoothed, with DP-SGD, and a linear head."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from sudare.nets.registry import NetConfig
+from sudare.routes.config import TrainedConfig
+from sudare.training.recipe import DpConfig, Recipe, SmoothingSchedule
+
+__all__ = [
+    "ClassifierConfig",
+    "DpsgdConfig",
+    "LinearPublicConfig",
+    "PlainConfig",
+    "SmoothingConfig",
+]
+
+
+class ClassifierConfig(TrainedConfig):
+    """One classifier, with or without a privacy budget."""
+
+    route: ClassVar[str] = "sudare.routes.classifiers.build:ClassifierRoute"
+
+    @property
+    def trained_by(self) -> Recipe:
+        """The recipe, with whatever the route itself adds to it."""
+        return self.recipe
+
+    @property
+    def budget(self) -> DpConfig | None:
+        """Budget of DP-SGD; None where there is no protection."""
+        return None
+
+
+class PlainConfig(ClassifierConfig):
+    """A classifier trained with hard labels and no protection."""
+
+    baseline: ClassVar[bool] = True
+
+    kind: Literal["plain"] = "plain"
+
+    @property
+    def label(self) -> str:
+        """Name for charts and tables."""
+        return "Plain classifier"
+
+    @property
+    def what_leaves(self) -> str:
+        """One sentence: what the recipient gets."""
+        return "A classifier trained on the private images in the ordinary way."
+
+
+class SmoothingConfig(ClassifierConfig):
+    """A classifier trained on labels (1 - alpha) y + alpha / C."""
+
+    kind: Literal["smoothing"] = "smoothing"
+    alpha: float = Field(
+        default=0.1, le=1.0, description="Strength; positive smooths, negative sharpens."
+    )
+    schedule: SmoothingSchedule = Field(
+        default="paper", description="How a negative alpha is phased in."
+    )
+
+    @property
+    def trained_by(self) -> Recipe:
+        """The recipe with smoothed labels."""
+        update = {"label_smoothing": self.alpha, "smoothing_schedule": self.schedule}
+        return self.recipe.model_copy(update=update)
+
+    @property
+    def name(self) -> str:
+        """Name of the release within a run."""
+        return f"smoothing{self.alpha:+g}"
+
+    @property
+    def label(self) -> str:
+        """Name for charts and tables."""
+        return f"Label smoothing {self.alpha:+g}"
+
+    @property
+    def what_leaves(self) -> str:
+        """One sentence: what the recipient gets."""
+        return f"A classifier trained with label smoothing of strength {self.alpha:+g}."
+
+
+class DpsgdConfig(ClassifierConfig):
+    """A classifier trained with clipped, noised gradients."""
+
+    baseline: ClassVar[bool] = True
+
+    kind: Literal["dpsgd"] = "dpsgd"
+    # A large batch, no weight decay and no views: each costs accuracy under noise.
+    recipe: Recipe = Field(
+        default=Recipe(batch_size=256, lr=0.5, weight_decay=0.0, augmentation=()),
+        description="How it is trained; batch_size is the expected size.",
+    )
+    privacy: DpConfig = Field(default=DpConfig(), description="Budget and clipping.")
+
+    @property
+    def budget(self) -> DpConfig | None:
+        """Budget of DP-SGD."""
+        return self.privacy
+
+    @property
+    def name(self) -> str:
+        """Name of the release within a run."""
+        if self.privacy.target_epsilon is not None:
+            return f"dpsgd-eps{self.privacy.target_epsilon:g}"
+        return f"dpsgd-noise{self.privacy.noise_multiplier:g}"
+
+    @property
+    def label(self) -> str:
+        """Name for charts and tables."""
+        if self.privacy.target_epsilon is not None:
+            return f"DP-SGD, epsilon {self.privacy.target_epsilon:g}"
+        return f"DP-SGD, noise {self.privacy.noise_multiplier:g}"
+
+    @property
+    def what_leaves(self) -> str:
+        """One sentence: what the recipient gets."""
+        return "A classifier trained with clipped gradients and noise (DP-SGD)."
+
+
+FIXED = ("random-features",)
+"""Nets of which only the head is trained."""
+
+
+class LinearPublicConfig(ClassifierConfig):
+    """A linear classifier on fixed public features, plain or with DP-SGD."""
+
+    baseline: ClassVar[bool] = True
+    own_fields: ClassVar[frozenset[str]] = frozenset({"net", "recipe"})
+
+    kind: Literal["linear-public"] = "linear-public"
+    net: NetConfig = Field(
+        default=NetConfig(name="random-features"), description="Fixed features and a head."
+    )
+    recipe: Recipe = Field(
+        default=Recipe(batch_size=256, lr=0.1, weight_decay=0.0, augmentation=()),
+        description="How the head is trained.",
+    )
+    privacy: DpConfig | None = Field(default=None, description="Budget; none for a plain head.")
+
+    @property
+    def budget(self) -> DpConfig | None:
+        """Budget of DP-SGD."""
+        return self.privacy
+
+    @field_validator("net")
+    @classmethod
+    def _features_are_fixed(cls, net: NetConfig) -> NetConfig:
+        if net.name not in FIXED:
+            raise ValueError(
+                f"the features of {net.name} are trained on private images; "
+                f"linear-public takes {', '.join(FIXED)}"
+            )
+        return net
+
+    @property
+    def name(self) -> str:
+        """Name of the release within a run."""
+        if self.privacy is None:
+            return "linear-public"
+        budget = self.privacy.target_epsilon
+        noise = self.privacy.noise_multiplier
+        return f"linear-public-{f'eps{budget:g}' if budget else f'noise{noise:g}'}"
+
+    @property
+    def label(self) -> str:
+        """Name for charts and tables."""
+        if self.privacy is None:
+            return "Linear head, public features"
+        return f"Linear head, {self.name.rpartition('-')[2].replace('eps', 'epsilon ')}"
+
+    @property
+    def what_leaves(self) -> str:
+        """One sentence: what the recipient gets."""
+        return "A linear classifier on features that no private image has shaped."

@@ -1,0 +1,122 @@
+"""What a build is given beside its private images: public ones, a seed, a place for its stages."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from sudare.core.files import atomic_directory
+from sudare.core.hashing import Json, hash_json
+from sudare.core.progress import Progress, Silent
+from sudare.data.images import ImageDataset
+
+__all__ = ["BuildContext", "FolderStages", "Make", "PassingStages", "Stages"]
+
+Make: TypeAlias = Callable[[Path], None]
+"""Fills an empty folder with what a stage made."""
+
+
+class Stages(Protocol):
+    """Where a build keeps what is dear: experts, a teacher, a generator's snapshots."""
+
+    def get(self, name: str, key: Mapping[str, Json], make: Make) -> Path:
+        """The folder of a stage; made if it is not there yet, whole or not at all.
+
+        Args:
+            name: Name of the stage within the build.
+            key: Every setting its content depends on, beside the build's own images and seed.
+            make: Fills the folder; it must draw only from seeds that follow from the build's.
+        """
+
+
+class FolderStages:
+    """Stages in a folder.
+
+    Args:
+        root: The folder.
+        identity: What else their content depends on: images, seed, device, sources.
+    """
+
+    def __init__(self, root: Path, identity: Mapping[str, Json] | None = None) -> None:
+        self._root, self._identity = root, dict(identity or {})
+
+    def get(self, name: str, key: Mapping[str, Json], make: Make) -> Path:
+        """The folder of a stage, made if it is not there yet."""
+        whole = hash_json({"work": "stage", "stage": name, "key": dict(key), **self._identity})
+        folder = self._root / whole[:2] / whole
+        if not folder.is_dir():
+            with atomic_directory(folder) as draft:
+                make(draft)
+        return folder
+
+
+class PassingStages:
+    """Stages that are gone with the build: a temporary folder, made when the first is asked for."""
+
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def get(self, name: str, key: Mapping[str, Json], make: Make) -> Path:
+        """The folder of a stage, made if it is not there yet."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="sudare-stages-")
+        return FolderStages(Path(self._folder.name)).get(name, key, make)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BuildContext:
+    """What a build is given.
+
+    Attributes:
+        public: Images that may be used without being protected.
+        seed: Root of every random number but DP noise and sampling of what leaves.
+        leaves: Whether the release will leave, so that those are the operating system's.
+        device: ``cpu`` or ``cuda``.
+        progress: Where to report.
+        stages: Where dear intermediate results survive a kill.
+        shared: Artefacts made once a run, before the builds, from public data only.
+    """
+
+    public: ImageDataset
+    seed: int
+    leaves: bool
+    device: str
+    progress: Progress
+    stages: Stages
+    shared: Mapping[str, Path] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        public: ImageDataset,
+        *,
+        seed: int | None,
+        device: str = "cpu",
+        progress: Progress | None = None,
+        stages: Stages | None = None,
+        shared: Mapping[str, Path] | None = None,
+    ) -> BuildContext:
+        """A context for one build.
+
+        Args:
+            public: Images that may be used without being protected.
+            seed: Root of every random number of a build that is audited. None for what leaves:
+                nothing can repeat it, and DP noise is the operating system's.
+            device: ``cpu`` or ``cuda``.
+            progress: Where to report; nowhere if None.
+            stages: Where stages are kept; a temporary folder if None.
+            shared: Artefacts made once a run.
+        """
+        return cls(
+            public=public,
+            seed=secrets.randbits(63) if seed is None else seed,
+            leaves=seed is None,
+            device=device,
+            progress=progress or Silent(),
+            stages=stages or PassingStages(),
+            shared=shared or {},
+        )

@@ -1,1 +1,0 @@
-"""A classifier trained with DP-SGD."""

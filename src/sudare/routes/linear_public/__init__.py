@@ -1,1 +1,0 @@
-"""A linear head on features that no private image shaped."""

@@ -1,1 +1,0 @@
-"""The baseline: a classifier, trained as anybody would."""

@@ -1,1 +1,0 @@
-"""A classifier trained with positive or negative label smoothing."""
