@@ -193,3 +193,16 @@ def test_what_cannot_run_is_refused_before_anything_is_written(tmp_path, overrid
     with pytest.raises(error, match=says):
         run_smoke(tmp_path / "r", tmp_path / "c", *overrides)
     assert not (tmp_path / "r").exists()
+
+
+def test_a_route_may_have_fewer_builds_than_the_run(tmp_path, smoke):
+    result = run_smoke(
+        tmp_path / "r", smoke[1], "fleet.builds=6", "routes.2.builds=4", "routes.1.builds=4"
+    )
+    releases = {release.name: release for release in result.summary.releases}
+    assert releases["plain"].builds_planned == 6
+    assert releases["subset-4"].builds_planned == 4
+    assert result.findings.get("membership.rmia.auc", "subset-4").n_builds == 4
+    assert result.findings.get("membership.rmia.auc", "plain").n_builds == 6
+    # The first pairs of the plan, under the commitment to the whole of it.
+    assert verify(export(tmp_path / "r", tmp_path / "evidence"), progress=Silent()).holds

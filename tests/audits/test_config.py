@@ -112,3 +112,22 @@ def test_unknown_files_and_broken_toml_are_refused(tmp_path):
     broken.write_text("a = ")
     with pytest.raises(ConfigError, match="not valid TOML"):
         read_toml(str(broken))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"title": "a\x7fb"},
+        {"a": [[{"b": 1}]]},
+        {"a": {"b c": {"d": "\u2028"}}},
+        {"a": [1, 2.5, "x", True]},
+    ],
+)
+def test_toml_can_be_read_back(values):
+    """Our own writer wrote DEL raw, and nested tables as the text of a Python dict."""
+    assert tomllib.loads(to_toml(values)) == values
+
+
+def test_none_in_a_list_is_refused_and_not_written_as_a_word():
+    with pytest.raises(TypeError):
+        to_toml({"a": [1, None]})

@@ -127,3 +127,40 @@ def test_parts_put_together_hold_each_image_once():
     whole = concatenate([getattr(split, part) for part in PARTS])
     assert len(whole) + sum(split.removed.values()) <= 1797
     assert len({image.tobytes() for image in whole.images}) >= len(whole) - split.merged
+
+
+def test_asking_for_public_images_moves_nothing_else():
+    data = dataset(np.random.default_rng(0).integers(0, 255, size=(400, 1, 8, 8), dtype=np.uint8))
+    without, with_public = (
+        make_split(data, None, sizes=SplitSizes(pool=100, population=60, test=40, public=n), seed=3)
+        for n in (0, 80)
+    )
+    for part in ("pool", "population", "test"):
+        one, two = getattr(without, part), getattr(with_public, part)
+        assert one.content_hash == two.content_hash
+    assert len(with_public.public) > 60
+
+
+def test_classes_set_apart_are_in_no_other_part():
+    source = load_source("digits")
+    sizes = SplitSizes(pool=400, population=100, test=100)
+    split = make_split(source.train, source.test, sizes=sizes, seed=0, auxiliary_classes=4)
+    assert split.pool.n_classes == split.test.n_classes == split.population.n_classes == 6
+    assert split.auxiliary.n_classes == 4
+    assert not set(split.auxiliary.class_names) & set(split.pool.class_names)
+    known = {image.tobytes() for image in split.pool.images}
+    assert not known & {image.tobytes() for image in split.auxiliary.images}
+    # Labels still go with their images after classes are numbered anew.
+    truth = {
+        image.tobytes(): source.train.class_names[label]
+        for image, label in zip(source.train.images, source.train.labels, strict=True)
+    }
+    for part in (split.pool, split.auxiliary):
+        for image, label in zip(part.images, part.labels, strict=True):
+            assert truth[image.tobytes()] == part.class_names[label]
+
+
+def test_setting_all_classes_apart_is_refused():
+    source = load_source("digits")
+    with pytest.raises(DataError, match="cannot be set apart"):
+        make_split(source.train, None, sizes=SplitSizes(pool=100), seed=0, auxiliary_classes=9)

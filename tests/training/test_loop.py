@@ -3,13 +3,14 @@ import pytest
 import torch
 
 from sudare import nets
-from sudare.core.errors import DataError
+from sudare.core.errors import ConfigError, DataError
 from sudare.core.progress import Silent
 from sudare.nets import NetConfig
 from sudare.nets.predict import normalise, predict
 from sudare.training import Recipe
 from sudare.training.augment import augment
 from sudare.training.loop import TrainingData, train
+from sudare.training.observers import Unobserved
 from sudare.training.optimisers import rate_at
 
 
@@ -192,3 +193,49 @@ def test_a_head_on_fixed_features_learns_the_same_whether_they_are_kept_or_made_
         assert torch.allclose(value, states[1][name], atol=1e-5), name
     fresh = nets.build(config, image_shape=(1, 8, 8), n_classes=3, seed=0).state_dict()
     assert not torch.equal(states[0]["classifier.weight"], fresh["classifier.weight"])
+
+
+def test_an_observer_and_checkpoints_see_training_and_change_nothing():
+    class Counting(Unobserved):
+        def __init__(self):
+            self.rows, self.steps = [], 0
+
+        def sampled(self, rows):
+            self.rows.append(rows.tolist())
+
+        def released(self, parameters):
+            assert all(p.grad is not None for p in parameters)
+            self.steps += 1
+
+    images, labels = two_blobs()
+    plain, _ = trained(Recipe(epochs=3, batch_size=16))
+    net = nets.build(NetConfig(name="mlp", width=8), image_shape=(1, 8, 8), n_classes=2, seed=0)
+    watcher, kept = Counting(), {}
+    train(
+        net,
+        TrainingData.of(images, labels, device="cpu"),
+        Recipe(epochs=3, batch_size=16),
+        seed=0,
+        progress=Silent(),
+        observer=watcher,
+        after_epoch=lambda epoch, net: kept.update(
+            {epoch: [p.detach().clone() for p in net.parameters()]}
+        ),
+    )
+    assert watcher.steps == 15
+    assert sorted(row for rows in watcher.rows[:5] for row in rows) == list(range(80))
+    assert list(kept) == [1, 2, 3]
+    for a, b, last in zip(plain.parameters(), net.parameters(), kept[3], strict=True):
+        assert torch.equal(a, b)
+        assert torch.equal(b, last)
+    assert not torch.equal(kept[1][0], kept[3][0])
+
+
+def test_gradient_canaries_are_for_dp_sgd_only():
+    watcher = Unobserved()
+    watcher.canaries = 3
+    images, labels = two_blobs()
+    net = nets.build(NetConfig(name="mlp", width=8), image_shape=(1, 8, 8), n_classes=2, seed=0)
+    data = TrainingData.of(images, labels, device="cpu")
+    with pytest.raises(ConfigError, match="only DP-SGD"):
+        train(net, data, Recipe(epochs=1), seed=0, progress=Silent(), observer=watcher)

@@ -252,7 +252,11 @@ def split_of(config: RunConfig, *, progress: Progress) -> tuple[Source, AuditSpl
         test=test_size(config, source),
     )
     split = make_split(
-        source.train, source.test, sizes=sizes, seed=integer_seed(config.seed, "split")
+        source.train,
+        source.test,
+        sizes=sizes,
+        seed=integer_seed(config.seed, "split"),
+        auxiliary_classes=data.auxiliary_classes,
     )
     return source, split
 

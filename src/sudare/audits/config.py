@@ -47,6 +47,9 @@ class DataConfig(_Section):
     test: int = Field(
         default=0, ge=0, description="Images for scoring; 0: official set, or a fifth."
     )
+    auxiliary_classes: int = Field(
+        default=0, ge=0, description="Classes set apart for attackers; no build knows them."
+    )
     public_groups: tuple[str, ...] = Field(
         default=(), description="Values of the column `group` that the public page may name."
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
+
+import tomli_w
 
 __all__ = ["to_toml"]
 
@@ -18,35 +19,20 @@ def to_toml(values: Mapping[str, Any]) -> str:
     [data]
     source = "digits"
     <BLANKLINE>
+
+    Raises:
+        TypeError: None in a list, where leaving it out would move the others.
     """
-    return "\n".join(_table(values, ())) + "\n"
+    return tomli_w.dumps(_without_none(values))
 
 
-def _table(values: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
-    lines, tables = [], []
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            tables += ["", f"[{'.'.join((*path, _key(name)))}]"]
-            tables += _table(value, (*path, _key(name)))
-        elif isinstance(value, (list, tuple)) and value and isinstance(value[0], Mapping):
-            for item in value:
-                tables += ["", f"[[{'.'.join((*path, _key(name)))}]]"]
-                tables += _table(item, (*path, _key(name)))
-        elif value is not None:
-            lines.append(f"{_key(name)} = {_value(value)}")
-    return lines + tables
-
-
-def _key(name: str) -> str:
-    plain = name.replace("_", "").replace("-", "").isalnum() and name.isascii()
-    return name if plain else json.dumps(name)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return repr(value)
-    return json.dumps(str(value), ensure_ascii=False)
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_none(value)
+        if isinstance(value, Mapping)
+        else [_without_none(v) if isinstance(v, Mapping) else v for v in value]
+        if isinstance(value, (list, tuple))
+        else value
+        for name, value in values.items()
+        if value is not None
+    }

@@ -136,6 +136,22 @@ class ImageDataset:
         }
         return hash_json(names)
 
+    def of_classes(self, kept: IntArray) -> ImageDataset:
+        """The images of some classes, numbered anew in the order given.
+
+        Raises:
+            DataError: Images with several labels.
+        """
+        if self.multi_label:
+            raise DataError("images with several labels belong to no one class", where=self.name)
+        number = np.full(self.n_classes, -1, dtype=np.int64)
+        number[kept] = np.arange(len(kept))
+        rows = np.flatnonzero(number[self.labels] >= 0)
+        names = tuple(self.class_names[label] for label in kept)
+        labels = number[self.labels[rows]]
+        unnamed = replace(self[rows], labels=np.zeros(len(rows), dtype=np.int64))
+        return replace(unnamed, labels=labels, class_names=names)
+
     def with_units(self, unit: IntArray) -> ImageDataset:
         """The same images with another column of units."""
         return replace(self, unit=unit)

@@ -47,6 +47,8 @@ class AuditSplit:
         removed: How many images were taken out of each other part, as near-duplicates of the
             pool or because their unit is in the pool, or in the test set.
         merged: How many near-duplicate pairs inside the pool became one unit.
+        auxiliary: Images of classes (people) that are in no other part, for attackers who know
+            the kind of image but nobody in it; None if none were set apart.
 
     Raises:
         DataError: A unit in two parts, or a pool class with fewer than 4 images.
@@ -58,11 +60,15 @@ class AuditSplit:
     test: ImageDataset
     removed: Mapping[str, int] = field(default_factory=dict)
     merged: int = 0
+    auxiliary: ImageDataset | None = None
 
     def __post_init__(self) -> None:
         owner: dict[int, str] = {}
-        for part in ("pool", "public", "population", "test"):
-            for unit in np.unique(getattr(self, part).unit):
+        parts = {name: getattr(self, name) for name in ("pool", "public", "population", "test")}
+        if self.auxiliary is not None:
+            parts["auxiliary"] = self.auxiliary
+        for part, data in parts.items():
+            for unit in np.unique(data.unit):
                 if owner.setdefault(int(unit), part) != part:
                     raise DataError(
                         f"unit {unit} is in both {owner[int(unit)]} and {part}",
@@ -80,7 +86,12 @@ class AuditSplit:
 
 
 def make_split(
-    train: ImageDataset, test: ImageDataset | None, *, sizes: SplitSizes, seed: int
+    train: ImageDataset,
+    test: ImageDataset | None,
+    *,
+    sizes: SplitSizes,
+    seed: int,
+    auxiliary_classes: int = 0,
 ) -> AuditSplit:
     """Draw the four parts by whole units, stratified by class.
 
@@ -93,13 +104,19 @@ def make_split(
         test: The official test set, or None.
         sizes: Wanted sizes; 0 for an empty part.
         seed: Root seed.
+        auxiliary_classes: How many classes, drawn by lot, are set apart for attackers.
 
     Raises:
         DataError: Too few images for the wanted sizes, or what ``AuditSplit`` refuses.
     """
-    wanted = [("pool", sizes.pool), ("population", sizes.population), ("public", sizes.public)]
+    auxiliary = None
+    if auxiliary_classes:
+        train, test, auxiliary = _set_apart(train, test, auxiliary_classes, seed=seed)
+    wanted = [("pool", sizes.pool), ("population", sizes.population)]
     if test is None:
         wanted.append(("test", sizes.test))
+    # Last, so that asking for public images moves nothing else.
+    wanted.append(("public", sizes.public))
     total = sum(size for _, size in wanted)
     if total > len(train):
         raise DataError(
@@ -112,7 +129,25 @@ def make_split(
         rng = generator(seed, "split", "test")
         keep = np.sort(rng.permutation(len(test))[: sizes.test or len(test)])
         parts["test"] = test[keep]
+    if auxiliary is not None:
+        parts["auxiliary"] = auxiliary
     return _without_near_duplicates(parts)
+
+
+def _set_apart(
+    train: ImageDataset, test: ImageDataset | None, count: int, *, seed: int
+) -> tuple[ImageDataset, ImageDataset | None, ImageDataset]:
+    """Train and test without some classes, and the training images of those."""
+    if not 0 < count <= train.n_classes - 2:
+        raise DataError(
+            f"{count} of {train.n_classes} classes cannot be set apart",
+            where=train.name,
+            fix="Leave at least two classes for the pool.",
+        )
+    drawn = generator(seed, "split", "auxiliary").permutation(train.n_classes)
+    apart, kept = np.sort(drawn[:count]), np.sort(drawn[count:])
+    rest = None if test is None else test.of_classes(kept)
+    return train.of_classes(kept), rest, train.of_classes(apart)
 
 
 def _deal(data: ImageDataset, wanted: Mapping[str, int], *, seed: int) -> dict[str, IntArray]:
@@ -144,7 +179,9 @@ def _without_near_duplicates(parts: Mapping[str, ImageDataset]) -> AuditSplit:
     kept, removed = {}, {}
     taken = np.unique(pool.unit)
     # The test set first: what it shares with public or population is theirs to lose.
-    for name in ("test", "population", "public"):
+    for name in ("test", "population", "public", "auxiliary"):
+        if name not in parts:
+            continue
         part = parts[name]
         near: BoolArray = near_matches(part.images, pool.images)
         shared: BoolArray = np.isin(part.unit, taken)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,14 @@ import numpy as np
 import torch
 
 from sudare.core.arrays import ByteArray, Float32Array, IntArray
-from sudare.core.errors import DataError
+from sudare.core.errors import ConfigError, DataError
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
 from sudare.nets.predict import normalise
 from sudare.nets.random_features import RandomFeatures
 from sudare.training.augment import training_view
 from sudare.training.losses import smoothed_cross_entropy, smoothing_at, soft_cross_entropy
+from sudare.training.observers import StepObserver, Unobserved
 from sudare.training.optimisers import make_optimiser, rate_at
 from sudare.training.recipe import Recipe
 
@@ -88,12 +90,30 @@ def train(
     seed: int,
     progress: Progress,
     label: str = "training",
+    observer: StepObserver | None = None,
+    after_epoch: Callable[[int, torch.nn.Module], None] | None = None,
 ) -> TrainingRecord:
     """Train a net in place, deterministically from the seed.
 
+    Args:
+        net: The net.
+        data: Images and targets on the device.
+        recipe: How it learns.
+        seed: Seed of order and views.
+        progress: Where to report.
+        label: Name of the stage.
+        observer: Watches every step; it may not take part with canaries, which only DP-SGD
+            clips.
+        after_epoch: Called with the number of epochs done and the net, to keep checkpoints; it
+            must not change the net.
+
     Raises:
         DataError: The loss is not finite.
+        ConfigError: An observer with canaries.
     """
+    watcher: StepObserver = observer or Unobserved()
+    if watcher.canaries:
+        raise ConfigError("only DP-SGD trains with gradient canaries", where=label)
     device = data.images.device
     generator = torch.Generator(device).manual_seed(integer_seed(seed, "views"))
     order = torch.Generator().manual_seed(integer_seed(seed, "order"))
@@ -106,6 +126,7 @@ def train(
         if parameter.ndim == 4:
             parameter.data = parameter.data.to(memory_format=torch.channels_last)
     start_wall, start_cpu = time.perf_counter(), time.process_time()
+    whole = net
     net, data = _on_fixed_features(net, data, recipe)
     optimiser = make_optimiser([p for p in net.parameters() if p.requires_grad], recipe)
     trace = torch.full((epochs, n), torch.nan, device=device)
@@ -123,13 +144,17 @@ def train(
             for at, rows in enumerate(batches, start=epoch * per_epoch):
                 for group in optimiser.param_groups:
                     group["lr"] = rate_at(recipe, at, steps)
+                watcher.sampled(rows)
                 losses = _losses(net, data, rows, recipe, alpha, generator)
                 optimiser.zero_grad(set_to_none=True)
                 losses.mean().backward()
                 optimiser.step()
+                watcher.released([p for p in net.parameters() if p.requires_grad])
                 trace[epoch, rows] = losses.detach()
             task.advance(len(batches))
             _refuse_divergence(trace[epoch], label)
+            if after_epoch is not None:
+                after_epoch(epoch + 1, whole)
     return TrainingRecord(
         loss_trace=trace.cpu().numpy(),
         steps=steps,
