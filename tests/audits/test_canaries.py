@@ -7,7 +7,7 @@ from sudare.audits.measure import Measured
 from sudare.core.scores import Scale, ScoreTable
 from sudare.data.canaries import CanaryKind
 from sudare.data.plan import draw_plan
-from sudare.releases.card import Card, Kind
+from sudare.releases.card import Card
 
 BUILDS, CANARIES = 16, 60
 
@@ -33,7 +33,7 @@ def auc_of_canaries(*overrides):
     chosen = ('attacks.membership=["lira"]', *overrides)
     config = load_config(apply_overrides(read_toml("smoke"), chosen))
     card = Card(
-        kind=Kind.CLASSIFIER,
+        kind="classifier",
         route="plain",
         title="Plain",
         what_leaves="a classifier",

@@ -5,7 +5,7 @@ import pytest
 from sudare.accounting import LedgerEntry
 from sudare.audits.findings import _claim
 from sudare.audits.maker import FindingMaker
-from sudare.releases.card import Card, Kind
+from sudare.releases.card import Card
 
 
 def claim(*budgets):
@@ -22,7 +22,7 @@ def claim(*budgets):
         for epsilon, delta in budgets
     )
     card = Card(
-        kind=Kind.CLASSIFIER,
+        kind="classifier",
         route="dpsgd",
         title="t",
         what_leaves="w",

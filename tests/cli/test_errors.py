@@ -9,8 +9,13 @@ import torch
 from sudare import nets
 from sudare.cli.app import main
 from sudare.nets import NetConfig
-from sudare.releases.card import Card, Kind
-from sudare.releases.kinds import ClassifierRelease, SamplesRelease
+from sudare.releases.card import Card
+from sudare.releases.kinds import (
+    ClassifierRelease,
+    ClassifierSpec,
+    SamplesRelease,
+    SamplesSpec,
+)
 from sudare.releases.store import write_release
 
 # The command line is read from sys.argv here, as it is outside of tests.
@@ -26,7 +31,9 @@ def card(kind, title="[/x]"):
         what_leaves="[red]",
         class_names=CLASSES,
         image_shape=(1, 8, 8),
-        net=NetConfig(name="linear") if kind is Kind.CLASSIFIER else None,
+        spec=ClassifierSpec(net=NetConfig(name="linear"))
+        if kind == "classifier"
+        else SamplesSpec(),
     )
 
 
@@ -37,10 +44,10 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "500")
     rng = np.random.default_rng(0)
     net = nets.build(NetConfig(name="linear"), image_shape=(1, 8, 8), n_classes=2, seed=0)
-    classifier = ClassifierRelease(card=card(Kind.CLASSIFIER), state=dict(net.state_dict()))
+    classifier = ClassifierRelease(card=card("classifier"), state=dict(net.state_dict()))
     write_release(classifier, tmp_path / "theirs")
     samples = SamplesRelease(
-        card=card(Kind.SAMPLES),
+        card=card("samples"),
         images=rng.integers(0, 256, size=(4, 1, 8, 8), dtype=np.uint8),
         soft_labels=np.full((4, 2), 0.5, dtype=np.float32),
     )

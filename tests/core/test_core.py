@@ -18,7 +18,7 @@ from sudare.core.hashing import canonical_json, hash_arrays, hash_json
 from sudare.core.progress import CallbackProgress, LineProgress, RichProgress
 from sudare.core.registry import Registry
 from sudare.core.seeds import generator, integer_seed, stable_hash
-from sudare.core.threats import ThreatModel
+from sudare.core.threats import threats_known
 
 
 def finding(**values):
@@ -96,7 +96,7 @@ def test_a_finding_that_is_not_there_is_an_error():
 
 
 def test_every_threat_model_says_what_it_sees():
-    assert all(threat.sees.endswith(".") for threat in ThreatModel)
+    assert all(threat.sees.endswith(".") for threat in threats_known())
 
 
 def test_a_registry_names_what_it_has():

@@ -11,9 +11,20 @@ from sudare import nets
 from sudare.core.errors import AuditError, ReleaseError
 from sudare.core.threats import ThreatModel
 from sudare.nets import NetConfig
-from sudare.releases.card import Card, FileEntry, Kind
-from sudare.releases.kinds import ClassifierRelease, LabelsView, LogitsView, SamplesRelease
+from sudare.nets.predict import normalise
+from sudare.recipients.train import recipe_for
+from sudare.releases.card import Card, FileEntry
+from sudare.releases.kinds import (
+    ClassifierRelease,
+    ClassifierSpec,
+    LabelsView,
+    LogitsView,
+    SamplesRelease,
+    SamplesSpec,
+)
 from sudare.releases.store import read_card, read_release, write_release
+from sudare.training import Recipe
+from sudare.training.loop import TrainingData
 
 NET = NetConfig(name="mlp", width=4)
 
@@ -26,7 +37,7 @@ def card(kind, **values):
         "what_leaves": "A test release.",
         "class_names": ("a", "b"),
         "image_shape": (1, 8, 8),
-        "net": NET if kind is Kind.CLASSIFIER else None,
+        "spec": ClassifierSpec(net=NET) if kind == "classifier" else SamplesSpec(),
     }
     return Card(**{**given, **values})
 
@@ -34,14 +45,14 @@ def card(kind, **values):
 @pytest.fixture
 def classifier():
     net = nets.build(NET, image_shape=(1, 8, 8), n_classes=2, seed=0)
-    return ClassifierRelease(card=card(Kind.CLASSIFIER), state=dict(net.state_dict()))
+    return ClassifierRelease(card=card("classifier"), state=dict(net.state_dict()))
 
 
 @pytest.fixture
 def samples():
     rng = np.random.default_rng(0)
     return SamplesRelease(
-        card=card(Kind.SAMPLES),
+        card=card("samples"),
         images=rng.integers(0, 255, size=(6, 1, 8, 8), dtype=np.uint8),
         soft_labels=np.full((6, 2), 0.5, dtype=np.float32),
     )
@@ -137,7 +148,7 @@ def tamper_huge_card(folder):
 
 
 def tamper_net(folder):
-    rewrite_card(folder, net={"name": "mlp", "width": 5, "depth": None})
+    rewrite_card(folder, spec={"net": {"name": "mlp", "width": 5, "depth": None}})
 
 
 def tamper_classes(folder):
@@ -145,7 +156,7 @@ def tamper_classes(folder):
 
 
 def tamper_kind(folder):
-    rewrite_card(folder, kind="samples")
+    rewrite_card(folder, kind="samples", spec={})
 
 
 @pytest.mark.parametrize(
@@ -246,7 +257,7 @@ def test_what_a_refused_card_says_is_spelled_out(classifier, tmp_path):
 
 
 def test_a_card_no_reader_would_take_is_not_written(classifier, tmp_path):
-    odd = classifier.with_card(card(Kind.CLASSIFIER, class_names=("a", "b\n")))
+    odd = classifier.with_card(card("classifier", class_names=("a", "b\n")))
     with pytest.raises(ReleaseError, match="a character that is not for print"):
         write_release(odd, tmp_path / "r")
     assert not (tmp_path / "r").exists()
@@ -254,7 +265,7 @@ def test_a_card_no_reader_would_take_is_not_written(classifier, tmp_path):
 
 def test_scripts_that_need_joiners_may_name_classes(classifier, tmp_path):
     names = ("\u0645\u06cc\u200c\u0634\u0648\u062f", "b")
-    write_release(classifier.with_card(card(Kind.CLASSIFIER, class_names=names)), tmp_path / "r")
+    write_release(classifier.with_card(card("classifier", class_names=names)), tmp_path / "r")
     assert read_card(tmp_path / "r").class_names == names
 
 
@@ -268,12 +279,12 @@ def replace_tensors(folder, tensors):
     (folder / "release.json").write_text(json.dumps(described))
 
 
-@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.int32])
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.int32])
 def test_tensors_of_another_type_are_refused(classifier, samples, tmp_path, kind):
     write_release(samples, tmp_path / "s")
     images = samples.tensors()["images"].to(kind)
     replace_tensors(tmp_path / "s", {**samples.tensors(), "images": images})
-    with pytest.raises(ReleaseError, match="not uint8 and float32"):
+    with pytest.raises(ReleaseError, match="not uint8, float32 or float16"):
         read_release(tmp_path / "s")
     write_release(classifier, tmp_path / "c")
     replace_tensors(
@@ -291,3 +302,82 @@ def test_others_may_open_a_release_whatever_the_mask(classifier, tmp_path):
         os.umask(mask)
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "r").iterdir()} == {0o644}
     assert (tmp_path / "r").stat().st_mode & 0o777 == 0o755
+
+
+def real_set(dtype, **spec):
+    rng = np.random.default_rng(0)
+    return SamplesRelease(
+        card=card("samples", spec=SamplesSpec(mean=(0.4,), std=(0.2,), **spec)),
+        images=rng.normal(size=(6, 1, 8, 8)).astype(dtype),
+        soft_labels=np.full((6, 2), 0.5, dtype=np.float32),
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_images_of_real_numbers_survive_and_are_told_in_grey_levels(tmp_path, dtype):
+    release = real_set(dtype)
+    write_release(release, tmp_path / "r")
+    again = read_release(tmp_path / "r")
+    assert again.images.dtype == dtype
+    np.testing.assert_array_equal(again.images, release.images)
+    expected = (release.images.astype(np.float64) * 0.2 + 0.4) * 255
+    np.testing.assert_allclose(again.levels(), expected, atol=1e-3)
+    seen = again.expose(ThreatModel.SAMPLES_SET)
+    assert seen.pixels().dtype == np.uint8
+    np.testing.assert_allclose(seen.pixels(), np.clip(np.rint(expected), 0, 255), atol=1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e5])
+def test_images_far_from_any_picture_are_refused(tmp_path, value):
+    release = real_set(np.float32)
+    release.images[0, 0, 0, 0] = value
+    with pytest.raises(ReleaseError, match="far from any picture"):
+        write_release(release, tmp_path / "r")
+
+
+def test_a_normalisation_of_other_channels_is_refused(tmp_path):
+    release = real_set(np.float32)
+    odd = release.with_card(card("samples", spec=SamplesSpec(mean=(0.4, 0.4), std=(0.2, 0.2))))
+    with pytest.raises(ReleaseError, match="does not fit 1 channels"):
+        write_release(odd, tmp_path / "r")
+
+
+def test_half_precision_weights_are_widened(classifier, tmp_path):
+    state = {name: value.half() for name, value in classifier.state.items()}
+    write_release(ClassifierRelease(card=classifier.card, state=state), tmp_path / "r")
+    again = read_release(tmp_path / "r")
+    assert {value.dtype for value in again.state.values()} == {torch.float32}
+
+
+def test_a_card_of_another_kind_is_not_written(samples, tmp_path):
+    odd = samples.with_card(card("classifier"))
+    with pytest.raises(ReleaseError, match="not that of a samples"):
+        write_release(odd, tmp_path / "r")
+
+
+@pytest.mark.parametrize("kind", ["sorcery", "Classifier", "", "a" * 60])
+def test_a_kind_nobody_knows_is_refused(classifier, tmp_path, kind):
+    write_release(classifier, tmp_path / "r")
+    rewrite_card(tmp_path / "r", kind=kind)
+    with pytest.raises(ReleaseError, match="the card is not valid"):
+        read_release(tmp_path / "r")
+
+
+def test_recipients_follow_the_recipe_of_the_card():
+    own = Recipe(steps=300, lr=0.05)
+    lesson = real_set(np.float32, recipe={"lr": 0.01, "epochs": 7}).lesson()
+    followed = recipe_for(lesson, own)
+    assert (followed.lr, followed.epochs, followed.steps) == (0.01, 7, 300)
+    with pytest.raises(ReleaseError, match="recipe is not valid: lr"):
+        recipe_for(real_set(np.float32, recipe={"lr": -1}).lesson(), own)
+    with pytest.raises(ReleaseError, match="recipe is not valid: shell"):
+        recipe_for(real_set(np.float32, recipe={"shell": "rm"}).lesson(), own)
+
+
+def test_training_on_real_numbers_sees_exactly_what_was_released():
+    """Grey levels are not rounded on the way: the net gets the values in its own units."""
+    release = real_set(np.float32)
+    data = TrainingData.of(release.levels(), release.soft_labels, device="cpu")
+    seen = normalise(data.images).numpy()
+    expected = (release.images * 0.2 + 0.4 - 0.5) / 0.25
+    np.testing.assert_allclose(seen, expected, atol=1e-5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -13,9 +13,12 @@ from sudare.metrics import nearest
 from sudare.releases.kinds import SetView
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, UInt8
+    from jaxtyping import Float
 
-__all__ = ["NearestFeatures", "NearestPixels", "features", "pixels"]
+__all__ = ["Levels", "NearestFeatures", "NearestPixels", "features", "pixels"]
+
+Levels: TypeAlias = ByteArray | Float32Array
+"""Images ``[n, c, h, w]`` in grey levels 0 to 255."""
 
 _FILTERS = 32
 _BATCH = 512
@@ -41,14 +44,14 @@ class NearestFeatures(Signal[SetView]):
         return nearest(features(images), features(view.images))[0]
 
 
-def pixels(images: UInt8[ByteArray, "n c h w"]) -> Float[Float32Array, "n d"]:
+def pixels(images: Levels) -> Float[Float32Array, "n d"]:
     """Flat pixels in 0 to 1."""
     flat: Float32Array = images.reshape(len(images), -1).astype(np.float32)
     flat /= np.float32(255)
     return flat
 
 
-def features(images: UInt8[ByteArray, "n c h w"]) -> Float[Float32Array, "n d"]:
+def features(images: Levels) -> Float[Float32Array, "n d"]:
     """Responses of public random filters, half-rectified and pooled on a 4 x 4 grid.
 
     They look at local shape and bear a shift of some pixels, which distances of pixels do not.

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -38,7 +37,6 @@ from sudare.core.progress import Progress
 from sudare.core.runs import Mode, ReleaseSummary
 from sudare.core.seeds import generator
 from sudare.data.images import ImageDataset, concatenate, refuse_overlap
-from sudare.data.pictures import contact_sheet
 from sudare.data.plan import draw_plan
 from sudare.data.sources import Source, load_source
 from sudare.data.splits import AuditSplit
@@ -47,22 +45,16 @@ from sudare.fleets.cache import Cache
 from sudare.fleets.executors import make_executor
 from sudare.fleets.local import LocalExecutor
 from sudare.releases.card import Card
-from sudare.releases.kinds import ClassifierRelease, Release, SamplesRelease
 from sudare.releases.store import read_card, release_bytes, write_release
 from sudare.routes.config import RouteConfig
 from sudare.routes.context import BuildContext
 from sudare.routes.registry import make_route
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 __all__ = [
     "Artefact",
     "AuditRequest",
     "audit_artefact",
-    "contact_sheet_of",
     "make_artefact",
-    "try_classifier",
 ]
 
 WITHHELD = 0.2
@@ -183,7 +175,7 @@ def audit_artefact(
         name=evidence.route.name,
         label=evidence.route.label,
         route=card.route,
-        kind=card.kind.value,
+        kind=card.kind,
         what_leaves=card.what_leaves,
         builds_planned=evidence.config.fleet.builds if evidence.shadows else 1,
     )
@@ -230,55 +222,6 @@ def audit_artefact(
     )
     record.complete = True
     return record.write()
-
-
-def try_classifier(release: Release, images: str) -> str:
-    """What a classifier says about the user's images, in lines.
-
-    Raises:
-        ReleaseError: The release is no classifier.
-        DataError: Images of another shape.
-    """
-    if not isinstance(release, ClassifierRelease):
-        raise ReleaseError("only a classifier can classify", where=release.card.title)
-    source = load_source(images, image_size=release.card.image_shape[1])
-    data = source.train
-    if data.image_shape != release.card.image_shape:
-        raise DataError(
-            f"images are {data.image_shape}, the release takes {release.card.image_shape}",
-            where=images,
-        )
-    from sudare.nets.predict import predict
-
-    answers = predict(release.net(), data.images, device="cpu").argmax(axis=1)
-    counts = np.bincount(answers, minlength=len(release.card.class_names))
-    lines = [
-        f"{name}: {count:,} of {len(data):,} images"
-        for name, count in zip(release.card.class_names, counts, strict=True)
-    ]
-    if data.class_names == release.card.class_names:
-        right = float(np.mean(answers == data.classes))
-        lines.append(f"agreement with the given labels: {right:.1%}")
-    return "\n".join(lines)
-
-
-def contact_sheet_of(release: Release) -> Image:
-    """A contact sheet of released images.
-
-    Raises:
-        ReleaseError: The release holds no images.
-    """
-    if not isinstance(release, SamplesRelease):
-        raise ReleaseError("this release holds no images", where=release.card.title)
-    labels = release.soft_labels.argmax(axis=1).astype(np.int64)
-    return contact_sheet(
-        ImageDataset(
-            images=release.images,
-            labels=labels,
-            class_names=release.card.class_names,
-            unit=np.arange(len(labels)),
-        )
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

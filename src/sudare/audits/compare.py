@@ -288,7 +288,7 @@ def _planned(route: RouteConfig, release: PlannedRelease, config: RunConfig) -> 
         name=release.name,
         label=release.label,
         route=route.kind,
-        kind=release.kind.value,
+        kind=release.kind,
         what_leaves=release.what_leaves,
         baseline=release.baseline,
         builds_planned=builds_of(route, config.fleet.builds),

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sudare.attacks.nearness import features, pixels
+from sudare.attacks.nearness import Levels, features, pixels
 from sudare.audits.maker import FindingMaker
-from sudare.core.arrays import BoolArray, ByteArray, Float32Array, FloatArray, IntArray
+from sudare.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from sudare.core.estimates import Estimate
 from sudare.core.findings import Finding
 from sudare.core.seeds import generator
@@ -25,7 +25,7 @@ from sudare.metrics import (
     nearest,
     nearness_ratio,
 )
-from sudare.releases.kinds import SamplesRelease, SetView
+from sudare.releases.kinds import SetView
 from sudare.releases.store import read_release
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["PREFIX", "copying_findings", "released_sets"]
 
 PREFIX = "copying."
-_SPACES: Mapping[str, Callable[[ByteArray], Float32Array]] = {
+_SPACES: Mapping[str, Callable[[Levels], Float32Array]] = {
     "pixels": pixels,
     "features": features,
 }
@@ -95,9 +95,12 @@ def released_sets(folders: Sequence[Path]) -> list[SetView]:
     sets: list[SetView] = []
     for folder in folders:
         release = read_release(folder)
-        if not isinstance(release, SamplesRelease):
+        if release.set_as is None:
             return []
-        sets.append(release.expose(ThreatModel.SAMPLES_SET))
+        view = release.expose(release.set_as)
+        if not isinstance(view, SetView):
+            return []
+        sets.append(view)
     return sets
 
 

@@ -24,7 +24,8 @@ from sudare.core.seeds import generator, integer_seed
 from sudare.core.threats import ThreatModel
 from sudare.data.plan import draw_plan
 from sudare.metrics import mean_over_builds
-from sudare.releases.card import Card, Kind
+from sudare.releases.card import Card
+from sudare.releases.registry import kind_class
 
 NULL_DRAWS = 20
 """How often membership is redrawn for a null control."""
@@ -35,7 +36,6 @@ __all__ = [
     "maker_of",
     "null_seed",
     "redrawn",
-    "score_threat_model",
     "threat_of",
 ]
 
@@ -55,15 +55,6 @@ class ReleaseAudit:
     scores: dict[str, FloatArray]
     membership: BoolArray
     threats: dict[str, ThreatModel] = field(default_factory=dict)
-
-
-def score_threat_model(kind: Kind) -> ThreatModel:
-    """The threat model under which scores of this kind of release are seen."""
-    match kind:
-        case Kind.CLASSIFIER:
-            return ThreatModel.CLASSIFIER_LOGITS
-        case Kind.SAMPLES:
-            return ThreatModel.SAMPLES_RECIPIENT
 
 
 def audit_release(
@@ -144,9 +135,9 @@ def audit_release(
     )
 
 
-def threat_of(test: MembershipTest, kind: Kind) -> ThreatModel:
+def threat_of(test: MembershipTest, kind: str) -> ThreatModel:
     """What the attacker sees who runs a test on a kind of release."""
-    whole = score_threat_model(kind)
+    whole = kind_class(kind).scores_as
     if test.sees is None or test.sees.value.partition("/")[0] != whole.value.partition("/")[0]:
         return whole
     return test.sees
@@ -160,7 +151,7 @@ def maker_of(
         release=route.name,
         route=route.kind,
         builds=measured.table.n_builds if builds is None else builds,
-        recipients=measured.test.shape[1] if card.kind is Kind.SAMPLES else 0,
+        recipients=measured.recipients,
     )
 
 

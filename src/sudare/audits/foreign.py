@@ -33,7 +33,8 @@ from sudare.data.duplicates import record_clusters
 from sudare.data.images import ImageDataset, refuse_overlap
 from sudare.data.sources import load_source
 from sudare.metrics import mean_recall
-from sudare.releases.card import Card, Kind
+from sudare.releases.card import Card
+from sudare.releases.kinds import ClassifierRelease
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -512,7 +513,7 @@ def _one_row_table(
 
 def _card(title: str, names: tuple[str, ...]) -> Card:
     return Card(
-        kind=Kind.CLASSIFIER,
+        kind=ClassifierRelease.kind,
         route="given",
         title=title,
         what_leaves="a model that was given",
@@ -579,7 +580,7 @@ def _record(
                 name=subject.name,
                 label=subject.label,
                 route=subject.kind,
-                kind=Kind.CLASSIFIER.value,
+                kind=ClassifierRelease.kind,
                 what_leaves="a model that was given",
                 builds_planned=1,
             )

@@ -112,7 +112,7 @@ def _wrong_way(finding: Finding, others: Sequence[Finding]) -> bool:
     attack = finding.id.partition("@")[0].rpartition(".")[0]
     return any(
         other.id == f"{attack}.auc"
-        and other.threat_model is finding.threat_model
+        and other.threat_model == finding.threat_model
         and other.high is not None
         and other.high < 0.5
         for other in others

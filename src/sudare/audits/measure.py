@@ -28,8 +28,8 @@ from sudare.fleets.builds import make_deterministic, store
 from sudare.fleets.cache import BUILD_ROOMS, Cache, entry_key
 from sudare.fleets.tasks import Task
 from sudare.recipients.config import RecipientConfig
-from sudare.recipients.train import recipients_view, train_recipients
-from sudare.releases.kinds import ClassifierRelease, LabelsView, LogitsView, SamplesRelease
+from sudare.recipients.train import nets_of, recipients_view
+from sudare.releases.kinds import LabelsView, Release, SetView
 from sudare.releases.store import read_card, read_release, release_bytes
 from sudare.routes.config import PlannedRelease
 
@@ -137,6 +137,11 @@ class Measured:
     trace_spread: FloatArray | None = None
     partial: PartialSignals | None = None
 
+    @property
+    def recipients(self) -> int:
+        """Models that recipients trained for each build; 0 where the release answers by itself."""
+        return int(self.test.shape[1]) if "recipient_train_s" in self.costs else 0
+
     def table_for(self, signal: str, table: ScoreTable) -> ScoreTable:
         """The table a test of a signal works on: ``table``, or only some of its images."""
         if self.partial is None or signal not in self.partial.signals:
@@ -239,25 +244,24 @@ def run_measure(folder: Path, arguments: Mapping[str, Json], progress: Progress)
     device, seed = str(arguments["device"]), int(str(arguments["seed"]))
     costs = {"storage_mb": release_bytes(release.card) / 1e6}
     start = time.process_time()
-    if isinstance(release, SamplesRelease):
-        config = RecipientConfig.model_validate(arguments["recipients"])
-        trained = train_recipients(release, config, seed=seed, device=device, progress=progress)
-        released = {image.tobytes() for image in release.images}
+    config = RecipientConfig.model_validate(arguments["recipients"])
+    answering = nets_of(release, config, seed=seed, device=device, progress=progress)
+    view, trained = recipients_view(answering, device=device), release.lesson() is not None
+    if trained:
+        costs["recipient_train_s"] = (time.process_time() - start) / config.count
+    shown = release.expose(release.set_as) if release.set_as is not None else None
+    if isinstance(shown, SetView):
+        released = {image.tobytes() for image in shown.pixels()}
         copied = np.array([image.tobytes() in released for image in scored.images])
         np.save(folder / "copied.npy", copied)
-        view = recipients_view(trained, device=device)
-        released_set = release.expose(ThreatModel.SAMPLES_SET)
         for nearness in _NEARNESS:
-            values = nearness.measure(released_set, scored.images, scored.classes, seed=seed)
+            values = nearness.measure(shown, scored.images, scored.classes, seed=seed)
             np.save(folder / f"{nearness.name}.npy", values)
-        costs["recipient_train_s"] = (time.process_time() - start) / config.count
-    else:
-        view = _classifier_view(release, device)
     start = time.process_time()
     for signal in signals(int(str(arguments["queries"]))):
         values = signal.measure(view, scored.images, scored.classes, seed=seed)
         np.save(folder / f"{signal.name}.npy", values)
-    if isinstance(release, ClassifierRelease):
+    if ThreatModel.CLASSIFIER_LABELS in release.views:
         _measure_boundary(release, scored, arguments, folder)
     costs["measure_cpu_s"] = time.process_time() - start
     np.save(folder / "test.npy", log_posterior(view.logits(test.images)).astype(np.float32))
@@ -272,7 +276,7 @@ def _boundary_columns(split: AuditSplit, config: MeasureConfig) -> list[int]:
 
 
 def _measure_boundary(
-    release: ClassifierRelease, scored: ImageDataset, arguments: Mapping[str, Json], folder: Path
+    release: Release, scored: ImageDataset, arguments: Mapping[str, Json], folder: Path
 ) -> None:
     listed, queries = arguments["boundary"], int(str(arguments["boundary_queries"]))
     if not isinstance(listed, list) or not listed:
@@ -384,10 +388,3 @@ def _trace_spread(builds: list[Path], images: int) -> FloatArray | None:
             return None
         spread[build, rows] = trace_iqr(trace)
     return spread
-
-
-def _classifier_view(release: ClassifierRelease, device: str) -> LogitsView:
-    view = release.expose(ThreatModel.CLASSIFIER_LOGITS, device=device)
-    if not isinstance(view, LogitsView):
-        raise TypeError("the logits threat model must give a logits view")
-    return view

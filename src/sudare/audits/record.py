@@ -13,7 +13,7 @@ from sudare.audits.config import RunConfig
 from sudare.audits.copying import copying_findings, released_sets
 from sudare.audits.environment import machine, now, versions
 from sudare.audits.evidence import Evidence, write_evidence
-from sudare.audits.findings import ReleaseAudit, score_threat_model
+from sudare.audits.findings import ReleaseAudit
 from sudare.audits.gates import Gate, judge
 from sudare.audits.maker import FindingMaker
 from sudare.audits.membership import group_name
@@ -35,7 +35,8 @@ from sudare.core.runs import (
 from sudare.data.images import ImageDataset
 from sudare.data.sources import Source
 from sudare.data.splits import AuditSplit
-from sudare.releases.card import Card, Kind
+from sudare.releases.card import Card
+from sudare.releases.registry import kind_class
 
 __all__ = ["RunRecord", "RunResult", "data_summary"]
 
@@ -108,7 +109,7 @@ class RunRecord:
         """Take in one release's audit."""
         self.cards[name] = card
         self.findings += audit.findings
-        threat = score_threat_model(card.kind)
+        threat = kind_class(card.kind).scores_as
         for attack, scores in audit.scores.items():
             sees = audit.threats.get(attack, threat)
             self.curves.append(roc_curve(name, attack, sees, scores, audit.membership))
@@ -142,7 +143,7 @@ class RunRecord:
         self.findings += copying_findings(maker, sets, self.pool, membership)
         self.pairs += close_pairs(
             maker.release,
-            sets[0].images,
+            sets[0].pixels(),
             self.pool,
             membership[0],
             folder=self.folder,
@@ -171,7 +172,7 @@ class RunRecord:
 
     def _summary(self, findings: Sequence[Finding]) -> RunSummary:
         done = list(self.cards)
-        kinds = {Kind(release.kind) for release in self.planned}
+        kinds = [kind_class(kind) for kind in sorted({r.kind for r in self.planned})]
         primary = f"membership.{self.config.attacks.primary}"
         return RunSummary(
             title=self.config.title,
@@ -188,7 +189,8 @@ class RunRecord:
             versions=versions(),
             data=self.data,
             releases=tuple(self._release(release) for release in self.planned),
-            primary={score_threat_model(kind).value: primary for kind in sorted(kinds)},
+            primary={kind.scores_as.value: primary for kind in kinds},
+            threats=tuple(dict.fromkeys(t for kind in kinds for t in kind.threats)),
             roc=tuple(self.curves),
             exposed=tuple(self.exposed),
             pairs=tuple(self.pairs),

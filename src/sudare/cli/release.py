@@ -77,8 +77,8 @@ def open_release(folder: Path, *, images: str | None = None, picture: Path | Non
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from sudare.audits.artefact import contact_sheet_of, try_classifier
     from sudare.cli.pictures import save_picture
+    from sudare.recipients.use import contact_sheet_of, try_release
     from sudare.releases.store import read_release
 
     # The card is somebody else's text: no markup in it, and no link that shows another address.
@@ -86,7 +86,7 @@ def open_release(folder: Path, *, images: str | None = None, picture: Path | Non
     opened = read_release(folder)
     console.print(Markdown(opened.card.to_markdown(), hyperlinks=False))
     if images is not None:
-        console.print(try_classifier(opened, images))
+        console.print(try_release(opened, images))
     if picture is not None:
         save_picture(contact_sheet_of(opened), picture)
         console.print(f"Contact sheet: {picture}")

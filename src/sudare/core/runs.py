@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from sudare.core.figures import Figure
-from sudare.core.threats import ThreatModel
+from sudare.core.threats import Threat, ThreatModel
 
 __all__ = [
     "RUN_SCHEMA",
@@ -180,6 +180,9 @@ class RunSummary(_Value):
     stages: tuple[Stage, ...] = ()
     figures: tuple[Figure, ...] = Field(
         default=(), description="Figures of the run that are declared by checks."
+    )
+    threats: tuple[Threat, ...] = Field(
+        default=(), description="Threat models of the run that are declared by kinds."
     )
     thresholds: Thresholds = Field(default=Thresholds(), description="Lines of the verdict.")
     warnings: tuple[str, ...] = Field(

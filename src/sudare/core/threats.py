@@ -2,32 +2,130 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
-__all__ = ["ThreatModel"]
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from sudare.core.errors import ConfigError
+
+__all__ = ["Threat", "ThreatModel", "declare_threats", "threats_known"]
+
+_PATTERN = r"^[a-z][a-z0-9-]*(/[A-Za-z0-9][A-Za-z0-9-]*)?$"
 
 
-class ThreatModel(StrEnum):
-    """The threat models of the design; ``sees`` says each in one sentence."""
+class Threat(BaseModel):
+    """What one kind of attacker sees, in words; kinds of release add their own."""
 
-    NONE = "none"
-    CLASSIFIER_LABELS = "classifier/labels"
-    CLASSIFIER_LOGITS = "classifier/logits"
-    CLASSIFIER_WEIGHTS = "classifier/weights"
-    SAMPLES_SET = "samples/set"
-    SAMPLES_RECIPIENT = "samples/recipient"
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=_PATTERN, description="Name, such as classifier/logits.")
+    sees: str = Field(description="What the attacker sees, in one sentence.")
+    phrase: str = Field(description="The same as the object of 'who sees'.")
+
+
+class ThreatModel(str):
+    """The name of a threat model; what it stands for is declared once.
+
+    >>> ThreatModel.CLASSIFIER_LABELS.sees
+    'The top-1 answer of the classifier for any image.'
+    """
+
+    __slots__ = ()
+
+    NONE: ClassVar[ThreatModel]
+    CLASSIFIER_LABELS: ClassVar[ThreatModel]
+    CLASSIFIER_LOGITS: ClassVar[ThreatModel]
+    CLASSIFIER_WEIGHTS: ClassVar[ThreatModel]
+    SAMPLES_SET: ClassVar[ThreatModel]
+    SAMPLES_RECIPIENT: ClassVar[ThreatModel]
+
+    @property
+    def value(self) -> str:
+        """The name as plain text."""
+        return str(self)
 
     @property
     def sees(self) -> str:
-        """What the attacker sees, in one sentence."""
-        return _SEES[self]
+        """What the attacker sees, in one sentence; empty if nobody declared it."""
+        row = _DECLARED.get(self.value)
+        return row.sees if row is not None else ""
+
+    @property
+    def phrase(self) -> str:
+        """The same as the object of "who sees"; the name if nobody declared it."""
+        row = _DECLARED.get(self.value)
+        return row.phrase if row is not None else self.value
+
+    def __str__(self) -> str:
+        """The name."""
+        return str.__str__(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls,
+        source: type[Any],
+        handler: GetCoreSchemaHandler,
+    ) -> CoreSchema:
+        """Text of the right form, as an instance of this class."""
+        return core_schema.no_info_after_validator_function(
+            cls, core_schema.str_schema(pattern=_PATTERN)
+        )
 
 
-_SEES = {
-    ThreatModel.NONE: "No attacker: this number describes use or cost.",
-    ThreatModel.CLASSIFIER_LABELS: "The top-1 answer of the classifier for any image.",
-    ThreatModel.CLASSIFIER_LOGITS: "The scores of every class for any image.",
-    ThreatModel.CLASSIFIER_WEIGHTS: "The weights and everything computed from them.",
-    ThreatModel.SAMPLES_SET: "The released images and labels themselves.",
-    ThreatModel.SAMPLES_RECIPIENT: "Only the scores of a model that somebody trained on them.",
-}
+def declare_threats(threats: Iterable[Threat]) -> None:
+    """Add threat models to the table: those of kinds that other packages bring.
+
+    Raises:
+        ConfigError: One is there already and means something else.
+    """
+    for threat in threats:
+        if _DECLARED.setdefault(threat.id, threat) != threat:
+            raise ConfigError(
+                f"threat model {threat.id!r} is declared twice, differently",
+                fix="Give it another name.",
+            )
+
+
+def threats_known() -> tuple[Threat, ...]:
+    """Every threat model that is declared."""
+    return tuple(_DECLARED.values())
+
+
+_BUILT_IN = (
+    Threat(id="none", sees="No attacker: this number describes use or cost.", phrase="nothing"),
+    Threat(
+        id="classifier/labels",
+        sees="The top-1 answer of the classifier for any image.",
+        phrase="only its answers",
+    ),
+    Threat(
+        id="classifier/logits",
+        sees="The scores of every class for any image.",
+        phrase="how sure it is of each class",
+    ),
+    Threat(
+        id="classifier/weights",
+        sees="The weights and everything computed from them.",
+        phrase="its weights",
+    ),
+    Threat(
+        id="samples/set",
+        sees="The released images and labels themselves.",
+        phrase="the released images",
+    ),
+    Threat(
+        id="samples/recipient",
+        sees="Only the scores of a model that somebody trained on them.",
+        phrase="how sure a model trained on it is of each class",
+    ),
+)
+_DECLARED: dict[str, Threat] = {threat.id: threat for threat in _BUILT_IN}
+
+ThreatModel.NONE = ThreatModel("none")
+ThreatModel.CLASSIFIER_LABELS = ThreatModel("classifier/labels")
+ThreatModel.CLASSIFIER_LOGITS = ThreatModel("classifier/logits")
+ThreatModel.CLASSIFIER_WEIGHTS = ThreatModel("classifier/weights")
+ThreatModel.SAMPLES_SET = ThreatModel("samples/set")
+ThreatModel.SAMPLES_RECIPIENT = ThreatModel("samples/recipient")

@@ -1,29 +1,44 @@
-"""Recipients' models: several nets trained on one released set, seeded by build and index."""
+"""Recipients' models: several nets trained on what was released, seeded by build and index."""
 
 from __future__ import annotations
 
 import torch
+from pydantic import ValidationError
 
 from sudare import nets
+from sudare.core.errors import ReleaseError
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
 from sudare.recipients.config import RecipientConfig
-from sudare.releases.kinds import LogitsView, SamplesRelease
+from sudare.releases.kinds import Lesson, LogitsView, Release
 from sudare.training.loop import TrainingData, train
+from sudare.training.recipe import Recipe
 
-__all__ = ["recipients_view", "train_recipients"]
+__all__ = ["nets_of", "recipe_for", "recipients_view", "train_recipients"]
+
+
+def nets_of(
+    release: Release, config: RecipientConfig, *, seed: int, device: str, progress: Progress
+) -> tuple[torch.nn.Module, ...]:
+    """The nets that answer for a release: its own, or those recipients train on it."""
+    lesson = release.lesson()
+    if lesson is None:
+        return (release.net(device=device),)
+    return train_recipients(release, lesson, config, seed=seed, device=device, progress=progress)
 
 
 def train_recipients(
-    release: SamplesRelease,
+    release: Release,
+    lesson: Lesson,
     config: RecipientConfig,
     *,
     seed: int,
     device: str,
     progress: Progress,
 ) -> tuple[torch.nn.Module, ...]:
-    """Train ``config.count`` nets on the set, each from its own seed."""
-    data = TrainingData.of(release.images, release.soft_labels, device=device)
+    """Train ``config.count`` nets on the lesson, each from its own seed."""
+    data = TrainingData.of(lesson.images, lesson.soft_labels, device=device)
+    recipe = recipe_for(lesson, config.recipe)
     trained = []
     for index in range(config.count):
         net = nets.build(
@@ -35,7 +50,7 @@ def train_recipients(
         train(
             net,
             data,
-            config.recipe,
+            recipe,
             seed=integer_seed(seed, "recipient", index),
             progress=progress,
             label=f"recipient {index + 1} of {config.count}",
@@ -44,6 +59,22 @@ def train_recipients(
     return tuple(trained)
 
 
+def recipe_for(lesson: Lesson, own: Recipe) -> Recipe:
+    """The recipient's recipe, with what the card says to do otherwise.
+
+    Raises:
+        ReleaseError: The card's recipe is none.
+    """
+    try:
+        return Recipe.model_validate({**own.model_dump(), **lesson.recipe})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ReleaseError(
+            f"the card's recipe is not valid: {place}: {first['msg']}", where="release.json"
+        ) from error
+
+
 def recipients_view(trained: tuple[torch.nn.Module, ...], *, device: str) -> LogitsView:
-    """What an attacker sees who can only query the recipients' models."""
+    """What an attacker sees who can only query the nets that answer."""
     return LogitsView(trained, device)

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from sudare.accounting.ledger import LedgerEntry
-from sudare.nets.registry import NetConfig
+from sudare.releases.registry import KINDS, kind_class
 
-__all__ = ["RELEASE_SCHEMA", "Card", "FileEntry", "Kind", "Statistic"]
+__all__ = ["RELEASE_SCHEMA", "Card", "FileEntry", "Spec", "Statistic"]
 
-RELEASE_SCHEMA = "sudare.release/1"
-
-
-class Kind(StrEnum):
-    """What a release can do."""
-
-    CLASSIFIER = "classifier"
-    SAMPLES = "samples"
+RELEASE_SCHEMA = "sudare.release/2"
 
 
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Spec(_Value):
+    """What a kind of release adds to the card; each kind has its own."""
 
 
 class FileEntry(_Value):
@@ -48,7 +52,7 @@ class Card(_Value):
     """The file ``release.json``. It holds no seed, no private index and no private hash."""
 
     schema_name: str = Field(default=RELEASE_SCHEMA, alias="schema")
-    kind: Kind
+    kind: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="What it can do.")
     route: str = Field(description="How it was made.")
     title: str = Field(description="One line for people.")
     what_leaves: str = Field(description="One sentence: what the recipient gets.")
@@ -58,7 +62,7 @@ class Card(_Value):
     )
     class_names: tuple[str, ...] = Field(min_length=2)
     image_shape: tuple[int, int, int] = Field(description="Channels, height, width.")
-    net: NetConfig | None = Field(default=None, description="The classifier's architecture.")
+    spec: SerializeAsAny[Spec] = Field(default=Spec(), description="What its kind adds.")
     settings: dict[str, str] = Field(default_factory=dict, description="How it was trained.")
     statistics: tuple[Statistic, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
@@ -71,9 +75,23 @@ class Card(_Value):
         frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
     )
 
+    @field_validator("spec", mode="wrap")
+    @classmethod
+    def _of_its_kind(
+        cls, value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Spec:
+        # Values from a file are checked against the kind's own fields.
+        if isinstance(value, Spec):
+            return value
+        kind = str(info.data.get("kind"))
+        if kind not in KINDS:
+            raise ValueError(f"kind {kind!r} is not known here")
+        return kind_class(kind).spec_class.model_validate(value)
+
     def to_markdown(self) -> str:
         """The card as the text of ``README.md``."""
-        rows = [f"| {name} | {value} |" for name, value in sorted(self.settings.items())]
+        told = {f"{self.kind}.{name}": str(value) for name, value in self.spec}
+        rows = [f"| {name} | {value} |" for name, value in sorted((told | self.settings).items())]
         leaks = [f"- {s.name}: {s.value} ({s.status})" for s in self.statistics]
         books = [
             f"- {e.purpose}: {e.mechanism}, noise multiplier {e.noise_multiplier:.4g}, sampling "

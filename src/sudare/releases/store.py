@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
-import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -17,15 +16,15 @@ from sudare.core.errors import ReleaseError
 from sudare.core.files import atomic_directory
 from sudare.core.hashing import hash_file
 from sudare.core.printable import escaped, unprintable
-from sudare.releases.card import RELEASE_SCHEMA, Card, FileEntry, Kind
-from sudare.releases.kinds import ClassifierRelease, Release, SamplesRelease
+from sudare.releases.card import RELEASE_SCHEMA, Card, FileEntry
+from sudare.releases.kinds import Release
+from sudare.releases.registry import kind_class
 
 __all__ = ["read_card", "read_release", "release_bytes", "write_release"]
 
 CARD_FILE, README_FILE, TENSOR_FILE = "release.json", "README.md", "tensors.safetensors"
 MAX_CARD_BYTES = 2**20
 MAX_FILE_BYTES = 2 * 2**30
-_WEIGHT_TYPES = {torch.float32, torch.int64}
 
 
 def write_release(release: Release, folder: Path) -> Card:
@@ -39,8 +38,7 @@ def write_release(release: Release, folder: Path) -> Card:
     """
     if folder.exists():
         raise ReleaseError("the folder exists", where=str(folder), fix="Choose another name.")
-    if isinstance(release, SamplesRelease):
-        release.check()
+    release.check()
     _refuse_hidden(release.card.model_dump(mode="json"), folder)
     # Open to others, unlike what is private: a release is there to be handed on.
     with atomic_directory(folder, mode=0o755) as draft:
@@ -71,7 +69,7 @@ def read_release(folder: Path) -> Release:
     except (SafetensorError, OSError) as error:
         message = escaped(f"the tensors cannot be read: {error}")
         raise ReleaseError(message, where=str(folder)) from error
-    return _READERS[card.kind](card, tensors)
+    return kind_class(card.kind).from_tensors(card, tensors)
 
 
 def read_card(folder: Path) -> Card:
@@ -156,36 +154,3 @@ def _check_files(folder: Path, card: Card, present: set[str]) -> None:
             )
         if hash_file(path) != entry.sha256:
             raise ReleaseError(f"{entry.name!r} is not the file the card lists", where=str(folder))
-
-
-def _classifier(card: Card, tensors: Mapping[str, torch.Tensor]) -> Release:
-    odd = sorted(name for name, value in tensors.items() if value.dtype not in _WEIGHT_TYPES)
-    if odd:
-        raise ReleaseError(f"{odd[0]!r} is {tensors[odd[0]].dtype}", where="weights")
-    release = ClassifierRelease(card=card, state=dict(tensors))
-    release.net()
-    return release
-
-
-def _samples(card: Card, tensors: Mapping[str, torch.Tensor]) -> Release:
-    if set(tensors) != {"images", "soft_labels"}:
-        raise ReleaseError(f"unexpected tensors {sorted(tensors)}", where="samples")
-    types = (tensors["images"].dtype, tensors["soft_labels"].dtype)
-    if types != (torch.uint8, torch.float32):
-        raise ReleaseError(
-            f"images and soft labels are {types[0]} and {types[1]}, not uint8 and float32",
-            where="samples",
-        )
-    release = SamplesRelease(
-        card=card,
-        images=tensors["images"].numpy(),
-        soft_labels=tensors["soft_labels"].numpy(),
-    )
-    release.check()
-    return release
-
-
-_READERS: dict[Kind, Callable[[Card, Mapping[str, torch.Tensor]], Release]] = {
-    Kind.CLASSIFIER: _classifier,
-    Kind.SAMPLES: _samples,
-}

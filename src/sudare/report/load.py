@@ -15,6 +15,7 @@ from sudare.core import AuditError, Finding, Findings
 from sudare.core.figures import declare
 from sudare.core.findings import SCHEMA
 from sudare.core.runs import RUN_SCHEMA, Mode, ReleaseSummary, RunSummary
+from sudare.core.threats import declare_threats
 from sudare.report.text import finding_name, say
 
 __all__ = ["Interval", "Run", "interval", "load_run"]
@@ -176,6 +177,7 @@ def load_run(folder: Path) -> Run:
         )
     summary = _read(folder / "run.json", RunSummary)
     declare(summary.figures)
+    declare_threats(summary.threats)
     findings = Findings()
     if (folder / "findings.json").is_file():
         findings = _read(folder / "findings.json", Findings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ATTACKS", "CANARIES", "PLANTED", "SEES"]
+__all__ = ["ATTACKS", "CANARIES", "PLANTED"]
 
 ATTACKS: dict[str, str] = {
     "membership.bavaria": "BaVarIA, online",
@@ -37,13 +37,4 @@ PLANTED: dict[str, str] = {
     "duplicated": "images that are in twice when they are in, as a patient with two near-equal "
     "images is",
     "ood": "random textures with random labels; nothing else in the collection looks like them",
-}
-
-SEES: dict[str, str] = {
-    "none": "nothing",
-    "classifier/labels": "only its answers",
-    "classifier/logits": "how sure it is of each class",
-    "classifier/weights": "its weights",
-    "samples/set": "the released images",
-    "samples/recipient": "how sure a model trained on it is of each class",
 }

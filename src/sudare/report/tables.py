@@ -166,7 +166,7 @@ def threats_table(run: Run) -> Table:
     rows = []
     for threat in used:
         releases = dict.fromkeys(
-            run.label(finding.release) for finding in run.findings if finding.threat_model is threat
+            run.label(finding.release) for finding in run.findings if finding.threat_model == threat
         )
         primary = run.summary.primary.get(threat.value, "")
         rows.append(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from sudare.core import SudareError, ThreatModel
 from sudare.core.figures import figure_of, rate_of
 from sudare.core.runs import Mode
-from sudare.report.names import ATTACKS, CANARIES, PLANTED, SEES
+from sudare.report.names import ATTACKS, CANARIES, PLANTED
 from sudare.report.sentences import TEXT
 
 __all__ = [
@@ -133,4 +133,4 @@ def _spoken(name: str) -> str:
 
 def sees(threat_model: ThreatModel) -> str:
     """What the attacker sees, as an object of "who sees"."""
-    return SEES.get(threat_model.value, threat_model.value)
+    return threat_model.phrase

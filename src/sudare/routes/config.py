@@ -8,7 +8,6 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sudare.nets.registry import NetConfig
-from sudare.releases.card import Kind
 from sudare.training.recipe import Recipe
 
 __all__ = ["PlannedRelease", "RouteConfig", "TrainedConfig"]
@@ -30,7 +29,7 @@ class PlannedRelease:
 
     name: str
     label: str
-    kind: Kind
+    kind: str
     what_leaves: str
     baseline: bool = False
     recipe_of_scores: Recipe | None = None
@@ -44,7 +43,7 @@ class RouteConfig(BaseModel):
     route: ClassVar[str]
     """Dotted name of the class that builds; imported when something is built."""
     baseline: ClassVar[bool] = False
-    release_kind: ClassVar[Kind]
+    release_kind: ClassVar[str]
     own_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that make the route what it is: defaults of a whole run do not touch them."""
 
@@ -98,7 +97,7 @@ class RouteConfig(BaseModel):
 class TrainedConfig(RouteConfig):
     """A route that trains one classifier."""
 
-    release_kind: ClassVar[Kind] = Kind.CLASSIFIER
+    release_kind: ClassVar[str] = "classifier"
 
     net: NetConfig = Field(default=NetConfig(), description="Architecture.")
     recipe: Recipe = Field(default=Recipe(), description="How it is trained.")

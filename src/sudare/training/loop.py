@@ -36,16 +36,23 @@ class TrainingData:
     """What a net learns from, on the device.
 
     Attributes:
-        images: ``uint8 [n, c, h, w]``; ``float32 [n, d]`` where features are learned from.
+        images: ``[n, c, h, w]`` in grey levels 0 to 255, ``uint8`` or ``float32``; features
+            ``float32 [n, d]`` where those are learned from.
         targets: ``int64 [n]`` labels, or ``float32 [n, C]`` soft labels.
+        features: Whether the images are features, of which there are no views.
     """
 
     images: torch.Tensor
     targets: torch.Tensor
+    features: bool = False
 
     @classmethod
     def of(
-        cls, images: ByteArray, targets: IntArray | Float32Array, *, device: str
+        cls,
+        images: ByteArray | Float32Array,
+        targets: IntArray | Float32Array,
+        *,
+        device: str,
     ) -> TrainingData:
         """Copy arrays to the device, once.
 
@@ -176,7 +183,7 @@ def _on_fixed_features(
         parts = [net.embed(normalise(part)) for part in data.images.split(_FEATURE_BATCH)]
     # A copy outside of inference mode, so that the head's gradients may use it.
     features = torch.cat(parts).clone()
-    return net.classifier, TrainingData(images=features, targets=data.targets)
+    return net.classifier, TrainingData(images=features, targets=data.targets, features=True)
 
 
 def _losses(
@@ -188,8 +195,7 @@ def _losses(
     generator: torch.Generator,
 ) -> torch.Tensor:
     images = data.images[rows]
-    # Features were made from views that never change.
-    view = training_view(images, recipe, generator) if images.dtype == torch.uint8 else images
+    view = images if data.features else training_view(images, recipe, generator)
     kind = data.images.device.type
     with torch.autocast(kind, dtype=torch.bfloat16, enabled=recipe.precision == "bf16"):
         logits = net(view)

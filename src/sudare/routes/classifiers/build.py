@@ -9,8 +9,8 @@ from sudare.accounting.ledger import LedgerEntry
 from sudare.core.seeds import integer_seed
 from sudare.data.images import ImageDataset
 from sudare.nets.registry import NetConfig
-from sudare.releases.card import Card, Kind, Statistic
-from sudare.releases.kinds import ClassifierRelease
+from sudare.releases.card import Card, Statistic
+from sudare.releases.kinds import ClassifierRelease, ClassifierSpec
 from sudare.routes.base import Build, BuildRecord, Role, Route
 from sudare.routes.classifiers.config import ClassifierConfig
 from sudare.routes.config import RouteConfig
@@ -90,13 +90,13 @@ def _card(
             "(Poisson sampling, PRV upper bound; floating-point noise is not hardened)"
         )
     return Card(
-        kind=Kind.CLASSIFIER,
+        kind=ClassifierRelease.kind,
+        spec=ClassifierSpec(net=net),
         route=config.kind,
         title=config.label,
         what_leaves=config.what_leaves,
         class_names=private.class_names,
         image_shape=private.image_shape,
-        net=net,
         settings=settings,
         # The sampling rate or the number of steps gives the size of the private set away.
         statistics=(

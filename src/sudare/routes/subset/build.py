@@ -9,8 +9,8 @@ import numpy as np
 from sudare.core.errors import DataError
 from sudare.core.seeds import generator
 from sudare.data.images import ImageDataset
-from sudare.releases.card import Card, Kind, Statistic
-from sudare.releases.kinds import SamplesRelease
+from sudare.releases.card import Card, Statistic
+from sudare.releases.kinds import SamplesRelease, SamplesSpec
 from sudare.routes.base import Build, BuildRecord, Role, Route
 from sudare.routes.context import BuildContext
 from sudare.routes.subset.config import SubsetConfig
@@ -48,7 +48,8 @@ class SubsetRoute(Route[SubsetConfig]):
 
     def _card(self, private: ImageDataset) -> Card:
         return Card(
-            kind=Kind.SAMPLES,
+            kind=SamplesRelease.kind,
+            spec=SamplesSpec(),
             route=self.config.kind,
             title=self.config.label,
             what_leaves=self.config.what_leaves,

@@ -6,7 +6,6 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from sudare.releases.card import Kind
 from sudare.routes.config import RouteConfig
 
 __all__ = ["SubsetConfig"]
@@ -17,7 +16,7 @@ class SubsetConfig(RouteConfig):
 
     route: ClassVar[str] = "sudare.routes.subset.build:SubsetRoute"
     baseline: ClassVar[bool] = True
-    release_kind: ClassVar[Kind] = Kind.SAMPLES
+    release_kind: ClassVar[str] = "samples"
 
     kind: Literal["subset"] = "subset"
     images_per_class: int = Field(default=10, ge=1, description="Real images of each class.")

@@ -1,0 +1,30 @@
+"""Kinds of release by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from sudare.core.registry import Registry
+
+if TYPE_CHECKING:
+    from sudare.releases.kinds.base import Release
+
+__all__ = ["KINDS", "kind_class"]
+
+KINDS = Registry(
+    "kind of release",
+    {
+        "classifier": "sudare.releases.kinds.classifier:ClassifierRelease",
+        "samples": "sudare.releases.kinds.samples:SamplesRelease",
+    },
+    group="sudare.kinds",
+)
+
+
+def kind_class(name: str) -> type[Release]:
+    """The class of a kind. Imports torch.
+
+    Raises:
+        ConfigError: No such kind.
+    """
+    return cast("type[Release]", KINDS.load(name))
