@@ -19,6 +19,7 @@ from sudare.audits.gates import parse_gate
 from sudare.audits.measure import (
     MeasureConfig,
     Measured,
+    answering_tasks,
     artefact_task,
     load_measures,
     measure_tasks,
@@ -284,9 +285,10 @@ def _from_key(
     planned = route.releases[0]
     measuring = MeasureConfig.of(config, device, planned)
     tasks = build_tasks(builds, route, cache)
-    measures = measure_tasks(tasks, planned.name, split, cache=cache, config=measuring)
-    target = artefact_task(request.release, split, cache=cache, config=measuring)
-    chains = [(target,), *zip(tasks, measures, strict=True)]
+    answering = answering_tasks(tasks, planned.name, cache=cache, config=measuring)
+    nets = artefact_task(request.release, config=measuring)
+    *measures, target = measure_tasks([*answering, nets], split, cache=cache, config=measuring)
+    chains = [(nets, target), *zip(tasks, answering, measures, strict=True)]
     runs_on = config.fleet
     with make_executor(
         runs_on.executor, cache, workers=runs_on.workers, threads=runs_on.threads, device=device
@@ -367,9 +369,10 @@ def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Prog
         }
     )
     measuring = MeasureConfig.of(config, device_of(config))
-    task = artefact_task(request.release, split, cache=cache, config=measuring)
+    nets = artefact_task(request.release, config=measuring)
+    (task,) = measure_tasks([nets], split, cache=cache, config=measuring)
     with LocalExecutor(cache, workers=1) as executor:
-        executor.run([(task,)], progress=progress, label=f"measuring {card.title}")
+        executor.run([(nets, task)], progress=progress, label=f"measuring {card.title}")
     # Four rows of the same release: tests without shadows look at one row only.
     measured = load_measures(
         [],

@@ -10,7 +10,13 @@ from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.findings import maker_of, null_seed, redrawn, threat_of
 from sudare.audits.labels import Named, Subject
-from sudare.audits.measure import MeasureConfig, Measured, load_measures, measure_tasks
+from sudare.audits.measure import (
+    MeasureConfig,
+    Measured,
+    answering_tasks,
+    load_measures,
+    measure_tasks,
+)
 from sudare.audits.membership import JudgedTest
 from sudare.core.findings import Finding
 from sudare.core.progress import Progress
@@ -74,9 +80,10 @@ def audit_canaries(
     scored = replace(split, pool=planted.pool[planted.rows])
     measuring = MeasureConfig.of(config, device, release)
     tasks = build_tasks(builds, route, cache)
-    measures = measure_tasks(tasks, release.name, scored, cache=cache, config=measuring)
+    answering = answering_tasks(tasks, release.name, cache=cache, config=measuring)
+    measures = measure_tasks(answering, scored, cache=cache, config=measuring)
     label = f"{canaries.count} {canaries.kind} canaries, {release.label}"
-    executor.run(list(zip(tasks, measures, strict=True)), progress=progress, label=label)
+    executor.run(list(zip(tasks, answering, measures, strict=True)), progress=progress, label=label)
     measured = load_measures(
         tasks, measures, scored, own.membership, cache=cache, config=measuring, traces=False
     )

@@ -9,13 +9,30 @@ from pathlib import Path
 
 from sudare.attacks.registry import make_test
 from sudare.audits.canaries import audit_canaries
+from sudare.audits.checks.config import CheckConfig
+from sudare.audits.checks.registry import CHECKS, check_class
+from sudare.audits.checks.work import (
+    CheckWork,
+    applicable,
+    check_task,
+    judge_checks,
+    load_arrays,
+    prepare_task,
+    show_pictures,
+)
 from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, commitment, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
 from sudare.audits.folder import check_folder, claim
 from sudare.audits.gates import parse_gate
 from sudare.audits.labels import Named
-from sudare.audits.measure import MeasureConfig, Measured, load_measures, measure_tasks
+from sudare.audits.measure import (
+    MeasureConfig,
+    Measured,
+    answering_tasks,
+    load_measures,
+    measure_tasks,
+)
 from sudare.audits.record import RunRecord, RunResult, data_summary
 from sudare.core.arrays import BoolArray
 from sudare.core.errors import ConfigError
@@ -123,14 +140,71 @@ def compare(
             cache=cache,
             device=device,
             progress=progress,
+            checks=_prepared(
+                config, split, executor, cache=cache, device=device, progress=progress
+            ),
         )
         for index, route in enumerate(config.routes, start=1):
             tasks = build_tasks(builds, route, cache)
             label = f"[{index}/{len(config.routes)}] {route.label}"
-            for release, measured in run.measured(route, tasks, label=label):
-                run.judge(route, release, tasks, measured)
+            for reached in run.measured(route, tasks, label=label):
+                run.judge(route, reached, tasks)
     record.complete = True
     return record.write()
+
+
+def _prepared(
+    config: RunConfig,
+    split: AuditSplit,
+    executor: Executor,
+    *,
+    cache: Cache,
+    device: str,
+    progress: Progress,
+) -> list[CheckWork]:
+    """Every check with what it shares among all releases, made before the first build."""
+    works = [
+        CheckWork(
+            config=check,
+            prepared=prepare_task(
+                check,
+                split,
+                cache=cache,
+                seed=config.seed,
+                device=device,
+                threads=config.fleet.threads,
+            ),
+        )
+        for check in config.checks
+    ]
+    chains = [(work.prepared,) for work in works if work.prepared is not None]
+    if chains:
+        executor.run(chains, progress=progress, label="preparing checks")
+    return works
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Planned:
+    """The tasks behind one release, one of each column for each build."""
+
+    release: PlannedRelease
+    measuring: MeasureConfig
+    answering: list[Task]
+    measures: list[Task]
+    checks: dict[CheckConfig, list[Task]]
+
+    @property
+    def columns(self) -> list[list[Task]]:
+        return [self.answering, self.measures, *self.checks.values()]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Reached:
+    """A release whose builds are all measured; folders of what checks measured."""
+
+    release: PlannedRelease
+    measured: Measured
+    checks: dict[CheckConfig, list[Path]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -146,48 +220,79 @@ class _Running:
     cache: Cache
     device: str
     progress: Progress
+    checks: list[CheckWork]
 
-    def measured(
-        self, route: RouteConfig, tasks: list[Task], *, label: str
-    ) -> Iterator[tuple[PlannedRelease, Measured]]:
+    def measured(self, route: RouteConfig, tasks: list[Task], *, label: str) -> Iterator[_Reached]:
         """Build and measure all of a route's releases, then give one after the other."""
-        settings = {
-            release: MeasureConfig.of(self.config, self.device, release)
-            for release in route.releases
-        }
-        measures = {
-            release: measure_tasks(
-                tasks, release.name, self.split, cache=self.cache, config=measuring
-            )
-            for release, measuring in settings.items()
-        }
-        chains = list(zip(tasks, *measures.values(), strict=True))
+        planned = [self._plan(release, tasks) for release in route.releases]
+        columns = [column for release in planned for column in release.columns]
+        chains = list(zip(tasks, *columns, strict=True))
         self.executor.run(chains, progress=self.progress, label=label)
-        for release, measuring in settings.items():
-            yield (
-                release,
-                load_measures(
-                    tasks,
-                    measures[release],
-                    self.split,
-                    self.plan[: len(tasks)],
-                    cache=self.cache,
-                    config=measuring,
-                ),
+        for plan in planned:
+            measured = load_measures(
+                tasks,
+                plan.measures,
+                self.split,
+                self.plan[: len(tasks)],
+                cache=self.cache,
+                config=plan.measuring,
             )
+            entries = {
+                config: [self.cache.path(task.key) for task in column]
+                for config, column in plan.checks.items()
+            }
+            yield _Reached(release=plan.release, measured=measured, checks=entries)
 
-    def judge(
-        self, route: RouteConfig, release: PlannedRelease, tasks: list[Task], measured: Measured
-    ) -> None:
+    def _plan(self, release: PlannedRelease, tasks: list[Task]) -> _Planned:
+        measuring = MeasureConfig.of(self.config, self.device, release)
+        answering = answering_tasks(tasks, release.name, cache=self.cache, config=measuring)
+        fits = applicable(self.config.checks, release.kind)
+        return _Planned(
+            release=release,
+            measuring=measuring,
+            answering=answering,
+            measures=measure_tasks(answering, self.split, cache=self.cache, config=measuring),
+            checks={
+                work.config: [
+                    check_task(
+                        work,
+                        nets,
+                        self.split,
+                        cache=self.cache,
+                        recipients=self.config.recipients,
+                        threads=self.config.fleet.threads,
+                    )
+                    for nets in answering
+                ]
+                for work in self.checks
+                if not fits[work.config]
+            },
+        )
+
+    def judge(self, route: RouteConfig, reached: _Reached, tasks: list[Task]) -> None:
         """Findings, pictures and evidence of one release, and of what is planted into it."""
         config, record = self.config, self.record
+        release, measured = reached.release, reached.measured
         folders = [releases_folder(self.cache, task) / release.name for task in tasks]
         card = read_card(folders[0])
         subject = Named(name=release.name, kind=route.kind, label=release.label)
         audit = audit_release(measured, self.split, subject, card, config, progress=self.progress)
         record.add(release.name, card, audit)
         membership = measured.table.membership
-        record.add_nearness(maker_of(subject, card, measured), folders, membership)
+        maker = maker_of(subject, card, measured)
+        record.add_nearness(maker, folders, membership)
+        arrays = {check.kind: load_arrays(entries) for check, entries in reached.checks.items()}
+        record.findings += judge_checks(
+            config.checks,
+            arrays,
+            maker,
+            membership=membership,
+            labels=self.split,
+            seed=config.seed,
+            draws=config.audit.draws,
+        )
+        for check, entries in reached.checks.items():
+            record.pictures += show_pictures(check, release.name, entries[0], record.folder)
         record.keep(
             release.name,
             Evidence(
@@ -198,6 +303,7 @@ class _Running:
                 card=card,
                 nonce=self.nonce,
                 plan=self.plan,
+                checks=arrays,
             ),
         )
         _copy_release(folders[0], record.folder / "releases" / release.name)
@@ -302,6 +408,15 @@ def _copy_release(origin: Path, target: Path) -> None:
     write_release(read_release(origin), target)
 
 
+def _families(config: RunConfig) -> str:
+    """Which families of attack ran, and which this version knows and did not run."""
+    ran = ["membership inference", *(check.label for check in config.checks)]
+    asked = {check.kind for check in config.checks}
+    known = [check_class(kind).label for kind in CHECKS if kind not in asked]
+    left = f" Known here and not run: {', '.join(known)}." if known else ""
+    return f"Only these families of attack were run: {', '.join(ran)}.{left}"
+
+
 def _limits(config: RunConfig) -> tuple[str, ...]:
     return (
         "Every build is trained on half of the collection. A release trained on all of it "
@@ -311,7 +426,7 @@ def _limits(config: RunConfig) -> tuple[str, ...]:
         f"{config.fleet.builds} builds per release: with so few, only a part of what a "
         "256-build attack would find is found.",
         *(FEW_BUILDS for _ in range(config.fleet.builds < LEAST_BUILDS)),
-        "Only membership inference was run. Inversion, reconstruction and evasion were not.",
+        _families(config),
         "Half of the images are members by construction. Where members are rare, far fewer "
         "of an attacker's accusations are right.",
     )

@@ -20,6 +20,8 @@ from pydantic import (
     field_validator,
 )
 
+from sudare.audits.checks.config import CheckConfig
+from sudare.audits.checks.registry import parse_check
 from sudare.core.errors import ConfigError
 from sudare.core.runs import Thresholds
 from sudare.fleets.executors import ExecutorName
@@ -152,6 +154,17 @@ def _parse_routes(values: object) -> tuple[RouteConfig, ...]:
     return routes
 
 
+def _parse_checks(values: object) -> tuple[CheckConfig, ...]:
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        raise ConfigError("checks must be a list", fix="Write [[checks]] with a kind.")
+    checks = tuple(parse_check(value) for value in values)
+    kinds = [check.kind for check in checks]
+    for kind in kinds:
+        if kinds.count(kind) > 1:
+            raise ConfigError(f"check {kind!r} is there twice", where="checks")
+    return checks
+
+
 def _routes_schema() -> dict[str, Any]:
     schemas = [config_class(kind).model_json_schema() for kind in ROUTES]
     definitions: dict[str, Any] = {}
@@ -172,6 +185,11 @@ class RunConfig(_Section):
         BeforeValidator(_parse_routes),
         WithJsonSchema({"type": "array", "items": {"type": "object"}}),
     ] = Field(default=(), description="Releases to build.")
+    checks: Annotated[
+        tuple[SerializeAsAny[CheckConfig], ...],
+        BeforeValidator(_parse_checks),
+        WithJsonSchema({"type": "array", "items": {"type": "object"}}),
+    ] = Field(default=(), description="Further checks of every release, [[checks]] with a kind.")
     recipients: RecipientConfig = RecipientConfig()
     attacks: AttacksConfig = AttacksConfig()
     audit: AuditConfig = AuditConfig()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Evidence:
         target: Row of the artefact the findings are about; None for every build.
         shadows: Whether other rows are shadows.
         plan: ``bool [N, n]`` of the whole run, where a route has fewer builds; None: the same.
+        checks: Kind of check to its named arrays, one row a build.
     """
 
     measured: Measured
@@ -56,6 +57,7 @@ class Evidence:
     target: int | None = None
     shadows: bool = True
     plan: BoolArray | None = None
+    checks: Mapping[str, Mapping[str, npt.NDArray[Any]]] = field(default_factory=dict)
 
     @property
     def commitment(self) -> str:
@@ -116,6 +118,8 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
         for name, values in measured.partial.signals.items():
             optional[f"partial.{name}"] = values
     arrays |= {name: values for name, values in optional.items() if values is not None}
+    for kind, named in evidence.checks.items():
+        arrays |= {f"check.{kind}.{name}": values for name, values in named.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial.npz")
     np.savez(partial, **arrays)
@@ -179,6 +183,7 @@ def _evidence(
         target=target if isinstance(target, int) else None,
         shadows=bool(about["shadows"]),
         plan=arrays["plan"].astype(bool) if "plan" in arrays else None,
+        checks=_checks(arrays),
     )
 
 
@@ -191,6 +196,17 @@ def _partial(arrays: Mapping[str, npt.NDArray[np.generic]]) -> PartialSignals | 
         if name.startswith("partial.")
     }
     return PartialSignals(columns=arrays["partial"].astype(np.int64), signals=named)
+
+
+def _checks(
+    arrays: Mapping[str, npt.NDArray[np.generic]],
+) -> dict[str, dict[str, npt.NDArray[Any]]]:
+    found: dict[str, dict[str, npt.NDArray[Any]]] = {}
+    for name, values in arrays.items():
+        if name.startswith("check."):
+            _, kind, leaf = name.split(".", 2)
+            found.setdefault(kind, {})[leaf] = values
+    return found
 
 
 def _list(value: object) -> list[object]:

@@ -14,6 +14,7 @@ from sudare.attacks.boundary import BoundaryDistance
 from sudare.attacks.membership.traces import trace_iqr
 from sudare.attacks.nearness import NearestFeatures, NearestPixels
 from sudare.attacks.signals import LogPosterior, Phi, log_posterior
+from sudare.audits.answering import answering_task, load_answering
 from sudare.audits.config import RunConfig
 from sudare.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from sudare.core.hashing import Json, hash_json
@@ -28,7 +29,7 @@ from sudare.fleets.builds import make_deterministic, store
 from sudare.fleets.cache import BUILD_ROOMS, Cache, entry_key
 from sudare.fleets.tasks import Task
 from sudare.recipients.config import RecipientConfig
-from sudare.recipients.train import nets_of, recipients_view
+from sudare.recipients.train import recipients_view
 from sudare.releases.kinds import LabelsView, Release, SetView
 from sudare.releases.store import read_card, read_release, release_bytes
 from sudare.routes.config import PlannedRelease
@@ -36,6 +37,7 @@ from sudare.routes.config import PlannedRelease
 __all__ = [
     "MeasureConfig",
     "Measured",
+    "answering_tasks",
     "artefact_task",
     "load_measures",
     "measure_tasks",
@@ -45,7 +47,13 @@ __all__ = [
 
 _COMPONENTS = 32
 _LEAST_EPOCHS = 4
-MEASURE_ROOMS = (*BUILD_ROOMS, "recipients", "attacks", "audits/measure.py")
+MEASURE_ROOMS = (
+    *BUILD_ROOMS,
+    "recipients",
+    "attacks",
+    "audits/measure.py",
+    "audits/answering.py",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,61 +167,67 @@ _NEARNESS = (NearestPixels(), NearestFeatures())
 
 
 def measure_tasks(
-    builds: list[Task],
-    release: str,
+    answering: list[Task],
     split: AuditSplit,
     *,
     cache: Cache,
     config: MeasureConfig,
 ) -> list[Task]:
-    """One measuring task for each build of a release."""
+    """One measuring task for each build of a release, after the task whose nets answer for it."""
+    return [_task(nets, split, cache, config) for nets in answering]
+
+
+def answering_tasks(
+    builds: list[Task], release: str, *, cache: Cache, config: MeasureConfig
+) -> list[Task]:
+    """The tasks whose nets answer for each build of a release."""
     return [
-        _task(
+        answering_task(
             f"{build.key}/{release}",
             cache.path(build.key) / "releases" / release,
-            split,
-            cache,
-            config,
+            config.recipients,
             # From the build's own seed and never from its key, which any line of code changes.
             seed=integer_seed(int(str(build.arguments["seed"])), "recipients", release),
+            device=config.device,
+            threads=config.threads,
         )
         for build in builds
     ]
 
 
-def artefact_task(folder: Path, split: AuditSplit, *, cache: Cache, config: MeasureConfig) -> Task:
-    """The measuring task of a release that lies somewhere else."""
+def artefact_task(folder: Path, *, config: MeasureConfig) -> Task:
+    """The task whose nets answer for a release that lies somewhere else."""
     listed = [[entry.name, entry.sha256] for entry in read_card(folder).files]
     identity = hash_json(listed)
     seed = integer_seed(0, "recipients", identity)
-    return _task(identity, folder.resolve(), split, cache, config, seed=seed)
+    return answering_task(
+        identity,
+        folder.resolve(),
+        config.recipients,
+        seed=seed,
+        device=config.device,
+        threads=config.threads,
+    )
 
 
-def _task(
-    identity: str,
-    release: Path,
-    split: AuditSplit,
-    cache: Cache,
-    config: MeasureConfig,
-    *,
-    seed: int,
-) -> Task:
+def _task(answering: Task, split: AuditSplit, cache: Cache, config: MeasureConfig) -> Task:
     scored = concatenate([split.pool, split.population]) if len(split.population) else split.pool
     values: dict[str, Json] = {
         "work": "measure",
-        "release": identity,
+        "answering": answering.key,
         "scored": scored.content_hash,
         "test": split.test.content_hash,
         "recipients": config.recipients.model_dump(mode="json"),
         "queries": config.queries,
         "boundary": [*_boundary_columns(split, config)],
         "boundary_queries": config.boundary_queries,
-        "seed": seed,
+        "seed": answering.arguments["seed"],
         "device": config.device,
         "threads": config.threads,
     }
     arguments: dict[str, Json] = {
-        "release": str(release),
+        "release": answering.arguments["release"],
+        "answering": str(cache.path(answering.key)),
         "scored": str(store(scored, cache)),
         "test": str(store(split.test, cache)),
         **{
@@ -243,12 +257,10 @@ def run_measure(folder: Path, arguments: Mapping[str, Json], progress: Progress)
     )
     device, seed = str(arguments["device"]), int(str(arguments["seed"]))
     costs = {"storage_mb": release_bytes(release.card) / 1e6}
-    start = time.process_time()
-    config = RecipientConfig.model_validate(arguments["recipients"])
-    answering = nets_of(release, config, seed=seed, device=device, progress=progress)
-    view, trained = recipients_view(answering, device=device), release.lesson() is not None
-    if trained:
-        costs["recipient_train_s"] = (time.process_time() - start) / config.count
+    config, nets = RecipientConfig.model_validate(arguments["recipients"]), arguments["answering"]
+    answering = load_answering(Path(str(nets)), release, config, device=device)
+    costs |= json.loads((Path(str(nets)) / "costs.json").read_text())
+    view = recipients_view(answering, device=device)
     shown = release.expose(release.set_as) if release.set_as is not None else None
     if isinstance(shown, SetView):
         released = {image.tobytes() for image in shown.pixels()}

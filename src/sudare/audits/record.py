@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sudare.audits.checks.registry import make_check
 from sudare.audits.config import RunConfig
 from sudare.audits.copying import copying_findings, released_sets
 from sudare.audits.environment import machine, now, versions
@@ -30,6 +31,7 @@ from sudare.core.runs import (
     ReleaseSummary,
     RocCurve,
     RunSummary,
+    ShownPicture,
     Stage,
 )
 from sudare.data.images import ImageDataset
@@ -103,6 +105,7 @@ class RunRecord:
     curves: list[RocCurve] = field(default_factory=list)
     exposed: list[ExposedImage] = field(default_factory=list)
     pairs: list[ClosePair] = field(default_factory=list)
+    pictures: list[ShownPicture] = field(default_factory=list)
     complete: bool = False
 
     def add(self, name: str, card: Card, audit: ReleaseAudit) -> None:
@@ -194,6 +197,9 @@ class RunRecord:
             roc=tuple(self.curves),
             exposed=tuple(self.exposed),
             pairs=tuple(self.pairs),
+            checks={check.kind: check.label for check in self.config.checks},
+            pictures=tuple(self.pictures),
+            figures=tuple(f for c in self.config.checks for f in make_check(c).figures),
             gates=tuple(result for gate in self.gates for result in judge(gate, findings, done)),
             stages=tuple(
                 Stage(

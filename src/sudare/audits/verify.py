@@ -12,11 +12,13 @@ from typing import TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sudare.audits.canaries import canary_findings
+from sudare.audits.checks.registry import make_check
+from sudare.audits.checks.work import judge_checks
 from sudare.audits.config import RunConfig, load_config, read_toml
 from sudare.audits.evidence import Evidence, read_evidence
-from sudare.audits.findings import audit_release
+from sudare.audits.findings import audit_release, maker_of
 from sudare.core.errors import AuditError
-from sudare.core.figures import figure_of
+from sudare.core.figures import declare, figure_of
 from sudare.core.files import atomic_directory
 from sudare.core.findings import Finding, Findings
 from sudare.core.hashing import hash_json
@@ -129,6 +131,8 @@ def verify(folder: Path, *, progress: Progress) -> Verification:
     except ValidationError as error:
         raise AuditError(f"the findings cannot be read: {error}", where=str(folder)) from error
     config = load_config(read_toml(str(folder / "config.toml")))
+    for check in config.checks:
+        declare(make_check(check).figures)
     recomputed: dict[_Key, Finding] = {}
     committed = True
     for name in sorted(name for name in manifest.files if name.endswith(".npz")):
@@ -164,7 +168,16 @@ def _recompute(
         shadows=evidence.shadows,
         progress=progress,
     )
-    return list(audit.findings)
+    checks = judge_checks(
+        config.checks,
+        evidence.checks,
+        maker_of(evidence.subject, evidence.card, evidence.measured),
+        membership=evidence.measured.table.membership,
+        labels=evidence,
+        seed=config.seed,
+        draws=config.audit.draws,
+    )
+    return [*audit.findings, *checks]
 
 
 def _compared(

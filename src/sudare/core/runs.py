@@ -18,6 +18,7 @@ __all__ = [
     "ReleaseSummary",
     "RocCurve",
     "RunSummary",
+    "ShownPicture",
     "Stage",
     "Thresholds",
     "Verdict",
@@ -117,6 +118,16 @@ class Verdict(StrEnum):
     NOT_EVALUABLE = "not_evaluable"
 
 
+class ShownPicture(_Value):
+    """A picture that a check made of one build."""
+
+    kind: str = Field(description="Name of the check.")
+    release: str
+    file: str = Field(description="PNG file, relative to the run folder.")
+    caption: str
+    public: bool = Field(default=False, description="Whether it shows only what leaves anyway.")
+
+
 class GateResult(_Value):
     """One threshold on one finding, and how it came out."""
 
@@ -176,6 +187,10 @@ class RunSummary(_Value):
     roc: tuple[RocCurve, ...] = ()
     exposed: tuple[ExposedImage, ...] = ()
     pairs: tuple[ClosePair, ...] = ()
+    checks: dict[str, str] = Field(
+        default_factory=dict, description="Kind of each further check to what it is called."
+    )
+    pictures: tuple[ShownPicture, ...] = Field(default=(), description="Pictures of checks.")
     gates: tuple[GateResult, ...] = ()
     stages: tuple[Stage, ...] = ()
     figures: tuple[Figure, ...] = Field(

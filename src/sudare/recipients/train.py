@@ -14,17 +14,7 @@ from sudare.releases.kinds import Lesson, LogitsView, Release
 from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import Recipe
 
-__all__ = ["nets_of", "recipe_for", "recipients_view", "train_recipients"]
-
-
-def nets_of(
-    release: Release, config: RecipientConfig, *, seed: int, device: str, progress: Progress
-) -> tuple[torch.nn.Module, ...]:
-    """The nets that answer for a release: its own, or those recipients train on it."""
-    lesson = release.lesson()
-    if lesson is None:
-        return (release.net(device=device),)
-    return train_recipients(release, lesson, config, seed=seed, device=device, progress=progress)
+__all__ = ["recipe_for", "recipients_view", "train_recipients"]
 
 
 def train_recipients(

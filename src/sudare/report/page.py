@@ -28,6 +28,7 @@ from sudare.report.orderings import orderings_summary, orderings_table
 from sudare.report.pictures import Gallery, galleries, pair_galleries
 from sudare.report.profiles import Profiles, profiles
 from sudare.report.roc import RocChart, roc_charts
+from sudare.report.sections import sections_of
 from sudare.report.tables import (
     findings_table,
     gates_table,
@@ -113,6 +114,7 @@ def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery]) -> 
         summary=run.summary,
         mode=run.summary.mode,
         sections=_sections(run, charts),
+        more=sections_of(run),
         **_beyond(run, edition),
         internal=edition is Edition.INTERNAL,
         version=__version__,

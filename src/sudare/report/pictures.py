@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from sudare.core.runs import ClosePair, ExposedImage
 from sudare.report.load import Run
 
-__all__ = ["Gallery", "PairGallery", "Picture", "galleries", "pair_galleries"]
+__all__ = ["Gallery", "PairGallery", "Picture", "embedded", "galleries", "pair_galleries"]
 
 _MOST_PER_RELEASE = 12
 _LARGEST_PX = 160
@@ -47,7 +47,7 @@ def galleries(run: Run) -> list[Gallery]:
         mine.sort(key=lambda image: -image.score)
         if mine:
             pictures = [
-                Picture(source=_embedded(run, image.picture), image=image)
+                Picture(source=embedded(run, image.picture), image=image)
                 for image in mine[:_MOST_PER_RELEASE]
             ]
             found.append(Gallery(release=run.label(name), pictures=pictures))
@@ -71,12 +71,12 @@ def pair_galleries(run: Run) -> list[PairGallery]:
             key=lambda pair: pair.to_member,
         )
         if mine:
-            pairs = [(_embedded(run, pair.picture, 4 * _LARGEST_PX), pair) for pair in mine]
+            pairs = [(embedded(run, pair.picture, 4 * _LARGEST_PX), pair) for pair in mine]
             found.append(PairGallery(release=run.label(name), pairs=pairs))
     return found
 
 
-def _embedded(run: Run, picture: str, largest: int = _LARGEST_PX) -> str:
+def embedded(run: Run, picture: str, largest: int = _LARGEST_PX) -> str:
     """The picture as a ``data:`` address; only files inside the run folder are read."""
     folder = run.folder.resolve()
     path = (folder / picture).resolve()

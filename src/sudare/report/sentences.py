@@ -259,6 +259,7 @@ TEXT: dict[str, str] = {
     "to 1). Looks deceive: pairs far apart are no evidence of protection.",
     "pair_alt": "A released image, the nearest member and the nearest other image",
     "pair_distances": "{member} to the member, {other} to the other",
+    "check_picture": "{label}: {caption}",
     "h_findings": "All findings",
     "p_findings": "Sorted by severity: leakage above chance first, then what failed, then the "
     "rest. An interval that includes chance means the attack found nothing at this power.",

@@ -1,0 +1,22 @@
+"""What every check's settings have; imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["CheckConfig"]
+
+
+class CheckConfig(BaseModel):
+    """Settings of a check, its budget among them; imports nothing heavy."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    check: ClassVar[str]
+    """Dotted name of the class that runs it."""
+    label: ClassVar[str]
+    """What the family is called in a sentence, such as "evasion"."""
+
+    kind: str = Field(description="Name of the check.")

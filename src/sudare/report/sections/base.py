@@ -1,0 +1,69 @@
+"""What a section of the page is, and which there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from markupsafe import Markup
+
+from sudare.core.registry import Registry
+from sudare.report.load import Run
+from sudare.report.tables import Table
+
+__all__ = ["SECTIONS", "Section", "ShownImage", "sections_of"]
+
+SECTIONS = Registry(
+    "section",
+    {"checks": "sudare.report.sections.checks:sections"},
+    group="sudare.sections",
+)
+"""Functions from a run to its sections, in reading order; each page gives its own copy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownImage:
+    """A picture with its words.
+
+    Attributes:
+        source: A ``data:`` address, or empty where the file is missing.
+        caption: What it shows.
+    """
+
+    source: str
+    caption: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One section of the page.
+
+    Attributes:
+        name: Its anchor: lower case, digits and dashes.
+        title: Its heading.
+        text: A sentence or two below the heading, or empty.
+        charts: Charts as ``report.drawing.draw`` gives them.
+        tables: Tables.
+        images: Pictures; on the public page only those that its run still lists.
+    """
+
+    name: str
+    title: str
+    text: str = ""
+    charts: Sequence[Markup] = ()
+    tables: Sequence[Table] = ()
+    images: Sequence[ShownImage] = ()
+
+
+def sections_of(run: Run) -> list[Section]:
+    """Every registered section that has something to say about a run.
+
+    Args:
+        run: The run, or its public copy.
+    """
+    found: list[Section] = []
+    for name in SECTIONS:
+        make = cast("Callable[[Run], Sequence[Section]]", SECTIONS.load(name))
+        found += make(run)
+    return found

@@ -1,0 +1,54 @@
+"""A section for each check that no section of its own shows: its figures and its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sudare.report.load import Run
+from sudare.report.pictures import embedded
+from sudare.report.sections.base import Section, ShownImage
+from sudare.report.tables import Cell, Table, number_cell, reading, severity
+from sudare.report.text import say
+
+__all__ = ["sections"]
+
+
+def sections(run: Run) -> Sequence[Section]:
+    """One section a check that ran, in the order of the configuration."""
+    found = (_section(run, kind, label) for kind, label in run.summary.checks.items())
+    return [section for section in found if section is not None]
+
+
+def _section(run: Run, kind: str, label: str) -> Section | None:
+    findings = sorted(
+        (item for item in run.findings if item.id.startswith(f"{kind}.")), key=severity
+    )
+    images = [
+        ShownImage(
+            source=embedded(run, picture.file, 480),
+            caption=say("check_picture", label=run.label(picture.release), caption=picture.caption),
+        )
+        for picture in run.summary.pictures
+        if picture.kind == kind
+    ]
+    if not findings and not images:
+        return None
+    rows = []
+    for finding in findings:
+        read, style = reading(finding)
+        rows.append(
+            (
+                Cell(text=run.named(finding), small=finding.group),
+                Cell(text=run.label(finding.release)),
+                number_cell(finding),
+                Cell(text=read, kind=style),
+            )
+        )
+    columns = [say(f"c_{name}") for name in ("finding", "release", "value", "reading")]
+    table = Table(name=f"check-{kind}", caption=label, columns=columns, rows=rows)
+    return Section(
+        name=f"check-{kind}",
+        title=label[:1].upper() + label[1:],
+        tables=[table] if rows else [],
+        images=images,
+    )

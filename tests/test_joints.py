@@ -1,0 +1,352 @@
+"""The joints are open: another package adds one of each, and nothing of ours changes for it.
+
+A kind of release, a route with two releases, a check with a budget, `prepare` and a picture, a
+figure and a section come through entry points; `compare` shows all of them in both editions, and a
+third party recomputes the check's figures.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+TOY = '''
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from sudare.audits.checks.base import Check, Measurement, Picture
+from sudare.audits.checks.config import CheckConfig
+from sudare.core.errors import ReleaseError
+from sudare.core.figures import Figure
+from sudare.core.threats import Threat, ThreatModel
+from sudare.metrics import mean_over_builds
+from sudare.releases.card import Card, Spec
+from sudare.releases.kinds import LogitsView, Release, SamplesRelease, SamplesSpec
+from sudare.report.sections import Section
+from sudare.routes.base import Build, BuildRecord, Role, Route
+from sudare.routes.config import PlannedRelease, RouteConfig
+
+
+class MeansSpec(Spec):
+    temperature: float = Field(gt=0)
+
+
+class Nearest(torch.nn.Module):
+    def __init__(self, means, temperature):
+        super().__init__()
+        self.means, self.temperature = torch.nn.Parameter(means), temperature
+
+    def forward(self, images):
+        return -torch.cdist(images.flatten(1), self.means) / self.temperature
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MeansRelease(Release):
+    """The mean image of each class."""
+
+    kind: ClassVar[str] = "means"
+    spec_class: ClassVar[type[Spec]] = MeansSpec
+    views: ClassVar = {"means/scores": "_scores"}
+    scores_as: ClassVar[ThreatModel] = ThreatModel("means/scores")
+    threats: ClassVar = (
+        Threat(id="means/scores", sees="Distances to mean images.", phrase="distances to means"),
+    )
+
+    means: torch.Tensor
+
+    @classmethod
+    def from_tensors(cls, card, tensors):
+        if set(tensors) != {"means"}:
+            raise ReleaseError("a means release holds means")
+        return cls(card=card, means=tensors["means"])
+
+    def tensors(self):
+        return {"means": self.means}
+
+    def net(self, *, device="cpu"):
+        return Nearest(self.means, self.card.spec.temperature).to(device).eval()
+
+    def _scores(self, device):
+        return LogitsView((self.net(device=device),), device)
+
+
+class ToyConfig(RouteConfig):
+    """Mean images, as numbers and as pictures."""
+
+    route: ClassVar[str] = "toy_package:ToyRoute"
+    kind: Literal["toy"] = "toy"
+    temperature: float = 1.0
+
+    @property
+    def releases(self):
+        told = "The mean image of each class"
+        return (
+            PlannedRelease(
+                name="toy-means", label="Toy means", kind="means", what_leaves=f"{told}."
+            ),
+            PlannedRelease(
+                name="toy-set", label="Toy set", kind="samples", what_leaves=f"{told}, in pixels."
+            ),
+        )
+
+
+class ToyRoute(Route[ToyConfig]):
+    def _build(self, private, context):
+        def make(folder):
+            means = [private.images[private.classes == c].mean(axis=0) for c in range(10)]
+            np.save(folder / "means.npy", np.stack(means))
+
+        means = np.load(context.stages.get("means", {}, make) / "means.npy")
+        common = {
+            "route": "toy",
+            "class_names": private.class_names,
+            "image_shape": private.image_shape,
+        }
+        cards = {
+            r.name: Card(
+                kind=r.kind,
+                title=r.label,
+                what_leaves=r.what_leaves,
+                spec=MeansSpec(temperature=self.config.temperature)
+                if r.kind == "means"
+                else SamplesSpec(),
+                **common,
+            )
+            for r in self.config.releases
+        }
+        flat = torch.from_numpy((means.reshape(10, -1) - 127.5) / 63.75).float()
+        return Build(
+            releases={
+                "toy-means": MeansRelease(card=cards["toy-means"], means=flat),
+                "toy-set": SamplesRelease(
+                    card=cards["toy-set"],
+                    images=means.round().astype(np.uint8),
+                    soft_labels=np.eye(10, dtype=np.float32),
+                ),
+            },
+            record=BuildRecord(roles=np.full(len(private), Role.TRAIN, dtype=np.int8)),
+        )
+
+
+class ShiftConfig(CheckConfig):
+    check: ClassVar[str] = "toy_package:ShiftCheck"
+    label: ClassVar[str] = "toy shift"
+    kind: Literal["shift"] = "shift"
+    images: int = Field(default=50, ge=1, description="Budget.")
+
+
+class ShiftCheck(Check[ShiftConfig]):
+    """How much accuracy a brighter picture costs; the shift is drawn from the population."""
+
+    figures = (
+        Figure(
+            id="shift.drop",
+            name="Accuracy lost to a brighter picture",
+            short="Shift",
+            meaning="Accuracy on test images less that on brighter ones.",
+            chance=0.0,
+            worse="higher",
+            edition="public",
+        ),
+        Figure(id="shift.secret", name="A figure for the house", worse="higher"),
+    )
+    prepares = True
+
+    def not_for(self, kind):
+        return "it is about means and sets" if kind.kind == "classifier" else ""
+
+    def prepare(self, given, folder):
+        np.save(folder / "shift.npy", given.population.images.std())
+
+    def measure(self, tested):
+        shift = np.load(tested.prepared / "shift.npy")
+        test = tested.test[: self.config.images]
+        brighter = np.clip(test.images + shift, 0, 255).astype(np.uint8)
+        view = LogitsView(tested.nets, tested.device)
+        right = [
+            (view.logits(images).argmax(axis=2) == test.classes).mean()
+            for images in (test.images, brighter)
+        ]
+        picture = Picture(image=brighter[0], caption="A brighter test image")
+        return Measurement(arrays={"right": np.array(right)}, pictures={"brighter": picture})
+
+    def judge(self, stack, maker):
+        right = stack.arrays["right"]
+        drop = mean_over_builds(right[:, 0] - right[:, 1])
+        return [maker.finding("shift.drop", drop), maker.finding("shift.secret", drop)]
+
+
+def toy_section(run):
+    found = [item for item in run.findings if item.id == "shift.drop"]
+    if not found:
+        return []
+    return [Section(name="toy", title="A toy section", text=f"{len(found)} toy findings.")]
+'''
+ENTRY_POINTS = """
+[sudare.kinds]
+means = toy_package:MeansRelease
+[sudare.routes]
+toy = toy_package:ToyConfig
+[sudare.checks]
+shift = toy_package:ShiftConfig
+[sudare.sections]
+toy = toy_package:toy_section
+"""
+CONFIG = """
+title = "Toy"
+[data]
+source = "digits"
+pool = 400
+population = 200
+public = 100
+test = 200
+[fleet]
+builds = 4
+[[routes]]
+kind = "toy"
+temperature = 2.0
+[[routes]]
+kind = "plain"
+net = { name = "mlp", width = 8 }
+recipe = { epochs = 4 }
+[[checks]]
+kind = "shift"
+images = 80
+[recipients]
+net = { name = "mlp", width = 8 }
+recipe = { steps = 20 }
+[audit]
+draws = 100
+exposed = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with the package installed beside Sudare, and a run of `compare` with it."""
+    root = tmp_path_factory.mktemp("joints")
+    site = root / "site"
+    (site / "toy_package-0.1.dist-info").mkdir(parents=True)
+    (site / "toy_package.py").write_text(TOY)
+    info = site / "toy_package-0.1.dist-info"
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-package\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    (root / "toy.toml").write_text(CONFIG)
+    done = sudare(root, "compare", "--config", "toy.toml", "--out", "run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return root
+
+
+def sudare(root, *words):
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(root / "site"),
+        "SUDARE_CACHE": str(root / "cache"),
+        "COLUMNS": "200",
+    }
+    code = "from sudare.cli.app import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def findings(place):
+    found = json.loads((place / "run" / "findings.json").read_text())["findings"]
+    return {(f["id"], f["release"]): f for f in found if not f["group"]}
+
+
+def test_two_releases_of_one_route_are_attacked_under_their_own_threat_models(place):
+    found = findings(place)
+    assert found["membership.rmia.auc", "toy-means"]["threat_model"] == "means/scores"
+    assert found["membership.rmia.auc", "toy-set"]["threat_model"] == "samples/recipient"
+    for release in ("toy-means", "toy-set", "plain"):
+        assert found["utility.accuracy", release]["value"] > 0.2
+    assert {path.name for path in (place / "run" / "releases").iterdir()} == {
+        "toy-means",
+        "toy-set",
+        "plain",
+    }
+
+
+def test_the_check_ran_where_it_applies_with_what_it_prepared(place):
+    found = findings(place)
+    assert found["shift.drop", "toy-means"]["value"] is not None
+    assert found["shift.drop", "toy-set"]["value"] is not None
+    assert ("shift.drop", "plain") not in found
+
+
+@pytest.mark.parametrize("page", ["report.html", "report-public.html"])
+def test_both_editions_show_the_section_the_figure_and_the_releases(place, page):
+    text = (place / "run" / page).read_text()
+    for words in (
+        "A toy section",
+        "2 toy findings",
+        "Accuracy lost to a brighter picture",
+        "Toy means",
+        "Toy set",
+        "Distances to mean images.",
+        "membership inference, toy shift",
+    ):
+        assert words in text, words
+
+
+def test_pictures_and_undeclared_figures_stay_in_the_house(place):
+    inside, outside = (
+        (place / "run" / page).read_text() for page in ("report.html", "report-public.html")
+    )
+    assert "A brighter test image" in inside
+    assert "data:image/png" in inside
+    assert "A figure for the house" in inside
+    assert "A brighter test image" not in outside
+    assert "data:image/png" not in outside
+    assert "A figure for the house" not in outside
+
+
+def test_gates_and_the_glossary_know_the_figure(place):
+    done = sudare(
+        place,
+        *("compare", "--config", "toy.toml", "--out", "run"),
+        *("--fail-on", "toy-means: shift.drop > 0.99"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PASS: toy-means: toy-means: shift.drop > 0.99" in done.stdout + done.stderr
+    assert (
+        "Accuracy on test images less that on brighter ones."
+        in (place / "run" / "report.html").read_text()
+    )
+
+
+def test_a_third_party_recomputes_the_figures_of_the_check(place):
+    assert sudare(place, "audit", "export", "run", "--out", "evidence").returncode == 0
+    done = sudare(place, "audit", "verify", "evidence")
+    assert done.returncode == 0, done.stdout + done.stderr
+    path = place / "evidence" / "findings.json"
+    values = json.loads(path.read_text())
+    next(f for f in values["findings"] if f["id"] == "shift.drop")["value"] = -0.5
+    path.write_text(json.dumps(values))
+    forged = sudare(place, "audit", "verify", "evidence")
+    assert forged.returncode == 2
+
+
+def test_a_release_of_the_new_kind_can_be_opened(place):
+    done = sudare(place, "open", "run/releases/toy-means", "--images", "digits")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Toy means" in done.stdout
+
+
+def test_without_the_package_its_names_are_unknown(place, tmp_path):
+    (tmp_path / "toy.toml").write_text(CONFIG)
+    done = sudare(tmp_path, "compare", "--config", "toy.toml", "--out", "other")
+    assert done.returncode == 2
+    assert "'toy'" in done.stderr
