@@ -1,6 +1,7 @@
 """A whole run, killed again and again, ends with the findings of an undisturbed one."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sudare.audits.compare import compare
+from sudare.audits.config import load_config, read_toml
 from sudare.core.findings import Findings
+from sudare.core.progress import Silent
+from sudare.fleets.cache import Cache
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,3 +69,69 @@ def test_killed_at_ten_random_moments_a_run_ends_with_identical_findings(tmp_pat
     for cache in range(5):
         assert start(folder, tmp_path / f"cache{cache}").wait() == 0
         assert figures(folder) == figures(tmp_path / "whole")
+
+
+def damage(path):
+    """Flip a bit in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x40
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("name", ["phi.npy", "tensors.safetensors", "record.npz", "costs.json"])
+def test_a_damaged_entry_is_dropped_said_and_made_again(smoke, tmp_path, name):
+    """A flipped sign in a cached signal changed 30 findings in silence, exit status 0."""
+    _, _, before = smoke
+    cache = tmp_path / "cache"
+    shutil.copytree(smoke[1], cache)
+    hit = sorted(cache.glob(f"??/*/**/{name}"))
+    assert hit
+    for path in hit[:2]:
+        damage(path)
+    told = []
+    after = again(tmp_path / "run", cache, told)
+    assert len([line for line in told if "damaged cache entry" in line]) >= 1
+    assert figures_of(after) == figures_of(before)
+
+
+def test_altered_pixels_of_the_pool_are_written_again(smoke, tmp_path):
+    """Altered pool pixels changed 63 findings in silence."""
+    _, _, before = smoke
+    cache = tmp_path / "cache"
+    (cache / "data").mkdir(parents=True)
+    shutil.copytree(smoke[1] / "data", cache / "data", dirs_exist_ok=True)
+    for path in sorted((cache / "data").glob("*/images*")):
+        damage(path)
+    assert figures_of(again(tmp_path / "run", cache, [])) == figures_of(before)
+
+
+def test_a_truncated_entry_ends_in_no_traceback(smoke, tmp_path):
+    cache = tmp_path / "cache"
+    shutil.copytree(smoke[1], cache)
+    path = sorted(cache.glob("??/*/**/phi.npy"))[0]
+    path.write_bytes(path.read_bytes()[:40])
+    assert figures_of(again(tmp_path / "run", cache, [])) == figures_of(smoke[2])
+
+
+class Told(Silent):
+    """Keeps what is said."""
+
+    def __init__(self, lines):
+        self.lines = lines
+
+    def say(self, text):
+        self.lines.append(text)
+
+
+def again(folder, cache, told):
+    return compare(
+        load_config(read_toml("smoke")),
+        folder,
+        cache=Cache(cache),
+        progress=Told(told),
+        command="sudare compare -c smoke",
+    )
+
+
+def figures_of(result):
+    return [f for f in result.findings.findings if not f.id.startswith("cost.")]

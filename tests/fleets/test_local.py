@@ -13,8 +13,10 @@ from sudare.core.errors import CacheError, DataError
 from sudare.core.files import _host
 from sudare.core.hashing import hash_json
 from sudare.core.progress import Silent
+from sudare.fleets import sources
 from sudare.fleets.cache import Cache, entry_key
 from sudare.fleets.local import LocalExecutor
+from sudare.fleets.sources import closure
 from sudare.fleets.tasks import Task, execute
 
 ROOT = Path(__file__).parents[2]
@@ -162,12 +164,52 @@ def test_a_failed_task_leaves_no_entry(tmp_path):
 
 def test_the_key_changes_with_every_value_and_with_the_sources(tmp_path, monkeypatch):
     values = {"route": {"kind": "plain"}, "seed": 1}
-    base = entry_key(values, rooms=("core",))
-    assert entry_key({"seed": 1, "route": {"kind": "plain"}}, rooms=("core",)) == base
-    assert entry_key({**values, "seed": 2}, rooms=("core",)) != base
-    assert entry_key(values, rooms=("core", "data")) != base
-    monkeypatch.setattr("sudare.fleets.cache._source_hash", lambda rooms: "another source")
-    assert entry_key(values, rooms=("core",)) != base
+    base = entry_key(values, roots=["sudare.core.seeds"])
+    assert entry_key({"seed": 1, "route": {"kind": "plain"}}, roots=["sudare.core.seeds"]) == base
+    assert entry_key({**values, "seed": 2}, roots=["sudare.core.seeds"]) != base
+    assert entry_key(values, roots=["sudare.core.seeds", "sudare.data.plan"]) != base
+
+
+def reached(*roots):
+    modules, foreign = closure(roots)
+    return set(modules), foreign
+
+
+def test_a_key_holds_the_code_that_is_reached_and_no_other():
+    """A comment in an attack once retrained every recipient."""
+    modules, foreign = reached("sudare.audits.answering")
+    assert {"sudare.training.loop", "sudare.recipients.train", "sudare.core.seeds"} <= modules
+    assert not [name for name in modules if name.startswith(("sudare.attacks", "sudare.report"))]
+    assert {"torch", "numpy", "opacus"} <= foreign
+    builds, _ = reached("sudare.fleets.builds", "sudare.routes.classifiers.build")
+    assert not [
+        name for name in builds if name.startswith(("sudare.routes.subset", "sudare.audits"))
+    ]
+
+
+def test_imports_for_type_checkers_do_not_count_and_those_in_functions_do(tmp_path, monkeypatch):
+    (tmp_path / "reach_me.py").write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    import sudare.report.page\n"
+        "def late():\n    from sudare.metrics import roc\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    modules, _ = reached("reach_me")
+    assert "sudare.metrics.roc" in modules
+    assert "sudare.report.page" not in modules
+
+
+def test_another_version_of_a_package_is_another_key(monkeypatch):
+    base = entry_key({}, roots=["sudare.training.dpsgd"])
+    known = sources._version
+    monkeypatch.setattr(
+        sources, "_version", lambda name: "9.9" if name == "opacus" else known(name)
+    )
+    sources.fingerprint.cache_clear()
+    try:
+        assert entry_key({}, roots=["sudare.training.dpsgd"]) != base
+    finally:
+        sources.fingerprint.cache_clear()
 
 
 def test_a_cache_that_cannot_be_made_says_what_to_do(tmp_path):

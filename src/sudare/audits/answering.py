@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from sudare import nets
 from sudare.core.hashing import Json
 from sudare.core.progress import Progress
-from sudare.fleets.builds import make_deterministic
+from sudare.fleets.builds import make_deterministic, nets_modules
 from sudare.fleets.cache import entry_key
 from sudare.fleets.tasks import Task
 from sudare.recipients.config import RecipientConfig
@@ -21,18 +21,8 @@ from sudare.recipients.train import train_recipients
 from sudare.releases.kinds import Release
 from sudare.releases.store import read_release
 
-__all__ = ["ANSWERING_ROOMS", "answering_task", "load_answering", "run_answering"]
+__all__ = ["answering_task", "load_answering", "run_answering"]
 
-ANSWERING_ROOMS = (
-    "core",
-    "metrics",
-    "data",
-    "nets",
-    "training",
-    "releases",
-    "recipients",
-    "audits/answering.py",
-)
 _WEIGHTS = "nets.safetensors"
 
 
@@ -55,7 +45,7 @@ def answering_task(
         "threads": threads,
     }
     return Task(
-        key=entry_key(values, rooms=ANSWERING_ROOMS),
+        key=entry_key(values, roots=[__name__, *nets_modules(config)]),
         function=f"{__name__}:run_answering",
         arguments={
             "release": str(release),

@@ -26,7 +26,7 @@ from sudare.data.images import ImageDataset, concatenate
 from sudare.data.splits import AuditSplit
 from sudare.data.storage import load_images
 from sudare.fleets.builds import make_deterministic, store
-from sudare.fleets.cache import BUILD_ROOMS, Cache, entry_key
+from sudare.fleets.cache import Cache, entry_key
 from sudare.fleets.tasks import Task
 from sudare.recipients.config import RecipientConfig
 from sudare.recipients.train import recipients_view
@@ -47,13 +47,6 @@ __all__ = [
 
 _COMPONENTS = 32
 _LEAST_EPOCHS = 4
-MEASURE_ROOMS = (
-    *BUILD_ROOMS,
-    "recipients",
-    "attacks",
-    "audits/measure.py",
-    "audits/answering.py",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +235,7 @@ def _task(answering: Task, split: AuditSplit, cache: Cache, config: MeasureConfi
             )
         },
     }
-    key = entry_key(values, rooms=MEASURE_ROOMS)
+    key = entry_key(values, roots=[__name__])
     function = f"{__name__}:run_measure"
     return Task(key=key, function=function, arguments=arguments, weight=0.15)
 

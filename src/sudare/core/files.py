@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import hashlib
+import json
 import os
 import platform
 import re
@@ -13,8 +15,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from zipfile import BadZipFile
 
-__all__ = ["UNREADABLE", "atomic_directory", "atomic_write", "default_cache", "sweep_drafts"]
+__all__ = [
+    "UNREADABLE",
+    "atomic_directory",
+    "atomic_write",
+    "default_cache",
+    "is_sealed",
+    "seal",
+    "sweep_drafts",
+]
 
+_SEAL = ".seal.json"
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile)
 """What reading an .npz file and what is in it raises, if it is none or holds other things."""
 
@@ -71,6 +82,35 @@ def atomic_directory(path: Path, *, mode: int = 0o700) -> Iterator[Path]:
                 os.rename(draft, path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def seal(folder: Path) -> None:
+    """Write down the checksum of every file of a folder, beside them."""
+    text = json.dumps(_sums(folder), sort_keys=True)
+    (folder / _SEAL).write_text(text)
+
+
+def is_sealed(folder: Path) -> bool:
+    """Whether every file of a folder is as it was when the folder was sealed."""
+    try:
+        listed = json.loads((folder / _SEAL).read_text())
+    except (OSError, ValueError):
+        return False
+    try:
+        return bool(listed == _sums(folder))
+    except OSError:
+        return False
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _SEAL)
+    sums = {}
+    for path in files:
+        with path.open("rb") as file:
+            sums[path.relative_to(folder).as_posix()] = hashlib.file_digest(
+                file, "sha256"
+            ).hexdigest()
+    return sums
 
 
 def sweep_drafts(folder: Path, *, name: str = "") -> None:

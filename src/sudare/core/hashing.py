@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Json", "canonical_json", "hash_arrays", "hash_file", "hash_json", "hash_sources"]
+__all__ = ["Json", "canonical_json", "hash_arrays", "hash_file", "hash_json"]
 
 Json: TypeAlias = str | int | float | bool | Sequence["Json"] | Mapping[str, "Json"] | None
 
@@ -45,14 +45,3 @@ def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes, read in blocks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def hash_sources(root: Path, rooms: Sequence[str]) -> str:
-    """SHA-256 over the Python sources of some rooms or files: a changed line is another key."""
-    digest = hashlib.sha256()
-    for room in sorted(rooms):
-        paths = [root / room] if room.endswith(".py") else (root / room).rglob("*.py")
-        for path in sorted(paths):
-            digest.update(str(path.relative_to(root)).encode() + b"\0")
-            digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel
 
 from sudare.core.arrays import BoolArray
+from sudare.core.errors import SudareError
 from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
 from sudare.data.images import ImageDataset
 from sudare.data.storage import load_images, save_images
-from sudare.fleets.cache import BUILD_ROOMS, Cache, entry_key
+from sudare.fleets.cache import Cache, entry_key
 from sudare.fleets.tasks import Task
+from sudare.nets.registry import NETS, NetConfig
+from sudare.releases.registry import KINDS
 from sudare.releases.store import write_release
 from sudare.routes.config import RouteConfig
 from sudare.routes.context import BuildContext, FolderStages
@@ -29,6 +34,7 @@ __all__ = [
     "build_tasks",
     "builds_of",
     "make_deterministic",
+    "nets_modules",
     "releases_folder",
     "run_build",
     "store",
@@ -69,7 +75,7 @@ def releases_folder(cache: Cache, task: Task) -> Path:
 def build_tasks(plan: BuildPlan, route: RouteConfig, cache: Cache) -> list[Task]:
     """One task for each row of the plan that the route uses; data are stored in the cache once."""
     pool, public = store(plan.pool, cache), store(plan.public, cache)
-    tasks = []
+    tasks, roots = [], [__name__, *_modules_of(route)]
     for row, members in enumerate(plan.membership[: builds_of(route, len(plan.membership))]):
         rows = np.flatnonzero(members)
         identity: dict[str, Json] = {
@@ -82,7 +88,7 @@ def build_tasks(plan: BuildPlan, route: RouteConfig, cache: Cache) -> list[Task]
         # How many builds there are changes none of them.
         settings = route.model_dump(mode="json", exclude={"builds"})
         values: dict[str, Json] = {"work": "build", "route": settings, **identity}
-        key = entry_key(values, rooms=BUILD_ROOMS)
+        key = entry_key(values, roots=roots)
         arguments: dict[str, Json] = {
             "pool": str(pool),
             "public": str(public),
@@ -91,10 +97,25 @@ def build_tasks(plan: BuildPlan, route: RouteConfig, cache: Cache) -> list[Task]
             "seed": identity["seed"],
             "device": plan.device,
             "stages": str(cache.root / "stages"),
-            "identity": {"sources": entry_key(identity, rooms=BUILD_ROOMS)},
+            "identity": {"entry": entry_key(identity, roots=roots)},
         }
         tasks.append(Task(key=key, function=f"{__name__}:run_build", arguments=arguments))
     return tasks
+
+
+def _modules_of(route: RouteConfig) -> set[str]:
+    """Modules that registries lead a build to."""
+    dotted = [route.route, *(KINDS[release.kind] for release in route.releases)]
+    found = {name.partition(":")[0] for name in dotted} | {type(route).__module__}
+    return found | nets_modules(route)
+
+
+def nets_modules(config: BaseModel) -> set[str]:
+    """Modules of the nets that a configuration names, however deep."""
+    if isinstance(config, NetConfig):
+        return {NETS[config.name].partition(":")[0]} if config.name in NETS else set()
+    inner = [value for _, value in config if isinstance(value, BaseModel)]
+    return set().union(*map(nets_modules, inner)) if inner else set()
 
 
 def builds_of(route: RouteConfig, most: int) -> int:
@@ -105,8 +126,19 @@ def builds_of(route: RouteConfig, most: int) -> int:
 def store(data: ImageDataset, cache: Cache) -> Path:
     """Put a collection into the cache for workers to map, and say where it lies."""
     folder = cache.root / "data" / data.content_hash
+    looked = not cache.first_look(data.content_hash) or not folder.is_dir()
+    if not looked and not _same_content(folder, data.content_hash):
+        shutil.rmtree(folder)
     save_images(data, folder)
     return folder
+
+
+def _same_content(folder: Path, content_hash: str) -> bool:
+    """Whether what lies in a folder is what its name says."""
+    try:
+        return load_images(folder).content_hash == content_hash
+    except (OSError, ValueError, KeyError, SudareError):
+        return False
 
 
 def run_build(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:

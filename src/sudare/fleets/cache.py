@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from functools import cache
+import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import sudare
 from sudare.core.errors import CacheError
-from sudare.core.files import sweep_drafts
-from sudare.core.hashing import Json, hash_json, hash_sources
+from sudare.core.files import is_sealed, sweep_drafts
+from sudare.core.hashing import Json, hash_json
+from sudare.core.progress import Progress
+from sudare.fleets.sources import fingerprint
 
-__all__ = ["BUILD_ROOMS", "Cache", "entry_key"]
-
-BUILD_ROOMS = ("core", "metrics", "data", "nets", "accounting", "training", "releases", "routes")
-"""Rooms whose sources a build can reach; a changed line in them makes another key."""
+__all__ = ["Cache", "entry_key"]
 
 
 class Cache:
@@ -30,6 +28,7 @@ class Cache:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._sound: set[str] = set()
         try:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -51,20 +50,41 @@ class Cache:
         """Whether the entry is there; it is whole if it is."""
         return self.path(key).is_dir()
 
+    def first_look(self, key: str) -> bool:
+        """Whether nobody asked this of the key before; what was looked at once is not again."""
+        first = key not in self._sound
+        self._sound.add(key)
+        return first
 
-def entry_key(values: Mapping[str, Json], *, rooms: tuple[str, ...]) -> str:
+    def complete(self, keys: Iterable[str], progress: Progress) -> bool:
+        """Whether every entry is there as it was written; each is looked at, damaged ones go."""
+        return all(tuple(self.sound(key, progress) for key in keys))
+
+    def sound(self, key: str, progress: Progress) -> bool:
+        """Whether the entry is there as it was written; a damaged one is dropped, and said.
+
+        Args:
+            key: Key of the entry.
+            progress: Where to say it.
+        """
+        if key in self._sound:
+            return self.has(key)
+        path = self.path(key)
+        if not path.is_dir():
+            return False
+        if not is_sealed(path):
+            progress.say(f"Note: a damaged cache entry is dropped and made again ({path}).")
+            shutil.rmtree(path)
+            return False
+        self._sound.add(key)
+        return True
+
+
+def entry_key(values: Mapping[str, Json], *, roots: Iterable[str]) -> str:
     """The key of an entry: everything its content depends on.
 
     Args:
-        values: Resolved configuration, content hashes, seed, device type, threads, packing.
-        rooms: Rooms whose sources the work can reach.
+        values: Resolved configuration, content hashes, seed, device type, threads.
+        roots: Modules whose code the work runs; what they import counts, and in which version.
     """
-    import torch
-
-    environment = {"sources": _source_hash(rooms), "torch": torch.__version__}
-    return hash_json({**values, **environment})
-
-
-@cache
-def _source_hash(rooms: tuple[str, ...]) -> str:
-    return hash_sources(Path(sudare.__file__).parent, rooms)
+    return hash_json({**values, "code": fingerprint(tuple(sorted(set(roots))))})

@@ -70,7 +70,11 @@ class RayExecutor:
             SudareError: What a task raised, a worker that died twice on one chain, or a node
                 that does not see the cache.
         """
-        missing = [chain for chain in chains if not all(self.cache.has(task.key) for task in chain)]
+        missing = [
+            chain
+            for chain in chains
+            if not self.cache.complete((task.key for task in chain), progress)
+        ]
         with progress.stage(label, len(chains)) as bar:
             bar.advance(len(chains) - len(missing))
             if not missing:

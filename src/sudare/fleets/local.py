@@ -93,7 +93,7 @@ class LocalExecutor:
         missing = [
             index
             for index, chain in enumerate(chains)
-            if not all(self.cache.has(task.key) for task in chain)
+            if not self.cache.complete((task.key for task in chain), progress)
         ]
         with progress.stage(label, len(chains)) as bar:
             bar.advance(len(chains) - len(missing))

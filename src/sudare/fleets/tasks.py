@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, cast
 
-from sudare.core.files import atomic_directory
+from sudare.core.files import atomic_directory, seal
 from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.fleets.cache import Cache
@@ -47,3 +47,4 @@ def execute(task: Task, cache: Cache, progress: Progress) -> None:
     function = cast("Work", getattr(importlib.import_module(module), name))
     with atomic_directory(cache.path(task.key)) as folder:
         function(folder, task.arguments, progress)
+        seal(folder)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from sudare.core.files import atomic_directory
+from sudare.core.files import atomic_directory, is_sealed, seal
 from sudare.core.hashing import Json, hash_json
 from sudare.core.progress import Progress, Silent
 from sudare.data.images import ImageDataset
@@ -48,9 +49,12 @@ class FolderStages:
         """The folder of a stage, made if it is not there yet."""
         whole = hash_json({"work": "stage", "stage": name, "key": dict(key), **self._identity})
         folder = self._root / whole[:2] / whole
+        if folder.is_dir() and not is_sealed(folder):
+            shutil.rmtree(folder)
         if not folder.is_dir():
             with atomic_directory(folder) as draft:
                 make(draft)
+                seal(draft)
         return folder
 
 

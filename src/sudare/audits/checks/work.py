@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +21,14 @@ from sudare.audits.maker import FindingMaker
 from sudare.core.arrays import BoolArray
 from sudare.core.errors import AuditError
 from sudare.core.findings import Finding
-from sudare.core.hashing import Json, hash_json
+from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.core.runs import ShownPicture
 from sudare.core.seeds import integer_seed
 from sudare.data.splits import AuditSplit
 from sudare.data.storage import load_images
 from sudare.fleets.builds import make_deterministic, store
-from sudare.fleets.cache import BUILD_ROOMS, Cache, entry_key
+from sudare.fleets.cache import Cache, entry_key
 from sudare.fleets.tasks import Task
 from sudare.recipients.config import RecipientConfig
 from sudare.releases.registry import kind_class
@@ -48,7 +46,6 @@ __all__ = [
     "show_pictures",
 ]
 
-CHECK_ROOMS = (*BUILD_ROOMS, "recipients", "attacks", "audits/checks")
 _ARRAYS, _CAPTIONS = "arrays.npz", "captions.json"
 _PARTS = ("public", "population", "auxiliary")
 
@@ -81,7 +78,6 @@ def prepare_task(
     values: dict[str, Json] = {
         "work": "prepare",
         "check": config.model_dump(mode="json"),
-        "source": _source_of(config),
         "parts": {name: part.content_hash for name, part in parts.items() if part is not None},
         "classes": list(split.pool.class_names),
         "seed": integer_seed(seed, "prepare", config.kind),
@@ -89,7 +85,7 @@ def prepare_task(
         "threads": threads,
     }
     return Task(
-        key=entry_key(values, rooms=CHECK_ROOMS),
+        key=entry_key(values, roots=_modules_of(config)),
         function=f"{__name__}:run_prepare",
         arguments={
             "check": values["check"],
@@ -144,7 +140,6 @@ def check_task(
     values: dict[str, Json] = {
         "work": "check",
         "check": work.config.model_dump(mode="json"),
-        "source": _source_of(work.config),
         "prepared": work.prepared.key if work.prepared is not None else "",
         "answering": answering.key,
         "parts": {name: part.content_hash for name, part in parts.items()},
@@ -152,7 +147,7 @@ def check_task(
         "threads": threads,
     }
     return Task(
-        key=entry_key(values, rooms=CHECK_ROOMS),
+        key=entry_key(values, roots=_modules_of(work.config)),
         function=f"{__name__}:run_check",
         arguments={
             "check": values["check"],
@@ -289,7 +284,6 @@ def _config_of(arguments: Mapping[str, Json]) -> CheckConfig:
     return parse_check(values)
 
 
-def _source_of(config: CheckConfig) -> str:
-    """Hash of the file that holds the check, which may be of another package."""
-    module = import_module(config.check.partition(":")[0])
-    return hash_json(inspect.getsource(module))
+def _modules_of(config: CheckConfig) -> list[str]:
+    """Modules that the registry leads a check to."""
+    return [__name__, type(config).__module__, config.check.partition(":")[0]]
