@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from sudare import nets
 from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.fleets.builds import make_deterministic, nets_modules
 from sudare.fleets.cache import entry_key
 from sudare.fleets.tasks import Task
+from sudare.nets import build as build_net
 from sudare.recipients.config import RecipientConfig
 from sudare.recipients.train import train_recipients
 from sudare.releases.kinds import Release
@@ -99,7 +99,7 @@ def load_answering(
         return (release.net(device=device),)
     weights, answering = load_file(task / _WEIGHTS), []
     for index in range(config.count):
-        net = nets.build(
+        net = build_net(
             config.net,
             image_shape=release.card.image_shape,
             n_classes=len(release.card.class_names),

@@ -59,7 +59,7 @@ def audit_route(
         ConfigError: No such route.
         AuditError: More canaries than the net has weights.
     """
-    from sudare import nets
+    from sudare.nets import build as build_net
     from sudare.training.dpsgd import sample_rate, train_private
     from sudare.training.loop import TrainingData
 
@@ -67,7 +67,7 @@ def audit_route(
     _, split = split_of(config, progress=progress)
     device = device_of(config)
     pool = split.pool
-    net = nets.build(
+    net = build_net(
         route.net,
         image_shape=pool.image_shape,
         n_classes=pool.n_classes,

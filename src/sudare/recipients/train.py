@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from pydantic import ValidationError
 
-from sudare import nets
 from sudare.core.errors import ReleaseError
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
+from sudare.nets import build as build_net
 from sudare.recipients.config import RecipientConfig
 from sudare.releases.kinds import Lesson, LogitsView, Release
 from sudare.training.loop import TrainingData, train
@@ -31,7 +31,7 @@ def train_recipients(
     recipe = recipe_for(lesson, config.recipe)
     trained = []
     for index in range(config.count):
-        net = nets.build(
+        net = build_net(
             config.net,
             image_shape=release.card.image_shape,
             n_classes=len(release.card.class_names),

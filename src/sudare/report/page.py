@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from sudare import __version__
 from sudare.core.files import atomic_write
 from sudare.core.runs import Mode
 from sudare.report.beyond import (
@@ -117,7 +117,7 @@ def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery]) -> 
         more=sections_of(run),
         **_beyond(run, edition),
         internal=edition is Edition.INTERNAL,
-        version=__version__,
+        version=version("sudare"),
         style=style,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

@@ -9,10 +9,10 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
-from sudare import nets
 from sudare.core.errors import ReleaseError
 from sudare.core.threats import ThreatModel
 from sudare.nets.registry import NetConfig
+from sudare.nets.registry import build as build_net
 from sudare.releases.card import Card, Spec
 from sudare.releases.kinds.base import LabelsView, LogitsView, Release, WeightsView
 
@@ -73,7 +73,7 @@ class ClassifierRelease(Release):
         """
         if not isinstance(self.card.spec, ClassifierSpec):
             raise ReleaseError("a classifier's card must name its net", where="release.json")
-        net = nets.build(
+        net = build_net(
             self.card.spec.net,
             image_shape=self.card.image_shape,
             n_classes=len(self.card.class_names),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sudare import nets
 from sudare.accounting.ledger import LedgerEntry
 from sudare.core.seeds import integer_seed
 from sudare.data.images import ImageDataset
+from sudare.nets import build as build_net
 from sudare.nets.registry import NetConfig
 from sudare.releases.card import Card, Statistic
 from sudare.releases.kinds import ClassifierRelease, ClassifierSpec
@@ -33,7 +33,7 @@ class ClassifierRoute(Route[ClassifierConfig]):
 
     def _build(self, private: ImageDataset, context: BuildContext) -> Build:
         config, recipe = self.config, self.config.trained_by
-        net = nets.build(
+        net = build_net(
             config.net,
             image_shape=private.image_shape,
             n_classes=private.n_classes,
