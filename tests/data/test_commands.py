@@ -77,7 +77,7 @@ def test_fetch_without_a_connection_says_what_to_put_where(run, tmp_path, monkey
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(DataError, match="by hand") as caught:
         run("fetch", "cifar10")
-    assert str(tmp_path / "cache" / "downloads" / "cifar-10-python.tar.gz") in caught.value.fix
+    assert str(tmp_path / "cache" / "downloads" / "cifar-10-binary.tar.gz") in caught.value.fix
 
 
 @pytest.mark.parametrize("command", ["list", "describe", "fetch"])

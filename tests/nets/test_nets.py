@@ -59,9 +59,9 @@ def test_random_features_learn_only_the_head():
     assert {name for name, _ in net.named_parameters()} == {"classifier.weight", "classifier.bias"}
 
 
-@pytest.mark.parametrize("shape", [(2, 28, 28), (1, 7, 28), (1, 65, 65)])
+@pytest.mark.parametrize("shape", [(2, 28, 28), (1, 7, 28), (1, 129, 129)])
 def test_shapes_out_of_range_are_refused(shape):
-    with pytest.raises(ConfigError, match="nets take 1 or 3 channels and 8 to 64 pixels"):
+    with pytest.raises(ConfigError, match="nets take 1 or 3 channels and 8 to 128 pixels"):
         nets.build(NetConfig(), image_shape=shape, n_classes=2, seed=0)
 
 

@@ -26,6 +26,8 @@ _DIRECTIONS = 20
 _RADIUS = 0.1
 _BLOCK = 64
 _LEVELS = 255.0
+_MOST_VALUES = 2**25
+"""Directions held at once, as numbers: 256 MiB."""
 
 
 class BoundaryDistance(Signal[LabelsView]):
@@ -115,12 +117,20 @@ class _Search:
             directions = round(_DIRECTIONS * step**0.5)
             needed = directions + _HALVINGS + _BISECTIONS
             rows = rows[self.spent[rows] + needed <= self.budget]
-            # Every image draws, so that one that stopped does not change the others' directions.
-            drawn = rng.standard_normal((len(every), directions, self.origin.shape[1]))
-            if len(rows):
-                self._hop(rows, drawn[rows], step)
+            # Some images at a time: directions of large ones do not fit all at once.
+            for some in np.array_split(every, self._parts(directions)):
+                # Every image draws, so that one that stopped changes no other's directions.
+                drawn = rng.standard_normal((len(some), directions, self.origin.shape[1]))
+                mine = rows[np.isin(rows, some)]
+                if len(mine):
+                    self._hop(mine, drawn[mine - some[0]], step)
             step += 1
         return self.best
+
+    def _parts(self, directions: int) -> int:
+        """Into how many parts the images go, for their directions to fit in memory."""
+        values = directions * self.origin.size
+        return int(min(len(self.origin), -(-values // _MOST_VALUES)))
 
     def _other(self, rows: IntArray, points: FloatArray) -> Bool[BoolArray, " k"]:
         """Whether each point gets another answer than its image's class."""
@@ -137,7 +147,7 @@ class _Search:
     ) -> IntArray:
         """Rows for which a point with another answer was found; it is in ``edge``."""
         flat = images.reshape(len(images), -1) / _LEVELS
-        distance = np.linalg.norm(self.origin[:, None] - flat[None], axis=2)
+        distance = np.stack([np.linalg.norm(one - flat, axis=1) for one in self.origin])
         distance[self.labels[:, None] == labels[None]] = np.inf
         order = np.argsort(distance, axis=1, kind="stable")
         noise = rng.random((_STARTS, self.origin.shape[1]))

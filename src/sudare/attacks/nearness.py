@@ -20,6 +20,9 @@ __all__ = ["Levels", "NearestFeatures", "NearestPixels", "features", "pixels"]
 Levels: TypeAlias = ByteArray | Float32Array
 """Images ``[n, c, h, w]`` in grey levels 0 to 255."""
 
+_MOST_VALUES = 2**26
+"""Pixels held at once as real numbers: 256 MiB."""
+
 _FILTERS = 32
 _BATCH = 512
 
@@ -31,7 +34,13 @@ class NearestPixels(Signal[SetView]):
     scale: ClassVar[Scale] = Scale.DISTANCE
 
     def _measure(self, view: SetView, images: ByteArray, labels: IntArray, seed: int) -> FloatArray:
-        return nearest(pixels(images), pixels(view.images))[0]
+        released = pixels(view.images)
+        rows = max(1, _MOST_VALUES // released.shape[1])
+        parts = [
+            nearest(pixels(images[at : at + rows]), released)[0]
+            for at in range(0, len(images), rows)
+        ]
+        return np.concatenate(parts)
 
 
 class NearestFeatures(Signal[SetView]):

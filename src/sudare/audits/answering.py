@@ -59,7 +59,7 @@ def answering_task(
 
 def run_answering(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:
     """Train the nets and keep their weights. Runs in a worker."""
-    make_deterministic()
+    make_deterministic(str(arguments["device"]))
     release = read_release(Path(str(arguments["release"])))
     costs: dict[str, float] = {}
     lesson = release.lesson()

@@ -44,7 +44,13 @@ from sudare.data.plan import draw_plan
 from sudare.data.sources import Source, load_source
 from sudare.data.sources.metadata import NO_UNIT
 from sudare.data.splits import AuditSplit, SplitSizes, make_split
-from sudare.fleets.builds import BuildPlan, build_tasks, builds_of, releases_folder
+from sudare.fleets.builds import (
+    BuildPlan,
+    build_tasks,
+    builds_of,
+    lacking_determinism,
+    releases_folder,
+)
 from sudare.fleets.cache import Cache
 from sudare.fleets.executors import Executor, make_executor
 from sudare.fleets.tasks import Task
@@ -279,6 +285,11 @@ class _Running:
         audit = audit_release(measured, self.split, subject, card, config, progress=self.progress)
         record.add(release.name, card, audit)
         membership = measured.table.membership
+        if kernels := lacking_determinism(self.cache.path(task.key) for task in tasks):
+            record.warnings += (
+                f"Builds of {release.label} ran kernels without a deterministic form "
+                f"({', '.join(kernels)}): built again they may differ a little",
+            )
         maker = maker_of(subject, card, measured)
         record.add_nearness(maker, folders, membership)
         arrays = {check.kind: load_arrays(entries) for check, entries in reached.checks.items()}

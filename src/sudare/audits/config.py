@@ -23,6 +23,7 @@ from pydantic import (
 from sudare.audits.checks.config import CheckConfig
 from sudare.audits.checks.registry import parse_check
 from sudare.core.errors import ConfigError
+from sudare.core.limits import MAX_SIZE_PX, MIN_SIZE_PX
 from sudare.core.runs import Thresholds
 from sudare.fleets.executors import ExecutorName
 from sudare.recipients.config import RecipientConfig
@@ -42,7 +43,9 @@ class DataConfig(_Section):
     """Which images, and how many for what."""
 
     source: str = Field(default="pneumonia", description="A named source, folder or file.")
-    image_size: int | None = Field(default=None, ge=8, le=64, description="Resize to, pixels.")
+    image_size: int | None = Field(
+        default=None, ge=MIN_SIZE_PX, le=MAX_SIZE_PX, description="Resize to, pixels."
+    )
     pool: int = Field(default=1200, ge=16, description="Images whose membership is in question.")
     population: int = Field(default=600, ge=0, description="Images attackers may use.")
     public: int = Field(default=0, ge=0, description="Images routes may use.")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +35,17 @@ __all__ = [
     "build_seed",
     "build_tasks",
     "builds_of",
+    "kernels_of",
+    "lacking_determinism",
     "make_deterministic",
     "nets_modules",
     "releases_folder",
     "run_build",
     "store",
 ]
+
+
+KERNELS = "kernels.json"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -143,7 +150,7 @@ def _same_content(folder: Path, content_hash: str) -> bool:
 
 def run_build(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:
     """Build one row's releases into the folder. Runs in a worker."""
-    make_deterministic()
+    make_deterministic(str(arguments["device"]))
     pool, public = (
         load_images(Path(str(arguments["pool"]))),
         load_images(Path(str(arguments["public"]))),
@@ -160,7 +167,8 @@ def run_build(folder: Path, arguments: Mapping[str, Json], progress: Progress) -
         progress=progress,
         stages=FolderStages(Path(str(arguments["stages"])), identity),
     )
-    build = make_route(parse_route(route_values)).build(pool[rows], context)
+    with kernels_of(folder):
+        build = make_route(parse_route(route_values)).build(pool[rows], context)
     for name, release in build.releases.items():
         card = release.card.model_copy(update={"purpose": "evaluation"})
         write_release(release.with_card(card), folder / "releases" / name)
@@ -175,10 +183,39 @@ def run_build(folder: Path, arguments: Mapping[str, Json], progress: Progress) -
     (folder / "costs.json").write_text(json.dumps(costs))
 
 
-def make_deterministic() -> None:
-    """Make torch refuse kernels whose result depends on scheduling; for worker processes."""
+def make_deterministic(device: str = "cpu") -> None:
+    """Make torch refuse kernels whose result depends on scheduling; for worker processes.
+
+    On a GPU some have no other form (bilinear sampling backwards, for one): there torch warns,
+    and ``kernels_of`` writes down which.
+    """
     import torch
 
     # cuBLAS needs this to be deterministic; it is read when the first handle is made.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True, warn_only=torch.device(device).type != "cpu")
+
+
+@contextmanager
+def kernels_of(folder: Path) -> Iterator[None]:
+    """Write into a folder which kernels without a deterministic form ran inside the block."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    found = set()
+    for warning in caught:
+        text = str(warning.message)
+        if "deterministic" in text:
+            found.add(text.partition(" does not have a deterministic")[0])
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    if found:
+        (folder / KERNELS).write_text(json.dumps(sorted(found)))
+
+
+def lacking_determinism(folders: Iterable[Path]) -> list[str]:
+    """Kernels without a deterministic form that ran in some builds."""
+    paths = [folder / KERNELS for folder in folders]
+    return sorted({name for p in paths if p.is_file() for name in json.loads(p.read_text())})

@@ -49,7 +49,7 @@ def make_executor(
         cache: Where entries go; every node of a cluster must see it under the same path.
         workers: Processes at once; one per core (one per GPU) by default.
         threads: Threads of each.
-        device: ``cpu`` or ``cuda``; on one GPU a local fleet builds one after the other.
+        device: ``cpu`` or ``cuda``; one process a GPU unless more are asked for.
 
     Raises:
         ConfigError: Ray is not installed.
@@ -60,4 +60,5 @@ def make_executor(
         return RayExecutor(cache, workers=workers, threads=threads, gpus=int(device == "cuda"))
     from sudare.fleets.local import LocalExecutor
 
-    return LocalExecutor(cache, workers=1 if device == "cuda" else workers, threads=threads)
+    alone = 1 if device == "cuda" else None
+    return LocalExecutor(cache, workers=workers or alone, threads=threads)

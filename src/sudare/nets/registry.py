@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from sudare.core.errors import ConfigError
+from sudare.core.limits import MAX_SIZE_PX, MIN_SIZE_PX
 from sudare.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ NETS = Registry(
         "random-features": "sudare.nets.random_features:random_features",
     },
 )
-
-MIN_SIZE_PX, MAX_SIZE_PX = 8, 64
 
 
 class NetConfig(BaseModel):
@@ -59,7 +58,7 @@ def build(
 
     Args:
         config: Name and size.
-        image_shape: Channels (1 or 3), height and width (8 to 64 pixels).
+        image_shape: Channels (1 or 3), height and width (8 to 128 pixels).
         n_classes: Number of outputs, at least 2.
         seed: Seed of the weights.
 

@@ -99,7 +99,7 @@ def prepare_task(
 
 def run_prepare(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:
     """Prepare a check. Runs in a worker."""
-    make_deterministic()
+    make_deterministic(str(arguments["device"]))
     parts, classes = arguments["parts"], arguments["classes"]
     if not isinstance(parts, Mapping) or not isinstance(classes, Sequence):
         raise TypeError("parts and classes of a preparation must be a mapping and a list")
@@ -165,7 +165,7 @@ def check_task(
 
 def run_check(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:
     """Measure one release. Runs in a worker."""
-    make_deterministic()
+    make_deterministic(str(arguments["device"]))
     parts = arguments["parts"]
     if not isinstance(parts, Mapping):
         raise TypeError("the parts of a check must be a mapping")

@@ -52,7 +52,7 @@ def _idx(source: str, base: str, *checksums: str) -> tuple[Remote, ...]:
 
 
 def _cifar(classes: int, md5: str) -> Entry:
-    file = f"cifar-{classes}-python.tar.gz"
+    file = f"cifar-{classes}-binary.tar.gz"
     return Entry(
         what=f"small photographs, {classes} classes; 60,000 images, 32 px, RGB",
         licence="not stated",
@@ -128,8 +128,8 @@ CATALOGUE: Mapping[str, Entry] = {
         ),
         class_names=tuple(str(digit) for digit in range(10)),
     ),
-    "cifar10": _cifar(10, "c58f30108f718f92721af3b95e74349a"),
-    "cifar100": _cifar(100, "eb9058c3a382ffc7106e4002c42a8d85"),
+    "cifar10": _cifar(10, "c32a1d4ab5d03f1284b67883e8d87530"),
+    "cifar100": _cifar(100, "03b5dce01913d631647c71ecec9e9cb8"),
     **_medmnist(),
 }
 """Every source that ``load_source`` knows by name."""

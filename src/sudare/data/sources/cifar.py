@@ -1,4 +1,4 @@
-"""CIFAR's official archives, read without executing the pickles inside."""
+"""CIFAR's official binary archives: labels and pixels as bytes, nothing that could run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
@@ -15,38 +14,44 @@ from sudare.core.arrays import ByteArray, IntArray
 from sudare.core.errors import DataError
 from sudare.data.sources.catalogue import CATALOGUE
 from sudare.data.sources.download import fetch
-from sudare.data.sources.pickles import load_plain
 from sudare.data.sources.source import Request, Source, assemble
 
 __all__ = ["cifar"]
 
 _SIDE_PX = 32
+_PIXELS = 3 * _SIDE_PX**2
 _LARGEST_ARCHIVE_BYTES = 1 << 30
-
-_Batch: TypeAlias = Mapping[bytes | str, object]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Layout:
-    """How an archive names its members and fields."""
+    """How an archive names its members, and which bytes precede the pixels of a record.
+
+    Attributes:
+        train: Members of the training set, in order.
+        test: Member of the test set.
+        names: Member with one class name a line.
+        labels: Labels of each record; the last is the class.
+    """
 
     train: tuple[str, ...]
     test: str
-    meta: str
     names: str
-    labels: str
+    labels: tuple[str, ...]
 
 
 _LAYOUTS = {
     "cifar10": _Layout(
-        train=tuple(f"data_batch_{number}" for number in range(1, 6)),
-        test="test_batch",
-        meta="batches.meta",
-        names="label_names",
-        labels="labels",
+        train=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
+        test="test_batch.bin",
+        names="batches.meta.txt",
+        labels=("class",),
     ),
     "cifar100": _Layout(
-        train=("train",), test="test", meta="meta", names="fine_label_names", labels="fine_labels"
+        train=("train.bin",),
+        test="test.bin",
+        names="fine_label_names.txt",
+        labels=("coarse", "class"),
     ),
 }
 
@@ -54,10 +59,11 @@ _LAYOUTS = {
 def cifar(request: Request) -> Source:
     """CIFAR-10, or CIFAR-100 with its fine labels (the coarse ones are attribute ``coarse``).
 
-    The archive is the one the user names, else the cache's, else the official address's.
+    The archive is the one the user names, else the cache's, else the official address's: the
+    "binary version", not the pickled one.
 
     Raises:
-        DataError: No connection, a corrupt archive, or one whose pickles name a class or function.
+        DataError: No connection, or an archive that is corrupt or another.
     """
     name, _, given = request.name.partition(":")
     if name in _LAYOUTS and not given:
@@ -66,39 +72,39 @@ def cifar(request: Request) -> Source:
     else:
         path = Path(given or name).expanduser()
     members = _members(path)
-    name = "cifar100" if "fine_label_names" in _keys(members.get("meta", {})) else "cifar10"
+    name = "cifar100" if _LAYOUTS["cifar100"].names in members else "cifar10"
     layout, entry = _LAYOUTS[name], CATALOGUE[name]
-    if missing := sorted({*layout.train, layout.test, layout.meta} - set(members)):
+    if missing := sorted({*layout.train, layout.test, layout.names} - set(members)):
         raise DataError(
-            f"the archive has no {missing[0]}", where=str(path), fix="It is not CIFAR's."
+            f"the archive has no {missing[0]}",
+            where=str(path),
+            fix=f"Get CIFAR's binary version, {entry.remotes[0].name}.",
         )
-    train = [members[batch] for batch in layout.train]
-    splits = {"train": train, "test": [members[layout.test]]}
+    records = {
+        "train": np.concatenate([_records(members, part, layout, path) for part in layout.train]),
+        "test": _records(members, layout.test, layout, path),
+    }
+    own = len(layout.labels) - 1
     source = assemble(
-        {
-            split: (_images(batches, path), _labels(batches, layout.labels, path))
-            for split, batches in splits.items()
-        },
-        class_names=_texts(members[layout.meta], layout.names, path),
+        {split: (_images(rows, layout), _labels(rows, own)) for split, rows in records.items()},
+        class_names=_names(members[layout.names], path),
         name=name,
         licence=entry.licence,
         source=entry.source,
         image_size=request.image_size,
     )
-    return _with_coarse(source, splits, path) if name == "cifar100" else source
+    return _with_coarse(source, records) if name == "cifar100" else source
 
 
-def _with_coarse(source: Source, splits: Mapping[str, list[_Batch]], path: Path) -> Source:
-    train, test = (
-        {"coarse": _labels(splits[part], "coarse_labels", path)} for part in ("train", "test")
-    )
+def _with_coarse(source: Source, records: Mapping[str, ByteArray]) -> Source:
+    train, test = ({"coarse": _labels(records[part], 0)} for part in ("train", "test"))
     held_out = None if source.test is None else replace(source.test, attributes=test)
     return replace(source, train=replace(source.train, attributes=train), test=held_out)
 
 
-def _members(path: Path) -> dict[str, _Batch]:
-    wanted = {m for lay in _LAYOUTS.values() for m in (*lay.train, lay.test, lay.meta)}
-    found: dict[str, _Batch] = {}
+def _members(path: Path) -> dict[str, bytes]:
+    wanted = {m for lay in _LAYOUTS.values() for m in (*lay.train, lay.test, lay.names)}
+    found: dict[str, bytes] = {}
     unpacked = 0
     try:
         with tarfile.open(path, "r:gz") as archive:
@@ -110,7 +116,7 @@ def _members(path: Path) -> dict[str, _Batch]:
                 base = member.name.rpartition("/")[2]
                 file = archive.extractfile(member) if member.isfile() else None
                 if base in wanted and file is not None:
-                    found[base] = load_plain(file.read(), where=f"{path}: {base}")
+                    found[base] = file.read()
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise DataError(
             f"the archive cannot be read: {error}", where=str(path), fix="Get it again."
@@ -118,39 +124,28 @@ def _members(path: Path) -> dict[str, _Batch]:
     return found
 
 
-def _images(batches: list[_Batch], path: Path) -> ByteArray:
-    parts = []
-    for batch in batches:
-        pixels = _field(batch, "data", path)
-        if not isinstance(pixels, np.ndarray) or pixels.shape[1:] != (3 * _SIDE_PX**2,):
-            raise DataError("a batch holds no images of 32 x 32 pixels", where=str(path))
-        parts.append(pixels.reshape(-1, 3, _SIDE_PX, _SIDE_PX))
-    return np.concatenate(parts)
+def _records(members: Mapping[str, bytes], name: str, layout: _Layout, path: Path) -> ByteArray:
+    """The rows of a member: label bytes, then red, green and blue planes."""
+    length = len(layout.labels) + _PIXELS
+    flat = np.frombuffer(members[name], dtype=np.uint8)
+    if not len(flat) or len(flat) % length:
+        raise DataError(
+            f"{len(flat)} bytes are no whole number of images of 32 x 32 pixels",
+            where=f"{path}: {name}",
+        )
+    return flat.reshape(-1, length)
 
 
-def _labels(batches: list[_Batch], field: str, path: Path) -> IntArray:
-    columns = [_field(batch, field, path) for batch in batches]
-    values = [value for column in columns if isinstance(column, list) for value in column]
-    if not all(isinstance(column, list) for column in columns) or not all(
-        isinstance(value, int) for value in values
-    ):
-        raise DataError(f"{field!r} is no list of whole numbers", where=str(path))
-    return np.array(values, dtype=np.int64)
+def _images(rows: ByteArray, layout: _Layout) -> ByteArray:
+    return rows[:, len(layout.labels) :].reshape(-1, 3, _SIDE_PX, _SIDE_PX).copy()
 
 
-def _texts(batch: _Batch, field: str, path: Path) -> tuple[str, ...]:
-    values = _field(batch, field, path)
-    if not isinstance(values, list):
-        raise DataError(f"{field!r} is no list", where=str(path))
-    return tuple(v.decode() if isinstance(v, bytes) else str(v) for v in values)
+def _labels(rows: ByteArray, column: int) -> IntArray:
+    return rows[:, column].astype(np.int64)
 
 
-def _field(batch: _Batch, field: str, path: Path) -> object:
-    for key in (field.encode(), field):
-        if key in batch:
-            return batch[key]
-    raise DataError(f"a batch has no field {field!r}", where=str(path))
-
-
-def _keys(batch: _Batch) -> set[str]:
-    return {key.decode("latin1") if isinstance(key, bytes) else str(key) for key in batch}
+def _names(text: bytes, path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(name.strip() for name in text.decode("ascii").splitlines() if name.strip())
+    except UnicodeDecodeError as error:
+        raise DataError("the class names are no text", where=str(path)) from error
