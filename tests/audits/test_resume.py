@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sudare.audits.compare import compare
-from sudare.audits.config import load_config, read_toml
+from sudare.audits.config import apply_overrides, load_config, read_toml
 from sudare.core.findings import Findings
 from sudare.core.progress import Silent
 from sudare.fleets.cache import Cache
@@ -113,11 +113,26 @@ def test_a_truncated_entry_ends_in_no_traceback(smoke, tmp_path):
     assert figures_of(again(tmp_path / "run", cache, [])) == figures_of(smoke[2])
 
 
+def test_attacks_that_came_to_an_end_are_not_run_again(smoke, tmp_path):
+    """The attack step of a route started again after each kill."""
+    cache, told = tmp_path / "cache", []
+    shutil.copytree(smoke[1], cache)
+    assert figures_of(again(tmp_path / "run", cache, told)) == figures_of(smoke[2])
+    assert not [line for line in told if line.startswith("attacks on")]
+    other = load_config(apply_overrides(read_toml("smoke"), ["audit.draws=150"]))
+    compare(other, tmp_path / "o", cache=Cache(cache), progress=Told(told), command="x")
+    assert len([line for line in told if line.startswith("attacks on")]) == 3
+
+
 class Told(Silent):
-    """Keeps what is said."""
+    """Keeps what is said, and which stages began."""
 
     def __init__(self, lines):
         self.lines = lines
+
+    def stage(self, label, total):
+        self.lines.append(label)
+        return super().stage(label, total)
 
     def say(self, text):
         self.lines.append(text)

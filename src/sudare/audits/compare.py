@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sudare.attacks.registry import make_test
+from sudare.audits.attacked import attacks_key, kept_audit
 from sudare.audits.canaries import audit_canaries
 from sudare.audits.checks.config import CheckConfig
 from sudare.audits.checks.registry import CHECKS, check_class
@@ -210,6 +211,7 @@ class _Reached:
 
     release: PlannedRelease
     measured: Measured
+    measures: list[Task]
     checks: dict[CheckConfig, list[Path]]
 
 
@@ -247,7 +249,12 @@ class _Running:
                 config: [self.cache.path(task.key) for task in column]
                 for config, column in plan.checks.items()
             }
-            yield _Reached(release=plan.release, measured=measured, checks=entries)
+            yield _Reached(
+                release=plan.release,
+                measured=measured,
+                measures=[*tasks, *plan.measures],
+                checks=entries,
+            )
 
     def _plan(self, release: PlannedRelease, tasks: list[Task]) -> _Planned:
         measuring = MeasureConfig.of(self.config, self.device, release)
@@ -282,7 +289,14 @@ class _Running:
         folders = [releases_folder(self.cache, task) / release.name for task in tasks]
         card = read_card(folders[0])
         subject = Named(name=release.name, kind=route.kind, label=release.label)
-        audit = audit_release(measured, self.split, subject, card, config, progress=self.progress)
+        audit = kept_audit(
+            self.cache,
+            attacks_key(config, subject, reached.measures, pool=self.split.pool.content_hash),
+            lambda: audit_release(
+                measured, self.split, subject, card, config, progress=self.progress
+            ),
+            progress=self.progress,
+        )
         record.add(release.name, card, audit)
         membership = measured.table.membership
         if kernels := lacking_determinism(self.cache.path(task.key) for task in tasks):
