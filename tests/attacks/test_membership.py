@@ -441,3 +441,21 @@ def test_unknown_tests_and_settings_are_refused():
         make_test("lyra", {})
     with pytest.raises(ConfigError, match="gamma"):
         make_test("rmia", {"gamma": 0.5})
+
+
+def test_a_trial_of_one_model_is_a_table_of_one_row():
+    """No builds are made up for it: tests without shadows run, the others say what they lack."""
+    pairs = make_table(builds=4, images=60, population=0)
+    trial = dataclasses.replace(
+        pairs,
+        signals={name: values[:1] for name, values in pairs.signals.items()},
+        membership=pairs.membership[:1],
+        complement=np.arange(1),
+    )
+    assert not trial.has_shadows
+    np.testing.assert_array_equal(
+        LossThreshold().scores(trial)[0], LossThreshold().scores(pairs)[0]
+    )
+    assert "shadow builds" in LiRA().attackable(trial)
+    with pytest.raises(AuditError, match="cannot run"):
+        RMIA().scores(trial)

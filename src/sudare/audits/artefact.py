@@ -172,13 +172,14 @@ def audit_artefact(
             fix="Give --key, or --members and --non-members.",
         )
     claim(folder, evidence.config, force=request.force)
+    shadows = evidence.measured.table.has_shadows
     planned = ReleaseSummary(
         name=evidence.route.name,
         label=evidence.route.label,
         route=card.route,
         kind=card.kind,
         what_leaves=card.what_leaves,
-        builds_planned=evidence.config.fleet.builds if evidence.shadows else 1,
+        builds_planned=evidence.config.fleet.builds if shadows else 1,
     )
     record = RunRecord(
         config=evidence.config,
@@ -189,7 +190,7 @@ def audit_artefact(
         planned=[planned],
         gates=gates,
         limits=evidence.limits,
-        mode=Mode.ARTEFACT if evidence.shadows else Mode.GIVEN,
+        mode=Mode.ARTEFACT if shadows else Mode.GIVEN,
         after_stage=after_stage,
     )
     audit = audit_release(
@@ -199,7 +200,6 @@ def audit_artefact(
         card,
         evidence.config,
         target=evidence.target,
-        shadows=evidence.shadows,
         progress=progress,
     )
     record.add(evidence.route.name, card, audit)
@@ -218,7 +218,6 @@ def audit_artefact(
             card=card,
             nonce=membership_nonce(evidence.split.pool.content_hash, evidence.config.seed),
             target=evidence.target,
-            shadows=evidence.shadows,
         ),
     )
     record.complete = True
@@ -235,7 +234,6 @@ class _Evidence:
     route: RouteConfig
     measured: Measured
     target: int
-    shadows: bool
     limits: tuple[str, ...]
 
 
@@ -311,7 +309,6 @@ def _from_key(
         route=route,
         measured=measured,
         target=len(plan.membership),
-        shadows=True,
         limits=_limits(config.fleet.builds),
     )
 
@@ -363,7 +360,6 @@ def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Prog
     config = load_config(
         {
             "title": f"Audit of {card.title}",
-            "fleet": {"builds": 4},
             "attacks": {"primary": "loss"},
             "audit": {"null": request.null, "fail_on": list(request.fail_on)},
         }
@@ -373,12 +369,11 @@ def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Prog
     (task,) = measure_tasks([nets], split, cache=cache, config=measuring)
     with LocalExecutor(cache, workers=1) as executor:
         executor.run([(nets, task)], progress=progress, label=f"measuring {card.title}")
-    # Four rows of the same release: tests without shadows look at one row only.
     measured = load_measures(
         [],
-        [task] * 4,
+        [task],
         split,
-        np.stack([member, ~member, member, ~member]),
+        member[None],
         cache=cache,
         config=measuring,
     )
@@ -397,7 +392,6 @@ def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Prog
         route=_Unknown(kind=card.route, title=card.title, leaves=card.what_leaves),
         measured=measured,
         target=0,
-        shadows=False,
         limits=(
             "Members and non-members were given, not drawn: if they differ in any other way, an "
             "attack may tell them apart by that.",

@@ -43,7 +43,6 @@ class Evidence:
         card: Its card.
         nonce: Opens the commitment to the membership.
         target: Row of the artefact the findings are about; None for every build.
-        shadows: Whether other rows are shadows.
         plan: ``bool [N, n]`` of the whole run, where a route has fewer builds; None: the same.
         checks: Kind of check to its named arrays, one row a build.
     """
@@ -55,7 +54,6 @@ class Evidence:
     card: Card
     nonce: str
     target: int | None = None
-    shadows: bool = True
     plan: BoolArray | None = None
     checks: Mapping[str, Mapping[str, npt.NDArray[Any]]] = field(default_factory=dict)
 
@@ -93,7 +91,6 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
         "group_names": evidence.pool.group_names,
         "nonce": evidence.nonce,
         "target": evidence.target,
-        "shadows": evidence.shadows,
     }
     # Units by rank: their names may be those of patients.
     units = np.unique(table.units, return_inverse=True)[1]
@@ -181,7 +178,6 @@ def _evidence(
         card=Card.model_validate(about["card"]),
         nonce=str(about["nonce"]),
         target=target if isinstance(target, int) else None,
-        shadows=bool(about["shadows"]),
         plan=arrays["plan"].astype(bool) if "plan" in arrays else None,
         checks=_checks(arrays),
     )

@@ -65,7 +65,6 @@ def audit_release(
     config: RunConfig,
     *,
     target: int | None = None,
-    shadows: bool = True,
     progress: Progress,
 ) -> ReleaseAudit:
     """Every finding about one release.
@@ -80,8 +79,6 @@ def audit_release(
         card: Its card.
         config: The run.
         target: Row of one artefact the findings are about; None for every build in turn.
-        shadows: Whether the other rows are shadow builds; tests that need them are left out
-            if not.
         progress: Where to report; one step for each test.
     """
     start = time.process_time()
@@ -98,8 +95,6 @@ def audit_release(
             its = measured.table_for(test.signal, table)
             sees = threat_of(test, card.kind)
             reason = test.attackable(its)
-            if test.needs_shadows and not shadows:
-                reason = "It needs shadow builds: give the audit key."
             if reason:
                 findings.append(maker.not_applicable(f"{test.id}.auc", sees, reason))
                 bar.advance()
@@ -162,16 +157,26 @@ def null_seed(config: RunConfig, draw: int) -> int:
 
 def redrawn(table: ScoreTable, seed: int, target: int | None) -> ScoreTable:
     """The table under membership drawn with an independent seed; an artefact keeps its share."""
+    if not table.has_shadows:
+        return table.with_membership(_redealt(table.membership, table.units, seed))
     classes = table.labels[: table.n_images]
     plan = draw_plan(table.units, classes, builds=table.n_builds, seed=seed)
     membership = plan.membership.copy()
     if target is not None:
-        names, of_image = np.unique(table.units, return_inverse=True)
-        inside = np.zeros(len(names), dtype=bool)
-        inside[of_image] = table.membership[target]
-        drawn = generator(seed, "null", "artefact").permutation(inside)[of_image]
+        drawn = _redealt(table.membership[[target]], table.units, seed)[0]
         membership[target], membership[table.complement[target]] = drawn, ~drawn
     return table.with_membership(membership)
+
+
+def _redealt(membership: BoolArray, units: IntArray, seed: int) -> BoolArray:
+    """Each row's membership dealt to its units anew, so many in and out as before."""
+    names, of_image = np.unique(units, return_inverse=True)
+    rng, rows = generator(seed, "null", "artefact"), []
+    for row in membership:
+        inside = np.zeros(len(names), dtype=bool)
+        inside[of_image] = row
+        rows.append(rng.permutation(inside)[of_image])
+    return np.stack(rows)
 
 
 def _copies(

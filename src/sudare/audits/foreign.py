@@ -137,16 +137,18 @@ def audit_model(
     card = _card(title, names)
     outside = ~membership
     measured = Measured(
-        table=_one_row_table(
-            {"phi": logit_confidence(answers, classes)[:, None], "log_posterior": answers},
-            {"phi": Scale.LOGIT, "log_posterior": Scale.LOGLIK},
-            membership,
-            classes,
-            unit,
+        table=ScoreTable(
+            signals={
+                "phi": logit_confidence(answers, classes)[None, :, None],
+                "log_posterior": answers[None],
+            },
+            scales={"phi": Scale.LOGIT, "log_posterior": Scale.LOGLIK},
+            membership=membership[None],
+            complement=np.arange(1),
+            units=unit,
+            labels=classes,
         ),
-        test=np.broadcast_to(
-            answers[outside].astype(np.float32), (4, 1, int(outside.sum()), answers.shape[1])
-        ),
+        test=answers[None, None, outside].astype(np.float32),
         costs={},
     )
     config = _config(title, fail_on)
@@ -163,7 +165,6 @@ def audit_model(
         card,
         config,
         target=0,
-        shadows=False,
         progress=progress or Silent(),
     )
     record.add("given", card, audit)
@@ -493,24 +494,6 @@ def _module_logits(model: torch.nn.Module, records: npt.NDArray[Any]) -> FloatAr
     return logits
 
 
-def _one_row_table(
-    signals: dict[str, FloatArray],
-    scales: dict[str, Scale],
-    membership: BoolArray,
-    classes: IntArray,
-    units: IntArray,
-) -> ScoreTable:
-    """A score table of one model; its other rows stand in for builds that are not there."""
-    return ScoreTable(
-        signals={name: np.broadcast_to(v, (4, *v.shape)) for name, v in signals.items()},
-        scales=scales,
-        membership=np.stack([membership, ~membership, membership, ~membership]),
-        complement=np.arange(4) ^ 1,
-        units=units,
-        labels=classes,
-    )
-
-
 def _card(title: str, names: tuple[str, ...]) -> Card:
     return Card(
         kind=ClassifierRelease.kind,
@@ -526,7 +509,6 @@ def _config(title: str, fail_on: tuple[str, ...], primary: str = "loss") -> RunC
     return load_config(
         {
             "title": f"Audit of {title}",
-            "fleet": {"builds": 4},
             "attacks": {"membership": list(_SHADOW_FREE), "primary": primary},
             "audit": {"fail_on": list(fail_on), "exposed": 0},
         }

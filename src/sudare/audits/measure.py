@@ -330,7 +330,8 @@ def load_measures(
         signals=arrays,
         scales=scales,
         membership=membership,
-        complement=np.arange(len(membership)) ^ 1,
+        # A release that came alone is its own partner.
+        complement=np.arange(len(membership)) ^ (len(membership) > 1),
         units=split.pool.unit,
         labels=np.concatenate([split.pool.classes, split.population.classes]),
         covariates=_components(split),

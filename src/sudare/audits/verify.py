@@ -165,7 +165,6 @@ def _recompute(
         evidence.card,
         config,
         target=evidence.target,
-        shadows=evidence.shadows,
         progress=progress,
     )
     checks = judge_checks(

@@ -38,7 +38,8 @@ class ScoreTable:
         signals: Name to ``[N, n + m, Q]``; pool columns first. Any float dtype, memory maps too.
         scales: Name to the scale of that signal.
         membership: ``bool [N, n]``; True where the image was in the build's private set.
-        complement: ``int64 [N]``; index of each build's complementary partner.
+        complement: ``int64 [N]``; index of each build's complementary partner. Every row its own
+            partner: a trial of models that came alone, without shadows.
         units: ``int64 [n]``; images of one unit are in or out together.
         labels: ``int64 [n + m]``; the class of each column.
         covariates: ``float32 [n + m, d]``, what an attacker knows of each image beside its class
@@ -59,13 +60,26 @@ class ScoreTable:
 
     def __post_init__(self) -> None:
         builds, images = self.membership.shape
+        if self.units.shape != (images,) or self.complement.shape != (builds,):
+            raise AuditError("units or complement do not fit the membership matrix")
+        if self.has_shadows:
+            self._check_pairs(builds)
+        if self.covariates is not None and len(self.covariates) != self.labels.shape[0]:
+            raise AuditError(f"covariates of {len(self.covariates)} images do not fit the labels")
+        for name, values in self.signals.items():
+            self._check_signal(name, values)
+
+    @property
+    def has_shadows(self) -> bool:
+        """Whether builds come in complementary pairs, so that others are shadows of each."""
+        return not np.array_equal(self.complement, np.arange(len(self.complement)))
+
+    def _check_pairs(self, builds: int) -> None:
         if builds < 4 or builds % 2:
             raise AuditError(
                 f"a score table needs an even number of at least 4 builds, not {builds}",
                 fix="Each build needs a shadow in and a shadow out beside its own pair.",
             )
-        if self.units.shape != (images,) or self.complement.shape != (builds,):
-            raise AuditError("units or complement do not fit the membership matrix")
         partner = self.membership[self.complement]
         if not np.array_equal(partner, ~self.membership):
             raise AuditError(
@@ -73,10 +87,6 @@ class ScoreTable:
                 where="membership",
                 fix="Rows 2i and 2i+1 of the plan must be complementary.",
             )
-        if self.covariates is not None and len(self.covariates) != self.labels.shape[0]:
-            raise AuditError(f"covariates of {len(self.covariates)} images do not fit the labels")
-        for name, values in self.signals.items():
-            self._check_signal(name, values)
 
     def _check_signal(self, name: str, values: FloatArray | Float32Array) -> None:
         expected = (self.n_builds, self.labels.shape[0])

@@ -63,7 +63,9 @@ class MembershipTest(BaseModel, ABC):
         if table.scales[self.signal] not in self.accepts:
             wanted = ", ".join(sorted(self.accepts))
             return f"It needs a signal on one of the scales {wanted}."
-        if table.n_builds < self.least_builds:
+        if self.needs_shadows and not table.has_shadows:
+            return "It needs shadow builds: give the audit key."
+        if table.has_shadows and table.n_builds < self.least_builds:
             return f"It needs at least {self.least_builds} builds."
         return self._unmet(table)
 
