@@ -109,9 +109,5 @@ def load_answering(
         net.load_state_dict(
             {name.removeprefix(own): v for name, v in weights.items() if name.startswith(own)}
         )
-        for parameter in net.parameters():
-            # As training left them: another layout rounds otherwise.
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.to(memory_format=torch.channels_last)
         answering.append(net.to(device).eval())
     return tuple(answering)

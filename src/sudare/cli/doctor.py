@@ -49,6 +49,12 @@ def doctor() -> int:
     table.add_row(f"cache {cache}", state, "" if writable else "set SUDARE_CACHE")
     table.add_row("cores", str(os.cpu_count()), "")
     table.add_row("GPU", _gpu(), "")
+    lacking = _no_compiler()
+    table.add_row(
+        "generated code for long trainings",
+        lacking or "[green]a C++ compiler is there[/]",
+        "install g++ and the Python headers; without, training is slower" if lacking else "",
+    )
     Console().print(table)
     return 0 if healthy and writable else 2
 
@@ -57,6 +63,14 @@ def _existing_parent(path: Path) -> Path:
     while not path.exists():
         path = path.parent
     return path
+
+
+def _no_compiler() -> str:
+    try:
+        from sudare.training.compiled import missing_compiler
+    except ImportError:
+        return "unknown, torch is missing"
+    return missing_compiler()
 
 
 def _gpu() -> str:

@@ -18,6 +18,7 @@ from sudare.core.seeds import integer_seed
 from sudare.nets.predict import normalise
 from sudare.nets.random_features import RandomFeatures
 from sudare.training.augment import training_view
+from sudare.training.compiled import Forward, forward_of
 from sudare.training.losses import smoothed_cross_entropy, smoothing_at, soft_cross_entropy
 from sudare.training.observers import StepObserver, Unobserved
 from sudare.training.optimisers import make_optimiser, rate_at
@@ -128,16 +129,13 @@ def train(
     per_epoch = math.ceil(n / batch)
     steps = recipe.steps or recipe.epochs * per_epoch
     epochs = math.ceil(steps / per_epoch)
-    # Channels last: a quarter faster for convolutions on a CPU, and no slower elsewhere.
-    for parameter in net.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.to(memory_format=torch.channels_last)
     start_wall, start_cpu = time.perf_counter(), time.process_time()
     whole = net
     net, data = _on_fixed_features(net, data, recipe)
     optimiser = make_optimiser([p for p in net.parameters() if p.requires_grad], recipe)
     trace = torch.full((epochs, n), torch.nan, device=device)
     net.train()
+    fast = forward_of(net, data.images, recipe, steps=steps, features=data.features)
     with progress.stage(label, steps) as task:
         for epoch in range(epochs):
             alpha = smoothing_at(
@@ -152,7 +150,9 @@ def train(
                 for group in optimiser.param_groups:
                     group["lr"] = rate_at(recipe, at, steps)
                 watcher.sampled(rows)
-                losses = _losses(net, data, rows, recipe, alpha, generator)
+                # Code is generated for one shape: a last batch of fewer images goes without.
+                forward = fast if len(rows) == batch else net
+                losses = _losses(forward, data, rows, recipe, alpha, generator)
                 optimiser.zero_grad(set_to_none=True)
                 losses.mean().backward()
                 optimiser.step()
@@ -187,7 +187,7 @@ def _on_fixed_features(
 
 
 def _losses(
-    net: torch.nn.Module,
+    forward: Forward,
     data: TrainingData,
     rows: torch.Tensor,
     recipe: Recipe,
@@ -198,7 +198,7 @@ def _losses(
     view = images if data.features else training_view(images, recipe, generator)
     kind = data.images.device.type
     with torch.autocast(kind, dtype=torch.bfloat16, enabled=recipe.precision == "bf16"):
-        logits = net(view)
+        logits = forward(view)
     return batch_losses(logits.float(), data.targets[rows], alpha)
 
 

@@ -41,6 +41,9 @@ class Recipe(BaseModel):
         default=(), description="Random changes of each view: flip, shift, cutout."
     )
     precision: Literal["float32", "bf16"] = Field(default="float32", description="Arithmetic.")
+    compile: Literal["auto", "on", "off"] = Field(
+        default="auto", description="Generate code for the net; auto: where it repays itself."
+    )
 
 
 class DpConfig(BaseModel):

@@ -1,0 +1,77 @@
+"""Generated code: where it is made, that it repeats itself, and that it learns the same."""
+
+import numpy as np
+import pytest
+import torch
+
+from sudare.core.errors import ConfigError
+from sudare.core.progress import Silent
+from sudare.fleets.builds import make_deterministic
+from sudare.nets import NetConfig, build
+from sudare.nets.convnet import MeanPool2
+from sudare.training import Recipe, compiled
+from sudare.training.compiled import forward_of, require_compiler, worth_compiling
+from sudare.training.loop import TrainingData, train
+
+
+def net_of(width=4):
+    return build(
+        NetConfig(name="convnet", width=width), image_shape=(1, 28, 28), n_classes=4, seed=0
+    )
+
+
+def pixels(n=128):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, size=(n, 1, 28, 28), dtype=np.uint8)
+    return images, rng.integers(4, size=n)
+
+
+def test_short_trainings_stay_eager_and_long_ones_do_not():
+    images = torch.from_numpy(pixels()[0])
+    assert not worth_compiling(net_of(16), images, Recipe(), 10)
+    assert worth_compiling(net_of(16), images, Recipe(), 10_000)
+
+
+def test_what_is_asked_for_is_done():
+    images = torch.from_numpy(pixels()[0])
+    net = net_of()
+    assert forward_of(net, images, Recipe(compile="off"), steps=10**6) is net
+    assert forward_of(net, images, Recipe(), steps=10) is net
+    assert forward_of(net, images, Recipe(), steps=10**6, features=True) is net
+
+
+def test_without_a_compiler_auto_is_eager_and_on_is_refused(monkeypatch):
+    monkeypatch.setattr(compiled, "missing_compiler", lambda: "no C++ compiler")
+    images = torch.from_numpy(pixels()[0])
+    net = net_of(16)
+    assert forward_of(net, images, Recipe(), steps=10**6) is net
+    with pytest.raises(ConfigError, match=r"no C\+\+ compiler"):
+        require_compiler(Recipe(compile="on"), device="cpu", where="recipe.compile")
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 32, 32), (1, 1, 7, 9), (3, 2, 2, 2)])
+def test_pooling_by_reshape_is_average_pooling(monkeypatch, shape):
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    eager = MeanPool2()(images)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    torch.testing.assert_close(MeanPool2()(images), eager)
+    torch.testing.assert_close(eager, torch.nn.AvgPool2d(2)(images))
+
+
+@pytest.mark.slow
+# Torch's own: importing its compiler warns of its own old parts.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compiled_training_repeats_itself_and_agrees_with_eager():
+    make_deterministic()
+    images, labels = pixels()
+
+    def weights(how):
+        net = net_of()
+        recipe = Recipe(steps=20, batch_size=32, lr=0.02, compile=how)
+        data = TrainingData.of(images, labels, device="cpu")
+        train(net, data, recipe, seed=0, progress=Silent())
+        return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+    one, two, eager = weights("on"), weights("on"), weights("off")
+    assert torch.equal(one, two)
+    torch.testing.assert_close(one, eager, atol=1e-4, rtol=0)
