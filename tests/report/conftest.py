@@ -48,6 +48,13 @@ class Plan:
     threat: ThreatModel = ThreatModel.CLASSIFIER_LOGITS
 
 
+def scales_of(plan: Plan) -> dict[str, float]:
+    """As the routes' configurations declare it."""
+    if plan.route == "smoothing":
+        return {"smoothing": -0.05 if "-" in plan.label else 0.1}
+    return {"smoothing": 0.0} if plan.route == "plain" else {}
+
+
 PLANS = (
     Plan("plain", "Plain classifier", "plain", 0.607, 0.951, "A classifier, ConvNet-3."),
     Plan(
@@ -233,6 +240,10 @@ def write_run(folder: Path, *, plans: Sequence[Plan] = PLANS, finished: int | No
                 label=plan.label,
                 route=plan.route,
                 baseline=plan.route in ("plain", "dpsgd", "subset"),
+                scales=scales_of(plan),
+                unprotected={"dpsgd": "plain", "linear-public": "linear-public"}.get(
+                    plan.route, ""
+                ),
                 kind="classifier",
                 what_leaves=plan.leaves,
                 guarantee=plan.guarantee,

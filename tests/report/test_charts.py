@@ -2,18 +2,14 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sudare.core import ThreatModel
 from sudare.core.runs import RocCurve
-from sudare.report.drawing import COLOURS, INK, MUTED, PAPER, looks, shortened
-from sudare.report.labels import Box, place_beside, spread
+from sudare.report.drawing import COLOURS, INK, MUTED, PAPER, looks
 from sudare.report.load import load_run
 from sudare.report.profiles import profiles
 from sudare.report.roc import resolved_from, roc_charts, sampled
@@ -57,20 +53,24 @@ def test_fifty_six_releases_look_different_without_colour_alone():
     assert len({(look.colour, look.shape) for look in styles.values()}) == 56
 
 
-def test_tradeoff_labels_every_release_and_the_coin_flip(run_folder: Path):
-    svg = str(tradeoff(load_run(run_folder)))
-    assert all(f">{plan.label}<" in svg for plan in PLANS)
+def test_every_mark_has_a_number_that_the_key_explains(run_folder: Path):
+    run = load_run(run_folder)
+    svg = str(tradeoff(run))
+    assert [(number, label) for number, _, label in key(run)] == [
+        (number, plan.label) for number, plan in enumerate(PLANS, start=1)
+    ]
+    assert all(f">{number}</text>" in svg for number, _, _ in key(run))
     assert ">coin flip<" in svg
+    for chart in roc_charts(run):
+        assert ">1</text>" in str(chart.svg)
 
 
-def test_many_releases_get_numbers_and_a_key_on_a_phone(tmp_path: Path, run_folder: Path):
-    plans = [replace(PLANS[0], name=f"r{i}", label=f"Release {i}") for i in range(8)]
-    run = load_run(write_run(tmp_path / "run", plans=plans))
-    assert [label for _, label in key(run)] == [f"Release {i}" for i in range(8)]
-    narrow = str(tradeoff(run, narrow=True))
-    assert ">8</text>" in narrow
-    assert ">Release 7</text>" not in narrow
-    assert key(load_run(run_folder)) == []
+def test_numbers_stay_the_release_s_own_where_some_have_no_figures(tmp_path: Path):
+    run = load_run(write_run(tmp_path / "run"))
+    fewer = tuple(f for f in run.findings if f.release != PLANS[0].name)
+    svg = str(tradeoff(replace(run, findings=fewer)))
+    assert ">1</text>" not in svg
+    assert ">2</text>" in svg
 
 
 def test_baselines_are_hollow_and_routes_are_filled(run_folder: Path):
@@ -136,7 +136,7 @@ def test_class_charts_show_the_classes_with_highest_leakage(run_folder: Path):
 
 def test_ids_of_two_charts_never_meet(run_folder: Path):
     run = load_run(run_folder)
-    charts = [tradeoff(run), tradeoff(run, narrow=True), *(item.svg for item in roc_charts(run))]
+    charts = [tradeoff(run), *(item.svg for item in roc_charts(run))]
     ids = [item.get("id") for svg in charts for item in ET.fromstring(str(svg)).iter()]
     named = [name for name in ids if name]
     assert len(named) == len(set(named))
@@ -148,27 +148,3 @@ def test_chart_says_its_points_to_a_screen_reader(run_folder: Path):
     title = root.find("{http://www.w3.org/2000/svg}title")
     assert title is not None
     assert "Plain classifier, AUC 0.61 (0.60 to 0.62)" in (title.text or "")
-
-
-def test_labels_of_close_points_do_not_overlap():
-    anchors = [(100.0, 100.0), (104.0, 103.0), (98.0, 106.0)]
-    texts = ["plain classifier"] * 3
-    area = Box(0, 0, 400, 300)
-    places = place_beside(anchors, texts, [], area=area, size_px=10)
-    boxes = [Box(x, y - 6.25, x + 84.8, y + 6.25) for x, y in places]
-    assert not any(a.shared(b) for i, a in enumerate(boxes) for b in boxes[:i])
-    assert all(box.left >= 0 and box.right <= 400 for box in boxes)
-
-
-@given(st.lists(st.floats(0, 250, allow_nan=False), max_size=12))
-def test_spread_keeps_gap_order_and_bounds(wanted: list[float]):
-    placed = spread(wanted, gap=13.0, low=6.0, high=244.0)
-    ordered = sorted(placed)
-    assert all(b - a >= 13.0 - 1e-9 for a, b in pairwise(ordered))
-    assert all(place <= 244.0 + 1e-9 for place in placed)
-    assert [placed[i] for i in sorted(range(len(wanted)), key=lambda i: wanted[i])] == ordered
-
-
-def test_long_names_are_cut_with_three_dots():
-    assert shortened("a" * 50, 100, 10) == "a" * 15 + "..."
-    assert shortened("short", 100, 10) == "short"

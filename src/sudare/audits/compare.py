@@ -422,6 +422,8 @@ def _planned(route: RouteConfig, release: PlannedRelease, config: RunConfig) -> 
         kind=release.kind,
         what_leaves=release.what_leaves,
         baseline=release.baseline,
+        scales=dict(release.scales),
+        unprotected=release.unprotected,
         builds_planned=builds_of(route, config.fleet.builds),
     )
 

@@ -77,6 +77,13 @@ class ReleaseSummary(_Value):
     what_leaves: str = Field(description="One sentence: what the recipient gets.")
     guarantee: str = Field(default="", description="Formal guarantee in words, or empty.")
     baseline: bool = Field(default=False, description="There for comparison, no proposal.")
+    scales: dict[str, float] = Field(
+        default_factory=dict,
+        description="Where it stands on declared scales: further up leaks no less.",
+    )
+    unprotected: str = Field(
+        default="", description="Route that differs from it by having no guarantee."
+    )
     builds_done: int = 0
     builds_planned: int = 0
 

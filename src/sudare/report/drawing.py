@@ -26,9 +26,7 @@ __all__ = [
     "draw",
     "looks",
     "rows",
-    "shortened",
     "swatch",
-    "text_width",
 ]
 
 INK, MUTED, GRID, PAPER, BAD = "#20261f", "#5b6358", "#e3e0d4", "#fdfcf8", "#8c2a1c"
@@ -112,17 +110,6 @@ def swatch(look: Look) -> Markup:
 def rows(records: Iterable[Mapping[str, object]]) -> alt.InlineData:
     """Inline data of a chart."""
     return alt.InlineData(values=[dict(record) for record in records])
-
-
-def text_width(text: str, size_px: float) -> float:
-    """About how wide a text is in the charts' font, in pixels."""
-    return 0.53 * size_px * len(text)
-
-
-def shortened(text: str, width_px: float, size_px: float) -> str:
-    """The text, cut with three dots if it is wider than that."""
-    letters = int(width_px / (0.53 * size_px))
-    return text if len(text) <= letters else text[: max(letters - 3, 1)].rstrip() + "..."
 
 
 def draw(

@@ -78,7 +78,7 @@ def expectations(run: Run) -> list[Expectation]:
         return []
     found = list(_online(run))
     if run.summary.mode is Mode.COMPARISON:
-        found += [*_epsilon(run), *_smoothing(run), *_price(run)]
+        found += [*_epsilon(run), *_scales(run), *_price(run)]
     return found
 
 
@@ -134,20 +134,21 @@ def _epsilon(run: Run) -> Iterator[Expectation]:
                 yield from _expected(Ranking.EPSILON, lower, higher)
 
 
-def _smoothing(run: Run) -> Iterator[Expectation]:
-    plain = next((run.leakage(name) for name in _of_route(run, "plain")), None)
-    for name in _of_route(run, "smoothing"):
-        alpha = _alpha(name)
-        if alpha is not None and alpha < 0:
-            yield from _expected(Ranking.SMOOTHING, run.leakage(name), plain)
-        elif alpha:
-            yield from _expected(Ranking.SMOOTHING, plain, run.leakage(name))
+def _scales(run: Run) -> Iterator[Expectation]:
+    """Neighbours on every scale that releases stand on and this version has words for."""
+    for scale in dict.fromkeys(name for r in run.releases.values() for name in r.scales):
+        if scale not in tuple(Ranking):
+            continue
+        standing = [name for name, release in run.releases.items() if scale in release.scales]
+        standing.sort(key=lambda name: run.releases[name].scales[scale])
+        for below, above in pairwise(standing):
+            if run.releases[below].scales[scale] < run.releases[above].scales[scale]:
+                yield from _expected(Ranking(scale), run.leakage(below), run.leakage(above))
 
 
 def _price(run: Run) -> Iterator[Expectation]:
     for name in _private(run):
-        route = run.releases[name].route
-        reference = "plain" if route == "dpsgd" else route
+        reference = run.releases[name].unprotected
         free = [other for other in _of_route(run, reference) if other not in _private(run)]
         for other in free[:1]:
             mine, theirs = run.utilities(name), run.utilities(other)
@@ -171,14 +172,6 @@ def _private(run: Run) -> dict[str, float]:
 
 def _of_route(run: Run, route: str) -> Sequence[str]:
     return [name for name, release in run.releases.items() if release.route == route]
-
-
-def _alpha(name: str) -> float | None:
-    """The strength of label smoothing, which is a part of the release's name."""
-    try:
-        return float(name.removeprefix("smoothing"))
-    except ValueError:
-        return None
 
 
 def _side(run: Run, item: Expectation, finding: Finding) -> Cell:

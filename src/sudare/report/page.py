@@ -61,8 +61,7 @@ class ReportPaths:
 @dataclass(frozen=True, kw_only=True)
 class _Charts:
     tradeoff: Markup | None
-    tradeoff_narrow: Markup | None
-    key: list[tuple[Markup, str]]
+    key: list[tuple[int, Markup, str]]
     roc: list[RocChart]
     profiles: Profiles | None
 
@@ -86,7 +85,6 @@ def write_report(run_folder: Path) -> ReportPaths:
     # groups that only the house may name.
     charts = _Charts(
         tradeoff=tradeoff(public),
-        tradeoff_narrow=tradeoff(public, narrow=True),
         key=key(public),
         roc=roc_charts(public),
         profiles=profiles(public),

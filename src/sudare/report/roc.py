@@ -11,8 +11,7 @@ from markupsafe import Markup
 
 from sudare.core.arrays import FloatArray
 from sudare.core.runs import RocCurve
-from sudare.report.drawing import INK, MUTED, Look, draw, looks, rows, shortened, text_width
-from sudare.report.labels import spread
+from sudare.report.drawing import INK, Look, draw, looks, rows
 from sudare.report.load import Run
 from sudare.report.text import attack_name, listed, say
 
@@ -20,6 +19,8 @@ __all__ = ["RocChart", "resolved_from", "roc_charts", "sampled"]
 
 _WIDTH, _HEIGHT, _SIZE = 300, 250, 10
 _PER_DECADE = 24
+_ROOM = 0.09
+"""Of the width of the logarithmic axis, left free before the curves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,7 @@ class RocChart:
 @dataclass(frozen=True, kw_only=True)
 class _Curve:
     label: str
+    number: int
     look: Look
     cut: float
     fpr: FloatArray
@@ -98,6 +100,7 @@ def sampled(curve: RocCurve, cut: float) -> tuple[FloatArray, FloatArray]:
 
 def _curves(run: Run, attack: str) -> list[_Curve]:
     styles = looks({name: run.is_baseline(name) for name in run.releases})
+    numbers = {name: number for number, name in enumerate(run.releases, start=1)}
     curves = []
     for curve in run.summary.roc:
         cut = resolved_from(run, curve) if curve.attack == attack and curve.fpr else None
@@ -107,32 +110,28 @@ def _curves(run: Run, attack: str) -> list[_Curve]:
         keep = tpr > 0
         if keep.any():
             look = styles[curve.release]
-            label = run.label(curve.release)
-            curves.append(_Curve(label=label, look=look, cut=cut, fpr=fpr[keep], tpr=tpr[keep]))
+            curves.append(
+                _Curve(
+                    label=run.label(curve.release),
+                    number=numbers[curve.release],
+                    look=look,
+                    cut=cut,
+                    fpr=fpr[keep],
+                    tpr=tpr[keep],
+                )
+            )
     return curves
 
 
 class _Frame:
-    """Log axes with a gutter for labels to the left of where curves begin."""
+    """Where the log axes begin."""
 
     def __init__(self, curves: list[_Curve]) -> None:
         self.cut = min(curve.cut for curve in curves)
         lowest = min(self.cut, *(float(curve.tpr.min()) for curve in curves))
         self.y_low = 10.0 ** math.floor(math.log10(lowest) + 1e-9)
-        widest = max(text_width(curve.label, _SIZE) for curve in curves)
-        self.gutter_px = min(widest, 128.0) + 24
-        per_px = -math.log10(self.cut) / (_WIDTH - self.gutter_px)
-        self.per_px = per_px
-        self.x_low = 10.0 ** (math.log10(self.cut) - per_px * self.gutter_px)
-
-    def x_at(self, pixel: float) -> float:
-        return float(10.0 ** (math.log10(self.x_low) + self.per_px * pixel))
-
-    def y_at(self, pixel: float) -> float:
-        return float(10.0 ** (math.log10(self.y_low) * pixel / _HEIGHT))
-
-    def y_px(self, value: float) -> float:
-        return math.log10(value) / math.log10(self.y_low) * _HEIGHT
+        # A little room before the first points, for their numbers.
+        self.x_low = self.cut * self.cut**_ROOM
 
 
 def _chart(curves: list[_Curve], attack: str, name: str) -> Markup:
@@ -154,7 +153,7 @@ def _chart(curves: list[_Curve], attack: str, name: str) -> Markup:
         ),
     )
     layers = [*_chance(frame, x, y), *(_line(curve, x, y) for curve in curves)]
-    layers += _labels(curves, frame, x, y)
+    layers += _starts(curves, x, y)
     chart = alt.layer(*layers).properties(width=_WIDTH, height=_HEIGHT)
     spoken = say(
         "alt_roc",
@@ -168,8 +167,7 @@ def _chance(frame: _Frame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     low = max(frame.cut, frame.y_low)
     ends = [{"x": low, "y": low}, {"x": 1.0, "y": 1.0}]
     line = alt.Chart(rows(ends)).mark_line(color=INK, strokeWidth=1, strokeDash=[2, 3])
-    pixel = frame.gutter_px + (_WIDTH - frame.gutter_px) * 0.5
-    at = frame.x_at(pixel)
+    at = math.sqrt(low)
     text = alt.Chart(rows([{"x": at, "y": at, "t": say("chance")}])).mark_text(
         align="left", baseline="top", dx=6, dy=6, fontSize=_SIZE, fontStyle="italic", color=INK
     )
@@ -188,32 +186,30 @@ def _line(curve: _Curve, x: alt.X, y: alt.Y) -> alt.Chart:
     return drawn
 
 
-def _labels(curves: list[_Curve], frame: _Frame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    """Each curve's name in the gutter, joined to where the curve begins."""
-    starts = [frame.y_px(float(curve.tpr[0])) for curve in curves]
-    places = spread(starts, gap=_SIZE * 1.3, low=6.0, high=_HEIGHT - 6.0)
-    names, joins, marks = [], [], []
-    for curve, place in zip(curves, places, strict=True):
-        text = shortened(curve.label, frame.gutter_px - 24, _SIZE)
-        edge, at = frame.x_at(frame.gutter_px - 20), frame.y_at(place)
-        start = {"x": float(curve.fpr[0]), "y": float(curve.tpr[0])}
-        names.append({"x": frame.x_at(frame.gutter_px - 23), "y": at, "t": text})
-        joins.append({"x": edge, "y": at, "x2": start["x"], "y2": start["y"]})
-        look = curve.look
-        marks.append({**start, "c": look.colour, "f": look.fill, "s": look.shape})
-    text_mark = alt.Chart(rows(names)).mark_text(
-        align="right", baseline="middle", fontSize=_SIZE, color=INK
+def _starts(curves: list[_Curve], x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """Each curve's mark and number where it begins."""
+    marks = [
+        {
+            "x": float(curve.fpr[0]),
+            "y": float(curve.tpr[0]),
+            "n": str(curve.number),
+            "c": curve.look.colour,
+            "f": curve.look.fill,
+            "s": curve.look.shape,
+        }
+        for curve in curves
+    ]
+    point = alt.Chart(rows(marks)).mark_point(size=38, strokeWidth=1.5, opacity=1)
+    text = alt.Chart(rows(marks)).mark_text(
+        align="right", baseline="middle", dx=-6, fontSize=_SIZE, color=INK
     )
-    join_mark = alt.Chart(rows(joins)).mark_rule(color=MUTED, strokeWidth=0.7)
-    point_mark = alt.Chart(rows(marks)).mark_point(size=38, strokeWidth=1.5, opacity=1)
     return [
-        join_mark.encode(x=x, y=y, x2="x2:Q", y2="y2:Q"),
-        point_mark.encode(
+        point.encode(
             x=x,
             y=y,
             stroke=alt.Stroke("c:N", scale=None),
             fill=alt.Fill("f:N", scale=None),
             shape=alt.Shape("s:N", scale=None),
         ),
-        text_mark.encode(x=x, y=y, text="t:N"),
+        text.encode(x=x, y=y, text="n:N"),
     ]

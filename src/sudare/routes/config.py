@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -25,6 +26,9 @@ class PlannedRelease:
         baseline: Whether it is there for comparison rather than as a proposal.
         recipe_of_scores: How the net that an attacker queries is trained; None where recipients
             train it, or nobody does.
+        scales: Where it stands on scales that several routes share: theory or published work
+            expects that further up leaks no less.
+        unprotected: Name of the route that differs by having no guarantee, or empty.
     """
 
     name: str
@@ -33,6 +37,8 @@ class PlannedRelease:
     what_leaves: str
     baseline: bool = False
     recipe_of_scores: Recipe | None = None
+    scales: Mapping[str, float] = field(default_factory=dict, hash=False)
+    unprotected: str = ""
 
 
 class RouteConfig(BaseModel):
@@ -44,6 +50,8 @@ class RouteConfig(BaseModel):
     """Dotted name of the class that builds; imported when something is built."""
     baseline: ClassVar[bool] = False
     release_kind: ClassVar[str]
+    unprotected: ClassVar[str] = ""
+    """Name of the route that differs by having no guarantee."""
     own_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that make the route what it is: defaults of a whole run do not touch them."""
 
@@ -80,6 +88,11 @@ class RouteConfig(BaseModel):
         return None
 
     @property
+    def scales(self) -> Mapping[str, float]:
+        """Where it stands on scales that several routes share: further up leaks no less."""
+        return {}
+
+    @property
     def releases(self) -> tuple[PlannedRelease, ...]:
         """What it will emit; one release of the route's own name unless a route says otherwise."""
         return (
@@ -90,6 +103,8 @@ class RouteConfig(BaseModel):
                 what_leaves=self.what_leaves,
                 baseline=self.baseline,
                 recipe_of_scores=self.recipe_of_scores,
+                scales=self.scales,
+                unprotected=self.unprotected,
             ),
         )
 

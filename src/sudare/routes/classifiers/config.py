@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -43,6 +44,11 @@ class PlainConfig(ClassifierConfig):
     kind: Literal["plain"] = "plain"
 
     @property
+    def scales(self) -> Mapping[str, float]:
+        """No smoothing is the middle of its scale."""
+        return {"smoothing": 0.0}
+
+    @property
     def label(self) -> str:
         """Name for charts and tables."""
         return "Plain classifier"
@@ -63,6 +69,11 @@ class SmoothingConfig(ClassifierConfig):
     schedule: SmoothingSchedule = Field(
         default="paper", description="How a negative alpha is phased in."
     )
+
+    @property
+    def scales(self) -> Mapping[str, float]:
+        """Negative smoothing leaks no more than none, none no more than positive."""
+        return {"smoothing": self.alpha}
 
     @property
     def trained_by(self) -> Recipe:
@@ -90,6 +101,7 @@ class DpsgdConfig(ClassifierConfig):
     """A classifier trained with clipped, noised gradients."""
 
     baseline: ClassVar[bool] = True
+    unprotected: ClassVar[str] = "plain"
 
     kind: Literal["dpsgd"] = "dpsgd"
     # A large batch, no weight decay and no views: each costs accuracy under noise.
@@ -132,6 +144,7 @@ class LinearPublicConfig(ClassifierConfig):
     """A linear classifier on fixed public features, plain or with DP-SGD."""
 
     baseline: ClassVar[bool] = True
+    unprotected: ClassVar[str] = "linear-public"
     own_fields: ClassVar[frozenset[str]] = frozenset({"net", "recipe"})
 
     kind: Literal["linear-public"] = "linear-public"
