@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 import sudare
+from sudare.audits.compare import split_of
 from sudare.audits.config import apply_overrides, load_config, read_toml
 from sudare.audits.findings import null_seed
 from sudare.audits.folder import claim
@@ -15,6 +16,7 @@ from sudare.audits.measure import MeasureConfig
 from sudare.audits.verify import export
 from sudare.core.errors import AuditError, ConfigError
 from sudare.core.findings import Status
+from sudare.core.progress import Silent
 from sudare.core.runs import RunSummary, Verdict
 from sudare.data.duplicates import record_clusters
 from sudare.data.sources import load_source
@@ -240,12 +242,12 @@ def test_only_what_the_run_lists_is_exported(smoke, tmp_path):
     assert stray.name not in names
 
 
-def image_folder(root, header):
+def image_folder(root, header, per_class=6):
     rng = np.random.default_rng(0)
     rows = [header]
     for name in ("a", "b"):
         (root / name).mkdir(parents=True)
-        for index in range(6):
+        for index in range(per_class):
             Image.fromarray(rng.integers(0, 255, size=(8, 8), dtype=np.uint8)).save(
                 root / name / f"{index}.png"
             )
@@ -276,6 +278,20 @@ def test_assumed_units_are_said_in_the_report(tmp_path, smoke):
     assert "column 'patient_id' is not used." in " ".join(told.verdict)
     for page in (told.internal, told.public):
         assert "no unit column" in page.read_text()
+
+
+def test_units_are_said_by_every_command_that_reads_a_collection(tmp_path):
+    told = []
+
+    class Told(Silent):
+        def say(self, text):
+            told.append(text)
+
+    sizes = ["data.pool=16", "data.population=0", "data.public=0", "data.test=6"]
+    source = image_folder(tmp_path / "x", "file,patient_id", per_class=12)
+    values = apply_overrides(read_toml("smoke"), [*sizes, f"data.source={source}"])
+    split_of(load_config(values), progress=Told())
+    assert any("every image is its own unit" in line for line in told)
 
 
 def test_few_builds_are_said_to_be_few(smoke):

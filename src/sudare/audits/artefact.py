@@ -7,10 +7,11 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from sudare.audits.compare import check, device_of, split_of, test_size
+from sudare.audits.compare import check, device_of, few_builds, split_of, test_size
 from sudare.audits.config import RunConfig, load_config
 from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
@@ -84,6 +85,7 @@ class AuditRequest:
     workers: int | None = None
     command: str = ""
     force: bool = False
+    queries: Literal["auto", "image", "mirror"] = "auto"
 
 
 def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress) -> Artefact:
@@ -254,6 +256,7 @@ def _from_key(
     fleet = {"builds": request.builds, "workers": request.workers}
     values = config.model_dump(mode="json")
     values["fleet"] |= fleet
+    values["attacks"] |= {"queries": request.queries}
     values["audit"] |= {"null": request.null, "fail_on": list(request.fail_on)}
     values["title"] = f"Audit of {config.routes[0].label}"
     config = load_config(values)
@@ -360,7 +363,7 @@ def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Prog
     config = load_config(
         {
             "title": f"Audit of {card.title}",
-            "attacks": {"primary": "loss"},
+            "attacks": {"primary": "loss", "queries": request.queries},
             "audit": {"null": request.null, "fail_on": list(request.fail_on)},
         }
     )
@@ -438,4 +441,5 @@ def _limits(builds: int) -> tuple[str, ...]:
         f"{builds} shadow builds were trained on random halves of the collection, the artefact "
         "on four fifths: the difference in size weakens the attack somewhat.",
         "Only membership inference was run.",
+        *few_builds(builds),
     )

@@ -64,7 +64,7 @@ FEW_BUILDS = (
     "they covered 85 to 86 % in simulations where they should cover 95 %, at 8 89 to 92 %."
 )
 
-__all__ = ["check", "compare", "device_of", "split_of", "test_size"]
+__all__ = ["check", "compare", "device_of", "few_builds", "split_of", "test_size"]
 
 
 def compare(
@@ -98,8 +98,6 @@ def compare(
     check_folder(folder, config, force=force)
     source, split = split_of(config, progress=progress)
     claim(folder, config, force=force)
-    for note in source.notes:
-        progress.say(f"Note: {note}.")
     plan = draw_plan(
         split.pool.unit, split.pool.classes, builds=config.fleet.builds, seed=config.seed
     )
@@ -376,6 +374,8 @@ def split_of(config: RunConfig, *, progress: Progress) -> tuple[Source, AuditSpl
     """Load the collection and draw pool, public, population and test."""
     data = config.data
     source = load_source(data.source, image_size=data.image_size, progress=progress)
+    for note in source.notes:
+        progress.say(f"Note: {note}.")
     sizes = SplitSizes(
         pool=data.pool,
         public=data.public,
@@ -435,6 +435,11 @@ def _copy_release(origin: Path, target: Path) -> None:
     write_release(read_release(origin), target)
 
 
+def few_builds(builds: int) -> tuple[str, ...]:
+    """What a run of so many builds cannot say beside the rest; nothing where they are enough."""
+    return (FEW_BUILDS,) if builds < LEAST_BUILDS else ()
+
+
 def _families(config: RunConfig) -> str:
     """Which families of attack ran, and which this version knows and did not run."""
     ran = ["membership inference", *(check.label for check in config.checks)]
@@ -452,7 +457,7 @@ def _limits(config: RunConfig) -> tuple[str, ...]:
         "collection, the strongest position an audit can give. Real attackers know less.",
         f"{config.fleet.builds} builds per release: with so few, only a part of what a "
         "256-build attack would find is found.",
-        *(FEW_BUILDS for _ in range(config.fleet.builds < LEAST_BUILDS)),
+        *few_builds(config.fleet.builds),
         _families(config),
         "Half of the images are members by construction. Where members are rare, far fewer "
         "of an attacker's accusations are right.",

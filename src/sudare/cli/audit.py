@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -25,6 +25,7 @@ def audit(
     non_members: str | None = None,
     builds: int = 16,
     image_size: int | None = None,
+    queries: Literal["auto", "image", "mirror"] = "auto",
     fail_on: tuple[str, ...] = (),
     null: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
@@ -61,6 +62,8 @@ def audit(
         non_members: Images known not to have been used.
         builds: Shadow builds, even.
         image_size: Resize the given images to this side in pixels.
+        queries: What is asked of each image of a release: the image, or its mirror image too; auto
+            asks for mirrors where the recipe trained with them, and never without a key.
         fail_on: A gate such as "membership.lira.tpr@0.01 > 0.05"; may be given several times.
         null: The null control: call a random set of the same size "members".
         out: Run folder. runs/audit-NAME by default, where an earlier audit of that name is
@@ -127,6 +130,7 @@ def audit(
             workers=workers,
             command=command,
             force=force,
+            queries=queries,
         )
         result = audit_artefact(
             request, folder, cache=Cache(cache or default_cache()), progress=progress
