@@ -121,7 +121,8 @@ def test_a_node_that_does_not_see_the_cache_is_an_error_before_work_starts(tmp_p
 
 def test_executors_are_made_by_name(tmp_path):
     assert isinstance(make_executor("local", Cache(tmp_path)), LocalExecutor)
-    assert make_executor("local", Cache(tmp_path), workers=4, device="cuda").workers == 1
+    assert make_executor("local", Cache(tmp_path), workers=4, device="cuda").workers == 4
+    assert make_executor("local", Cache(tmp_path), device="cuda").workers == 1
     assert make_executor("ray", Cache(tmp_path), device="cuda").gpus == 1
 
 

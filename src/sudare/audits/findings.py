@@ -160,7 +160,9 @@ def redrawn(table: ScoreTable, seed: int, target: int | None) -> ScoreTable:
     if not table.has_shadows:
         return table.with_membership(_redealt(table.membership, table.units, seed))
     classes = table.labels[: table.n_images]
-    plan = draw_plan(table.units, classes, builds=table.n_builds, seed=seed)
+    # Under a name of its own: the seed of the run's plan would draw that plan again.
+    own = integer_seed(seed, "redrawn")
+    plan = draw_plan(table.units, classes, builds=table.n_builds, seed=own)
     membership = plan.membership.copy()
     if target is not None:
         drawn = _redealt(table.membership[[target]], table.units, seed)[0]
