@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sudare.core import Findings
+from sudare.core import Findings, Status
 from sudare.core.runs import RunSummary, Thresholds
 from sudare.report.formats import control_failed
 from sudare.report.load import Run, load_run
@@ -245,6 +245,31 @@ def test_the_wrong_way_round_is_no_reason_to_share(tmp_path: Path):
     run = run_of(tmp_path, (PLAIN, 0.4, 0.01, 0.9))
     assert verdict(run).answer == "Cannot tell: Plain classifier."
     assert "no better than guessing" not in verdict(run).found
+
+
+def without_figure(run: Run, plan: Plan) -> Run:
+    reason = "needs at least 30 distinct units"
+    none = finding("membership.lira.auc", plan, None, status=Status.UNRESOLVABLE, reason=reason)
+    return replace(run, findings=(*run.findings, none))
+
+
+def test_an_attack_without_a_figure_came_to_an_end(tmp_path: Path):
+    """Two given records were told to wait until "the first release is done"."""
+    folder = write_run(tmp_path / "run", plans=[PLAIN], finished=0)
+    told = verdict(without_figure(load_run(folder), PLAIN))
+    assert told.answer == "Cannot tell: Plain classifier."
+    assert "(needs at least 30 distinct units)" in told.found
+    assert TEXT["found_none"] not in told.found
+    assert told.means == TEXT["means_untold"]
+
+
+def test_a_release_without_a_figure_is_not_left_out_of_the_answer(tmp_path: Path):
+    measured = run_of(tmp_path, (PLAIN, 0.7, 0.01, 0.9))
+    folder = write_run(tmp_path / "two", plans=[PLAIN, EPS1], finished=0)
+    both = replace(load_run(folder), findings=measured.findings)
+    told = verdict(without_figure(both, EPS1))
+    assert told.answer == "Do not share: Plain classifier.\nCannot tell: DP-SGD, epsilon 1."
+    assert "How much DP-SGD, epsilon 1 leaks cannot be told" in told.found
 
 
 def test_a_few_exposed_images_are_a_reason_not_to_share(tmp_path: Path):

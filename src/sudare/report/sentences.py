@@ -68,6 +68,7 @@ TEXT: dict[str, str] = {
     "Whole intervals are held against these lines, which [verdict] in the configuration moves.",
     "found_none": "No release has been attacked to the end yet, so there is nothing to report on "
     "leakage so far.",
+    "found_untold": "How much {names} leaks cannot be told from this run ({reason}).",
     "found_one": "{one}: sharing it lets an attacker who sees {sees}, with the attack {attack}, "
     "tell which of two images, one used and one not, was used in {tries} of 100 tries (AUC {auc}; "
     "guessing gets 50). Its {utility}.",
@@ -110,6 +111,8 @@ TEXT: dict[str, str] = {
     "guessing (right in 50 of 100 tries, AUC 0.50).",
     "means_none": "Nothing can be chosen yet: write the report again when the first release is "
     "done.",
+    "means_untold": "Nothing can be chosen on these grounds, and no gate on leakage passes: a "
+    "figure printed all the same would be luck.",
     "means_one": "With one release measured there is nothing to compare it with; a baseline such "
     "as the plain classifier would show what this figure is worth.",
     "means_artefact": "This holds of this very release: another one made in the same way may leak "

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sudare.core import Finding
+from sudare.core import Finding, Status
 from sudare.core.runs import Mode, Thresholds
 from sudare.core.runs import Verdict as Outcome
 from sudare.report.formats import control_failed, short_estimate
@@ -21,6 +21,8 @@ __all__ = ["Verdict", "verdict"]
 # The verdict is read aloud in meetings; the table has all names.
 _MOST_NAMES = 4
 _GIVEN_SCORES = "membership.given"
+# Attacks that ran; one that does not apply was not asked.
+_NO_FIGURE = (Status.UNRESOLVABLE, Status.FAILED)
 _NEARLY_ALWAYS, _MOSTLY = 0.95, 0.8
 
 
@@ -123,6 +125,12 @@ def _decision(run: Run, releases: Sequence[_Measured]) -> str:
         named[decision].append(
             say("answer_contains", one=label) if release.shows_members else label
         )
+    for finding in _unresolved(run):
+        name, label = finding.release, run.label(finding.release)
+        if run.shows_members(name):
+            named[_Decision.REFUSE].append(say("answer_contains", one=label))
+        else:
+            named[_Decision.UNKNOWN].append(label)
     return "\n".join(
         say(f"answer_{decision.value}", names=listed(names))
         for decision, names in named.items()
@@ -213,8 +221,11 @@ def _only_scores(run: Run) -> bool:
 def _answer(run: Run, releases: Sequence[_Measured]) -> tuple[str, str]:
     """What was found, and what it means."""
     mode = run.summary.mode
+    unresolved = _untold(run)
+    if unresolved and not releases:
+        return unresolved, say("means_untold")
     if mode is Mode.COMPARISON or not releases:
-        return _found(run, releases), _means(releases)
+        return " ".join(filter(None, (_found(run, releases), unresolved))), _means(releases)
     if _only_scores(run):
         return " ".join(_about_scores(release) for release in releases), say("means_scores")
     return _found(run, releases), say(f"means_{mode.value}")
@@ -247,6 +258,23 @@ def _measured(run: Run) -> list[_Measured]:
                 )
             )
     return measured
+
+
+def _unresolved(run: Run) -> list[Finding]:
+    """Primary attacks that came to an end without a figure."""
+    found = [run.leakage(name) for name in run.releases]
+    return [one for one in found if one is not None and one.status in _NO_FIGURE]
+
+
+def _untold(run: Run) -> str:
+    """Of which releases the leakage cannot be told, and why; or empty."""
+    names: dict[str, list[str]] = {}
+    for finding in _unresolved(run):
+        names.setdefault(finding.reason.rstrip("."), []).append(run.label(finding.release))
+    return " ".join(
+        say("found_untold", names=listed(labels, most=_MOST_NAMES), reason=reason)
+        for reason, labels in names.items()
+    )
 
 
 def _stronger(run: Run, release: str, primary: Interval) -> Finding | None:
