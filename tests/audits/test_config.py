@@ -131,3 +131,14 @@ def test_toml_can_be_read_back(values):
 def test_none_in_a_list_is_refused_and_not_written_as_a_word():
     with pytest.raises(TypeError):
         to_toml({"a": [1, None]})
+
+
+@pytest.mark.parametrize("section", ["routes", "checks"])
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [("plain", "is not a table"), ({}, "needs a kind"), ({"kind": "magic"}, "'magic'")],
+)
+def test_an_entry_that_is_no_known_table_is_refused(section, entry, told):
+    """``checks = ["plain"]`` ended in a traceback."""
+    with pytest.raises(ConfigError, match=told):
+        RunConfig.model_validate({section: [entry]})

@@ -6,10 +6,22 @@ import importlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import entry_points
+from typing import TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
 
 from sudare.core.errors import ConfigError
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "load"]
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+def load(target: str) -> object:
+    """Import and return what a ``module:attribute`` names."""
+    module, _, attribute = target.partition(":")
+    loaded: object = getattr(importlib.import_module(module), attribute)
+    return loaded
 
 
 class Registry(Mapping[str, str]):
@@ -56,6 +68,30 @@ class Registry(Mapping[str, str]):
         Raises:
             ConfigError: No such name.
         """
-        module, _, attribute = self[name].partition(":")
-        loaded: object = getattr(importlib.import_module(module), attribute)
-        return loaded
+        return load(self[name])
+
+    def parse(self, values: object, base: type[ConfigT]) -> ConfigT:
+        """The configuration that plain values with a ``kind`` describe.
+
+        Args:
+            values: A mapping from names to values, or a configuration already made.
+            base: What the classes behind the names have in common.
+
+        Raises:
+            ConfigError: No table, no kind, an unknown one, or values that do not fit.
+        """
+        if isinstance(values, base):
+            return values
+        where = f"{self.kind}s"
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{values!r} is not a table", where=where, fix="Give it a kind.")
+        kind = values.get("kind")
+        if not isinstance(kind, str):
+            known = ", ".join(sorted(self)) or "none is installed"
+            raise ConfigError(f"a {self.kind} needs a kind", where=where, fix=f"One of: {known}.")
+        try:
+            return cast("type[ConfigT]", self.load(kind)).model_validate(dict(values))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(first["msg"].lower(), where=f"{where}.{kind}.{place}") from error

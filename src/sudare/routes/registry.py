@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from pydantic import ValidationError
-
-from sudare.core.errors import ConfigError
-from sudare.core.registry import Registry
+from sudare.core.registry import Registry, load
 from sudare.routes.config import RouteConfig
 
 if TYPE_CHECKING:
@@ -36,27 +31,16 @@ def config_class(kind: str) -> type[RouteConfig]:
     return cast("type[RouteConfig]", ROUTES.load(kind))
 
 
-def parse_route(values: Mapping[str, Any] | RouteConfig) -> RouteConfig:
+def parse_route(values: object) -> RouteConfig:
     """A route's configuration from plain values with a ``kind``.
 
     Raises:
-        ConfigError: No kind, an unknown one, or values that do not fit.
+        ConfigError: No table, no kind, an unknown one, or values that do not fit.
     """
-    if isinstance(values, RouteConfig):
-        return values
-    kind = values.get("kind")
-    if not isinstance(kind, str):
-        raise ConfigError("a route needs a kind", where="routes", fix='For example kind = "plain".')
-    try:
-        return config_class(kind).model_validate(dict(values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(first["msg"].lower(), where=f"routes.{kind}.{place}") from error
+    return ROUTES.parse(values, RouteConfig)
 
 
 def make_route(config: RouteConfig) -> Route[RouteConfig]:
     """The route that builds from a configuration. Imports torch."""
-    module, _, name = config.route.partition(":")
-    route_class = cast("type[Route[RouteConfig]]", getattr(import_module(module), name))
+    route_class = cast("type[Route[RouteConfig]]", load(config.route))
     return route_class(config)
