@@ -38,7 +38,7 @@ browser:
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,docs]'
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,docs,features]'
 	touch $(STAMP)
 
 clean:

@@ -8,7 +8,7 @@ from sudare.audits.maker import FindingMaker
 from sudare.releases.card import Card
 
 
-def claim(*budgets):
+def claim(*budgets, guarantee="differential privacy"):
     ledger = tuple(
         LedgerEntry(
             purpose="training",
@@ -29,6 +29,7 @@ def claim(*budgets):
         class_names=("a", "b"),
         image_shape=(1, 8, 8),
         ledger=ledger,
+        guarantee=guarantee,
     )
     return _claim(FindingMaker(release="r", route="dpsgd", builds=1, recipients=0), card)
 
@@ -48,3 +49,8 @@ def test_of_several_mechanisms_epsilons_and_deltas_add_and_the_finding_says_so()
 
 def test_no_mechanism_claims_nothing():
     assert claim() == []
+
+
+def test_a_ledger_that_pays_for_a_part_only_claims_nothing():
+    """The ranges of a decoder may be private while the decoder is not."""
+    assert claim((1.0, 1e-5), guarantee="") == []

@@ -36,8 +36,8 @@ def scores_of(shift, n=600, *, seed=0):
 
 def queries(preset, *overrides):
     config = load_config(apply_overrides(read_toml(preset), overrides))
-    routes = {route.name: route for route in config.routes} | {"": None}
-    return {name: MeasureConfig.of(config, "cpu", route).queries for name, route in routes.items()}
+    planned = {r.name: r for route in config.routes for r in route.releases} | {"": None}
+    return {name: MeasureConfig.of(config, "cpu", one).queries for name, one in planned.items()}
 
 
 def test_mirrors_are_asked_about_only_where_training_showed_them():

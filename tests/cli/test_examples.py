@@ -115,6 +115,8 @@ def run(tmp_path_factory):
 
     for line in (
         "sudare release plain --preset smoke --set data.population=100",
+        "sudare release features --preset smoke --out releases/gaussian-rank10 "
+        "--set 'routes.0.extractor={name=\"random-features\", size_px=16}'",
         "sudare compare --preset smoke --routes plain --out runs/demo",
     ):
         done = sudare(line)

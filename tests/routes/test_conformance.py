@@ -22,6 +22,10 @@ SETTINGS = {
     "plain": SMALL,
     "smoothing": {**SMALL, "alpha": -0.1},
     "dpsgd": {**SMALL, "privacy": {"target_epsilon": 8.0, "delta": 1e-3}},
+    "features": {
+        "model": {"name": "cvae", "latent": 3, "hidden": 8, "epochs": 3},
+        "extractor": {"name": "random-features", "size_px": 16},
+    },
     "subset": {"images_per_class": 3},
     "linear-public": {
         "recipe": SMALL["recipe"],

@@ -20,10 +20,11 @@ class LedgerEntry(BaseModel):
 
     purpose: str = Field(description="What the budget was spent on.")
     mechanism: str = Field(description="Name of the mechanism.")
+    accountant: str = Field(default="PRV upper bound", description="How epsilon was computed.")
     noise_multiplier: float = Field(gt=0, description="Noise over sensitivity.")
     sample_rate: float = Field(gt=0, le=1, description="Chance of an image to take part.")
     steps: int = Field(ge=1, description="How often it ran.")
-    delta: float = Field(gt=0, lt=1)
+    delta: float = Field(ge=0, lt=1, description="0 for pure differential privacy.")
     epsilon: float = Field(ge=0, description="Upper bound, add/remove one image.")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,11 +15,14 @@ from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.fleets.builds import make_deterministic, nets_modules
 from sudare.fleets.cache import entry_key
+from sudare.fleets.features import BOOKS
 from sudare.fleets.tasks import Task
 from sudare.nets import build as build_net
+from sudare.nets.extractors.features import FeatureBook
 from sudare.recipients.config import RecipientConfig
+from sudare.recipients.heads import FeatureNet, Head
 from sudare.recipients.train import train_recipients
-from sudare.releases.kinds import Release
+from sudare.releases.kinds import FeatureLesson, Release
 from sudare.releases.store import read_release
 
 __all__ = ["answering_task", "load_answering", "run_answering"]
@@ -98,16 +102,41 @@ def load_answering(
     if not (task / _WEIGHTS).is_file():
         return (release.net(device=device),)
     weights, answering = load_file(task / _WEIGHTS), []
+    untrained = _untrained(
+        release, config, book=partial(FeatureBook.at, task.parent.parent / BOOKS, device=device)
+    )
     for index in range(config.count):
+        net, learned = untrained()
+        own = f"{index}/"
+        learned.load_state_dict(
+            {name.removeprefix(own): v for name, v in weights.items() if name.startswith(own)}
+        )
+        answering.append(net.to(device).eval())
+    return tuple(answering)
+
+
+def _untrained(
+    release: Release, config: RecipientConfig, *, book: Callable[[str], FeatureBook]
+) -> Callable[[], tuple[torch.nn.Module, torch.nn.Module]]:
+    """Makes the net of one recipient, and that part of it whose weights were trained."""
+    lesson = release.lesson()
+    if isinstance(lesson, FeatureLesson):
+        extractor = lesson.extractor(trusted=config.extractor)
+        known = book(extractor.fingerprint)
+
+        def on_features() -> tuple[torch.nn.Module, torch.nn.Module]:
+            head = Head(lesson.dim, lesson.n_classes, config.head, seed=0)
+            return FeatureNet(extractor, head, known), head
+
+        return on_features
+
+    def on_pixels() -> tuple[torch.nn.Module, torch.nn.Module]:
         net = build_net(
             config.net,
             image_shape=release.card.image_shape,
             n_classes=len(release.card.class_names),
             seed=0,
         )
-        own = f"{index}/"
-        net.load_state_dict(
-            {name.removeprefix(own): v for name, v in weights.items() if name.startswith(own)}
-        )
-        answering.append(net.to(device).eval())
-    return tuple(answering)
+        return net, net
+
+    return on_pixels

@@ -45,6 +45,7 @@ from sudare.data.splits import AuditSplit
 from sudare.fleets.builds import BuildPlan, build_tasks
 from sudare.fleets.cache import Cache
 from sudare.fleets.executors import make_executor
+from sudare.fleets.features import compute_features
 from sudare.fleets.local import LocalExecutor
 from sudare.releases.card import Card
 from sudare.releases.store import read_card, release_bytes, write_release
@@ -294,6 +295,15 @@ def _from_key(
     with make_executor(
         runs_on.executor, cache, workers=runs_on.workers, threads=runs_on.threads, device=device
     ) as executor:
+        compute_features(
+            [route.extracts_with] if route.extracts_with else [],
+            [split.pool, split.public, split.population, split.test],
+            cache=cache,
+            executor=executor,
+            device=device,
+            threads=runs_on.threads,
+            progress=progress,
+        )
         executor.run(chains, progress=progress, label=f"shadows of {route.label}")
     # The artefact is one more row; a copy of it stands where its complement would, so that
     # leaving the pair out leaves exactly the shadows in.

@@ -54,6 +54,7 @@ from sudare.fleets.builds import (
 )
 from sudare.fleets.cache import Cache
 from sudare.fleets.executors import Executor, make_executor
+from sudare.fleets.features import compute_features
 from sudare.fleets.tasks import Task
 from sudare.releases.store import read_card, read_release, write_release
 from sudare.routes.config import PlannedRelease, RouteConfig
@@ -135,6 +136,15 @@ def compare(
     with make_executor(
         fleet.executor, cache, workers=fleet.workers, threads=fleet.threads, device=device
     ) as executor:
+        compute_features(
+            [route.extracts_with for route in config.routes if route.extracts_with],
+            [split.pool, split.public, split.population, split.test],
+            cache=cache,
+            executor=executor,
+            device=device,
+            threads=fleet.threads,
+            progress=progress,
+        )
         run = _Running(
             config=config,
             split=split,
@@ -270,7 +280,7 @@ class _Running:
                         nets,
                         self.split,
                         cache=self.cache,
-                        recipients=self.config.recipients,
+                        recipients=measuring.recipients,
                         threads=self.config.fleet.threads,
                     )
                     for nets in answering
@@ -310,6 +320,7 @@ class _Running:
             arrays,
             maker,
             membership=membership,
+            units=measured.table.units,
             labels=self.split,
             seed=config.seed,
             draws=config.audit.draws,

@@ -234,13 +234,15 @@ def _costs(
 
 
 def _claim(maker: FindingMaker, card: Card) -> list[Finding]:
-    if not card.ledger:
+    # A ledger may pay for a part only (the ranges of a decoder): that guarantees nothing.
+    if not card.ledger or not card.guarantee:
         return []
     epsilon = sum(entry.epsilon for entry in card.ledger)
     delta = sum(entry.delta for entry in card.ledger)
-    method = f"claimed at delta {delta:g}, PRV upper bound"
+    method = f"claimed at delta {delta:g}, {card.ledger[0].accountant}"
     if len(card.ledger) > 1:
         method += f", basic composition of {len(card.ledger)} mechanisms"
     estimate = Estimate(value=epsilon, low=epsilon, high=epsilon, n=0, method=method)
-    threat = ThreatModel.CLASSIFIER_WEIGHTS
+    kind = kind_class(card.kind)
+    threat = kind.held_as or kind.scores_as
     return [maker.finding("privacy.epsilon", estimate, threat=threat, unit="epsilon")]

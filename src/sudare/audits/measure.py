@@ -81,8 +81,12 @@ class MeasureConfig:
             device: Where nets are asked.
             planned: The release; None where nobody knows how it was trained.
         """
+        own = planned.extractor if planned is not None else None
         return cls(
-            recipients=config.recipients,
+            # Code that the run's own configuration names is trusted.
+            recipients=config.recipients.model_copy(update={"extractor": own})
+            if own is not None
+            else config.recipients,
             queries=2 if _mirrored(config, planned) else 1,
             boundary_images=config.attacks.boundary_images,
             boundary_queries=config.attacks.boundary_queries,

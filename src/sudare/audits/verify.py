@@ -172,6 +172,7 @@ def _recompute(
         evidence.checks,
         maker_of(evidence.subject, evidence.card, evidence.measured),
         membership=evidence.measured.table.membership,
+        units=evidence.measured.table.units,
         labels=evidence,
         seed=config.seed,
         draws=config.audit.draws,

@@ -32,7 +32,8 @@ def release(
 
     Args:
         route: A release's name in the preset, such as smoothing-0.05 or dpsgd-eps8, or a kind that
-            is there once or not at all: plain, smoothing, dpsgd, subset or linear-public.
+            is there once or not at all: plain, smoothing, dpsgd, subset,
+            features or linear-public.
         data: A source of `sudare data list`, a folder of images or an .npz file.
         preset: Where the route's settings come from: a preset or a TOML file.
         override: A value by dotted name; the chosen route is routes.0.
@@ -58,18 +59,33 @@ def release(
     return 0
 
 
-def open_release(folder: Path, *, images: str | None = None, picture: Path | None = None) -> int:
+def open_release(
+    folder: Path,
+    *,
+    images: str | None = None,
+    picture: Path | None = None,
+    samples: int = 0,
+    seed: int = 0,
+    out: Path = Path("samples.npz"),
+) -> int:
     """Open a release somebody gave you: check it, say what it is, and use it.
 
     Nothing in a release is executed. A classifier predicts the images you give; a set of images
-    can be drawn as a contact sheet.
+    can be drawn as a contact sheet; a distribution of features gives as many as you like, and
+    predicts your images through a head that is trained on them first.
 
-    Example: `sudare open releases/plain/release --images my-images/`
+    Examples:
+    `sudare open releases/plain/release --images my-images/`
+
+    `sudare open releases/gaussian-rank10/release --samples 500 --out samples.npz`
 
     Args:
         folder: The release.
         images: Images to classify: a source, a folder or an .npz file.
         picture: Write a contact sheet of released images to this PNG file.
+        samples: Draw so many feature vectors of each class from a distribution.
+        seed: Seed of the draw.
+        out: The .npz file they go to: features, labels and class names.
 
     Returns:
         0, or 2 after an error.
@@ -78,7 +94,8 @@ def open_release(folder: Path, *, images: str | None = None, picture: Path | Non
     from rich.markdown import Markdown
 
     from sudare.cli.pictures import save_picture
-    from sudare.recipients.use import contact_sheet_of, try_release
+    from sudare.core.progress import auto
+    from sudare.recipients.use import contact_sheet_of, try_release, write_samples
     from sudare.releases.store import read_release
 
     # The card is somebody else's text: no markup in it, and no link that shows another address.
@@ -86,7 +103,10 @@ def open_release(folder: Path, *, images: str | None = None, picture: Path | Non
     opened = read_release(folder)
     console.print(Markdown(opened.card.to_markdown(), hyperlinks=False))
     if images is not None:
-        console.print(try_release(opened, images))
+        console.print(try_release(opened, images, progress=auto()))
+    if samples:
+        drawn = write_samples(opened, samples, out, seed=seed)
+        console.print(f"{drawn:,} feature vectors: {out}")
     if picture is not None:
         save_picture(contact_sheet_of(opened), picture)
         console.print(f"Contact sheet: {picture}")

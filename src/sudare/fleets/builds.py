@@ -104,6 +104,7 @@ def build_tasks(plan: BuildPlan, route: RouteConfig, cache: Cache) -> list[Task]
             "seed": identity["seed"],
             "device": plan.device,
             "stages": str(cache.root / "stages"),
+            "features": str(cache.root / "features"),
             "identity": {"entry": entry_key(identity, roots=roots)},
         }
         tasks.append(Task(key=key, function=f"{__name__}:run_build", arguments=arguments))
@@ -166,6 +167,7 @@ def run_build(folder: Path, arguments: Mapping[str, Json], progress: Progress) -
         device=str(arguments["device"]),
         progress=progress,
         stages=FolderStages(Path(str(arguments["stages"])), identity),
+        shared={"features": Path(str(arguments["features"]))},
     )
     with kernels_of(folder):
         build = make_route(parse_route(route_values)).build(pool[rows], context)

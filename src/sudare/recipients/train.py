@@ -10,7 +10,8 @@ from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
 from sudare.nets import build as build_net
 from sudare.recipients.config import RecipientConfig
-from sudare.releases.kinds import Lesson, LogitsView, Release
+from sudare.recipients.heads import train_head
+from sudare.releases.kinds import FeatureLesson, Lesson, LogitsView, Release
 from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import Recipe
 
@@ -19,14 +20,28 @@ __all__ = ["recipe_for", "recipients_view", "train_recipients"]
 
 def train_recipients(
     release: Release,
-    lesson: Lesson,
+    lesson: Lesson | FeatureLesson,
     config: RecipientConfig,
     *,
     seed: int,
     device: str,
     progress: Progress,
 ) -> tuple[torch.nn.Module, ...]:
-    """Train ``config.count`` nets on the lesson, each from its own seed."""
+    """Train ``config.count`` nets on the lesson, each from its own seed.
+
+    Where features are released, these are heads; ``FeatureNet`` puts the extractor below one.
+    """
+    if isinstance(lesson, FeatureLesson):
+        return tuple(
+            train_head(
+                lesson,
+                config.head,
+                seed=integer_seed(seed, "recipient", index),
+                device=device,
+                progress=progress,
+            )
+            for index in range(config.count)
+        )
     data = TrainingData.of(lesson.images, lesson.soft_labels, device=device)
     recipe = recipe_for(lesson, config.recipe)
     trained = []

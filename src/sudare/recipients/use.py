@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from sudare.core.errors import DataError, ReleaseError
+from sudare.core.progress import Progress, Silent
 from sudare.data.images import ImageDataset
 from sudare.data.pictures import contact_sheet
 from sudare.data.sources import load_source
 from sudare.nets.predict import predict
-from sudare.releases.kinds import Release, SamplesRelease
+from sudare.recipients.config import HeadConfig
+from sudare.recipients.heads import FeatureNet, train_head
+from sudare.releases.kinds import FeatureLesson, Release
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["contact_sheet_of", "try_release"]
+__all__ = ["contact_sheet_of", "try_release", "write_samples"]
 
 
-def try_release(release: Release, images: str) -> str:
-    """What a release that answers by itself says about the user's images, in lines.
+def try_release(release: Release, images: str, *, progress: Progress | None = None) -> str:
+    """What a release says about the user's images, in lines; a head is trained where it draws.
 
     Raises:
         ReleaseError: The release must be trained on first.
         DataError: Images of another shape.
     """
-    if release.lesson() is not None:
-        raise ReleaseError("only a classifier can classify", where=release.card.title)
+    net = _net_of(release, progress or Silent())
     source = load_source(images, image_size=release.card.image_shape[1])
     data = source.train
     if data.image_shape != release.card.image_shape:
@@ -35,7 +39,7 @@ def try_release(release: Release, images: str) -> str:
             f"images are {data.image_shape}, the release takes {release.card.image_shape}",
             where=images,
         )
-    answers = predict(release.net(), data.images, device="cpu").argmax(axis=1)
+    answers = predict(net, data.images, device="cpu").argmax(axis=1)
     counts = np.bincount(answers, minlength=len(release.card.class_names))
     lines = [
         f"{name}: {count:,} of {len(data):,} images"
@@ -47,18 +51,51 @@ def try_release(release: Release, images: str) -> str:
     return "\n".join(lines)
 
 
+def write_samples(release: Release, n_per_class: int, path: Path, *, seed: int = 0) -> int:
+    """Draw features from a distribution into an .npz file; says how many.
+
+    Raises:
+        ReleaseError: The release is none.
+    """
+    if not isinstance(lesson := release.lesson(), FeatureLesson):
+        raise ReleaseError("nothing can be drawn from this release", where=release.card.title)
+    labels = torch.arange(lesson.n_classes).repeat_interleave(n_per_class)
+    features = lesson.draw(labels, torch.Generator().manual_seed(seed))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        path,
+        features=features.numpy(),
+        labels=labels.numpy(),
+        class_names=np.array(release.card.class_names),
+    )
+    return len(labels)
+
+
+def _net_of(release: Release, progress: Progress) -> torch.nn.Module:
+    """The net that answers: the release's own, or a head trained on what it draws."""
+    lesson = release.lesson()
+    if lesson is None:
+        return release.net()
+    if isinstance(lesson, FeatureLesson):
+        extractor = lesson.extractor()
+        head = train_head(lesson, HeadConfig(), seed=0, device="cpu", progress=progress)
+        return FeatureNet(extractor, head, progress=progress)
+    raise ReleaseError("only a classifier can classify", where=release.card.title)
+
+
 def contact_sheet_of(release: Release) -> Image:
     """A contact sheet of released images.
 
     Raises:
         ReleaseError: The release holds no images.
     """
-    if not isinstance(release, SamplesRelease):
+    shown = release.pictures()
+    if shown is None:
         raise ReleaseError("this release holds no images", where=release.card.title)
-    labels = release.soft_labels.argmax(axis=1).astype(np.int64)
+    images, labels = shown
     return contact_sheet(
         ImageDataset(
-            images=release.pictures(),
+            images=images,
             labels=labels,
             class_names=release.card.class_names,
             unit=np.arange(len(labels)),

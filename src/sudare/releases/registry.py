@@ -15,6 +15,7 @@ KINDS = Registry(
     "kind of release",
     {
         "classifier": "sudare.releases.kinds.classifier:ClassifierRelease",
+        "sampler": "sudare.releases.kinds.sampler:SamplerRelease",
         "samples": "sudare.releases.kinds.samples:SamplesRelease",
     },
     group="sudare.kinds",

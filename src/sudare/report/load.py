@@ -136,6 +136,14 @@ class Run:
         share = interval(self.get("membership.copies.tpr", release))
         return release in self.showing or (share is not None and share.low > 0)
 
+    def betrayed(self, release: str) -> tuple[Finding, Finding] | None:
+        """Members and others whom the release's own ranges point at; None where they do not."""
+        members, others = (self.get(f"sampler.bounds.{rate}", release) for rate in ("tpr", "fpr"))
+        found, noise = interval(members), interval(others)
+        if members is None or others is None or found is None or noise is None:
+            return None
+        return (members, others) if found.low > noise.high else None
+
     def utility(self, release: str) -> Finding | None:
         """The release's utility: the best figure that all releases have, else its own best."""
         own = self.utilities(release)

@@ -62,6 +62,7 @@ TEXT: dict[str, str] = {
     "answer_refuse": "Do not share: {names}.",
     "answer_unknown": "Cannot tell: {names}.",
     "answer_contains": "{one} (contains private images)",
+    "answer_betrayed": "{one} (its ranges name members)",
     "answer_rule": "The lines of this run: to share, an attacker tells used from unused images in "
     "at most {share} of 100 tries on average and {share_worst} for the most exposed; above "
     "{refuse} or {refuse_worst}, or with private images inside, do not share. Guessing gets 50. "
@@ -139,6 +140,9 @@ TEXT: dict[str, str] = {
     "intervals overlap that of the highest.",
     "means_copies": "{one} contains private images: whoever holds it sees them, whatever the "
     "figures of attacks on a model trained on them say.",
+    "means_betrayed": "{one} shows ranges that are private images' own numbers: {members} of the "
+    "members lie exactly on one, {others} of the others do, and no statistics are needed to see "
+    "it.",
     "means_caveat": "These are the figures of the attacks listed below; a stronger attack may "
     "find more.",
     "gates_failed": "Failed: {gates}.",
@@ -321,6 +325,18 @@ TEXT: dict[str, str] = {
     "c_verdict": "Outcome",
     "c_explanation": "Why",
     "c_sees": "The attacker sees",
+    "s_sampler": "Released distributions of features",
+    "p_sampler": "A distribution leaves in place of images. T0 sees only the ranges samples are "
+    "scaled to, T1 samples, T2 the numbers behind them, T3 makes such releases and compares the "
+    "heads trained on them. T1 and T2 are not calibrated by shadow builds, so stronger attacks of "
+    "their kind may exist. Spread and coverage say how much of the collection's variety is left; "
+    "means of images cover well, what varies freely in many dimensions covers little.",
+    "c_t0": "T0: on a bound (members / others)",
+    "c_t1": "T1: nearest sample",
+    "c_t2": "T2: numbers of the release",
+    "c_t3": "T3: shadow builds",
+    "c_spread": "Spread kept",
+    "c_coverage": "Coverage",
     "c_primary": "Primary attack",
     "c_field": "Field",
     "c_content": "Content",

@@ -69,6 +69,9 @@ def attack_name(attack: str) -> str:
     >>> attack_name("membership.my_own")
     'My own'
     """
+    figure = figure_of(f"{attack}.auc")
+    if attack not in ATTACKS and figure is not None and "{attack}" not in figure.name:
+        return figure.name.partition(":")[0]
     return ATTACKS.get(attack) or _spoken(attack.rpartition(".")[2])
 
 

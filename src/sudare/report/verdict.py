@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sudare.core import Finding, Status
+from sudare.core.figures import figure_of
 from sudare.core.runs import Mode, Thresholds
 from sudare.core.runs import Verdict as Outcome
-from sudare.report.formats import control_failed, short_estimate
+from sudare.report.formats import control_failed, short_estimate, value_text
 from sudare.report.load import Interval, Run, interval
 from sudare.report.text import attack_name, canary_name, finding_name, listed, say, sees
 
@@ -74,6 +75,7 @@ class _Measured:
     utility: Finding | None
     utilities: Mapping[str, Finding]
     shows_members: bool
+    betrayed: bool
     attack: str
     stronger: Finding | None
     worst: Finding | None
@@ -121,21 +123,25 @@ def _decision(run: Run, releases: Sequence[_Measured]) -> str:
         # Attacks without shadow builds can condemn a model; they cannot acquit one.
         if run.summary.mode is Mode.GIVEN and decision is not _Decision.REFUSE:
             decision = _Decision.UNKNOWN
-        label = release.label
-        named[decision].append(
-            say("answer_contains", one=label) if release.shows_members else label
-        )
+        named[decision].append(_with_reason(run, release.name))
     for finding in _unresolved(run):
-        name, label = finding.release, run.label(finding.release)
-        if run.shows_members(name):
-            named[_Decision.REFUSE].append(say("answer_contains", one=label))
-        else:
-            named[_Decision.UNKNOWN].append(label)
+        name = finding.release
+        told = run.shows_members(name) or run.betrayed(name)
+        decision = _Decision.REFUSE if told else _Decision.UNKNOWN
+        named[decision].append(_with_reason(run, name))
     return "\n".join(
         say(f"answer_{decision.value}", names=listed(names))
         for decision, names in named.items()
         if names
     )
+
+
+def _with_reason(run: Run, name: str) -> str:
+    """A release's label, with what condemns it whatever the attacks on a model say."""
+    label = run.label(name)
+    if run.shows_members(name):
+        return say("answer_contains", one=label)
+    return say("answer_betrayed", one=label) if run.betrayed(name) else label
 
 
 def _rule(run: Run) -> str:
@@ -150,7 +156,7 @@ def _rule(run: Run) -> str:
 
 
 def _judged(release: _Measured, lines: Thresholds) -> _Decision:
-    if release.shows_members:
+    if release.shows_members or release.betrayed:
         return _Decision.REFUSE
     judged = [
         (found, share, refuse)
@@ -252,6 +258,7 @@ def _measured(run: Run) -> list[_Measured]:
                     utility=run.utility(name),
                     utilities=run.utilities(name),
                     shows_members=run.shows_members(name),
+                    betrayed=run.betrayed(name) is not None,
                     attack=attack_name(run.primary_attack(name)),
                     stronger=_stronger(run, name, auc),
                     worst=run.get(f"{run.primary_attack(name)}.worst_case", name),
@@ -284,12 +291,24 @@ def _stronger(run: Run, release: str, primary: Interval) -> Finding | None:
         for finding in run.findings
         if finding.release == release
         and not finding.group
-        and finding.id.startswith("membership.")
-        and finding.id.endswith(".auc")
+        and _tells_membership(finding)
         and (found := interval(finding)) is not None
         and found.low > primary.high
     ]
     return max(above, key=lambda finding: finding.value or 0.0, default=None)
+
+
+def _tells_membership(finding: Finding) -> bool:
+    """Whether a finding is an attack's AUC; planted images are told of on their own."""
+    figure = figure_of(finding.id)
+    if finding.id.startswith("membership."):
+        return finding.id.endswith(".auc")
+    return (
+        figure is not None
+        and figure.chance == 0.5
+        and figure.id.endswith(".auc")
+        and not finding.id.startswith("canaries.")
+    )
 
 
 def _found(run: Run, releases: Sequence[_Measured]) -> str:
@@ -297,6 +316,12 @@ def _found(run: Run, releases: Sequence[_Measured]) -> str:
         return say("found_none")
     # Whatever an attack says: a release that holds private images comes first.
     sentences = [say("means_copies", one=r.label) for r in releases if r.shows_members]
+    for release in releases:
+        if (pair := run.betrayed(release.name)) is not None:
+            members, others = (value_text(finding) for finding in pair)
+            sentences.append(
+                say("means_betrayed", one=release.label, members=members, others=others)
+            )
     # And it is neither the one that leaks most by attack nor the one that leaks least.
     hidden = [release for release in releases if not release.shows_members] or releases
     most, least = hidden[0], hidden[-1]

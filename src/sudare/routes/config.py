@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from sudare.nets.extractors.config import ExtractorConfig
 from sudare.nets.registry import NetConfig
 from sudare.training.recipe import Recipe
 
@@ -29,6 +30,8 @@ class PlannedRelease:
         scales: Where it stands on scales that several routes share: theory or published work
             expects that further up leaks no less.
         unprotected: Name of the route that differs by having no guarantee, or empty.
+        extractor: The net whose features it is about, as the configuration names it; None where
+            it is about pixels.
     """
 
     name: str
@@ -39,6 +42,7 @@ class PlannedRelease:
     recipe_of_scores: Recipe | None = None
     scales: Mapping[str, float] = field(default_factory=dict, hash=False)
     unprotected: str = ""
+    extractor: ExtractorConfig | None = None
 
 
 class RouteConfig(BaseModel):
@@ -91,6 +95,11 @@ class RouteConfig(BaseModel):
     def scales(self) -> Mapping[str, float]:
         """Where it stands on scales that several routes share: further up leaks no less."""
         return {}
+
+    @property
+    def extracts_with(self) -> ExtractorConfig | None:
+        """A fixed net whose features of all images are computed once a run, or None."""
+        return None
 
     @property
     def releases(self) -> tuple[PlannedRelease, ...]:

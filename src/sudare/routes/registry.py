@@ -19,6 +19,7 @@ ROUTES = Registry(
         "smoothing": "sudare.routes.classifiers.config:SmoothingConfig",
         "dpsgd": "sudare.routes.classifiers.config:DpsgdConfig",
         "subset": "sudare.routes.subset.config:SubsetConfig",
+        "features": "sudare.routes.features.config:FeaturesConfig",
         "linear-public": "sudare.routes.classifiers.config:LinearPublicConfig",
     },
     group="sudare.routes",

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sudare.audits.checks.config import CheckConfig
 from sudare.audits.labels import LabelledParts
 from sudare.audits.maker import FindingMaker
-from sudare.core.arrays import BoolArray, ByteArray
+from sudare.core.arrays import BoolArray, ByteArray, IntArray
 from sudare.core.figures import Figure
 from sudare.core.findings import Finding
 from sudare.core.progress import Progress
@@ -116,6 +116,7 @@ class Stack:
     Attributes:
         arrays: Name to an array with one row a build.
         membership: ``bool [N, n]`` of those builds.
+        units: ``int64 [n]``, which images belong together.
         labels: Labels of pool and test.
         seed: Seed of resampling; named parts of it, never itself.
         draws: Bootstrap draws.
@@ -123,6 +124,7 @@ class Stack:
 
     arrays: Mapping[str, npt.NDArray[Any]]
     membership: BoolArray
+    units: IntArray
     labels: LabelledParts
     seed: int
     draws: int

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKS", "check_class", "make_check", "parse_check"]
 
-CHECKS = Registry("check", {}, group="sudare.checks")
+CHECKS = Registry(
+    "check",
+    {"sampler": "sudare.audits.checks.sampler_config:SamplerCheckConfig"},
+    group="sudare.checks",
+)
 """Configuration classes; each names the class that runs it."""
 
 

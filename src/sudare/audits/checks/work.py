@@ -18,7 +18,7 @@ from sudare.audits.checks.config import CheckConfig
 from sudare.audits.checks.registry import make_check, parse_check
 from sudare.audits.labels import LabelledParts
 from sudare.audits.maker import FindingMaker
-from sudare.core.arrays import BoolArray
+from sudare.core.arrays import BoolArray, IntArray
 from sudare.core.errors import AuditError
 from sudare.core.findings import Finding
 from sudare.core.hashing import Json
@@ -237,6 +237,7 @@ def judge_checks(
     maker: FindingMaker,
     *,
     membership: BoolArray,
+    units: IntArray,
     labels: LabelledParts,
     seed: int,
     draws: int,
@@ -248,6 +249,7 @@ def judge_checks(
         arrays: Kind of check to its arrays, one row a build.
         maker: Fills in what findings about the release share.
         membership: ``bool [N, n]``.
+        units: ``int64 [n]``.
         labels: Labels of pool and test.
         seed: Seed of the run.
         draws: Bootstrap draws.
@@ -259,6 +261,7 @@ def judge_checks(
         stack = Stack(
             arrays=arrays[config.kind],
             membership=membership,
+            units=units,
             labels=labels,
             seed=integer_seed(seed, "judge", maker.release, config.kind),
             draws=draws,

@@ -1,6 +1,7 @@
 """Releases in memory, by what they can do: one file a kind, with its views by threat model."""
 
 from sudare.releases.kinds.base import (
+    FeatureLesson,
     LabelsView,
     Lesson,
     LogitsView,
@@ -10,15 +11,28 @@ from sudare.releases.kinds.base import (
     WeightsView,
 )
 from sudare.releases.kinds.classifier import ClassifierRelease, ClassifierSpec
+from sudare.releases.kinds.sampler import (
+    BoundsView,
+    DrawsView,
+    SamplerRelease,
+    SamplerSpec,
+    SamplerView,
+)
 from sudare.releases.kinds.samples import SamplesRelease, SamplesSpec
 
 __all__ = [
+    "BoundsView",
     "ClassifierRelease",
     "ClassifierSpec",
+    "DrawsView",
+    "FeatureLesson",
     "LabelsView",
     "Lesson",
     "LogitsView",
     "Release",
+    "SamplerRelease",
+    "SamplerSpec",
+    "SamplerView",
     "SamplesRelease",
     "SamplesSpec",
     "SetView",

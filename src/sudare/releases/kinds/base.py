@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, TypeVar, final
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, final
 
 import numpy as np
 import torch
@@ -14,13 +14,24 @@ from sudare.core.arrays import ByteArray, Float32Array, FloatArray, IntArray
 from sudare.core.errors import AuditError, ReleaseError
 from sudare.core.hashing import Json
 from sudare.core.threats import Threat, ThreatModel
+from sudare.nets.extractors.base import Extractor
+from sudare.nets.extractors.config import ExtractorConfig
 from sudare.nets.predict import predict
 from sudare.releases.card import Card, Spec
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt8
 
-__all__ = ["LabelsView", "Lesson", "LogitsView", "Release", "SetView", "View", "WeightsView"]
+__all__ = [
+    "FeatureLesson",
+    "LabelsView",
+    "Lesson",
+    "LogitsView",
+    "Release",
+    "SetView",
+    "View",
+    "WeightsView",
+]
 
 SelfT = TypeVar("SelfT", bound="Release")
 
@@ -97,6 +108,31 @@ class Lesson:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class FeatureLesson:
+    """What a recipient trains a head on: features that are drawn as often as they like.
+
+    Attributes:
+        dim: Length of a feature vector.
+        n_classes: Number of classes.
+        draw: Labels ``int64 [m]`` and a generator to features ``float32 [m, d]`` on the
+            generator's device.
+        extractor: Makes the extractor these are features of; refused if it is another net.
+    """
+
+    dim: int
+    n_classes: int
+    draw: Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+    extractor: MakeExtractor
+
+
+class MakeExtractor(Protocol):
+    """Makes the extractor a release names."""
+
+    def __call__(self, *, trusted: ExtractorConfig | None = None) -> Extractor:
+        """Code is imported only if the user named it themselves."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Release(ABC):
     """What leaves. A kind declares its name, its part of the card and its views.
 
@@ -110,6 +146,8 @@ class Release(ABC):
     """Threat model to the method that makes its view, called with the device."""
     scores_as: ClassVar[ThreatModel]
     """Under which threat model scores of every class are seen."""
+    held_as: ClassVar[ThreatModel | None] = None
+    """Under which threat model all of it is seen, what a guarantee is about; None: scores."""
     set_as: ClassVar[ThreatModel | None] = None
     """Under which threat model released items are seen; None where there are none."""
     threats: ClassVar[tuple[Threat, ...]] = ()
@@ -139,8 +177,12 @@ class Release(ABC):
         if not isinstance(self.card.spec, self.spec_class) or self.card.kind != self.kind:
             raise ReleaseError(f"the card is not that of a {self.kind}", where="release.json")
 
-    def lesson(self) -> Lesson | None:
+    def lesson(self) -> Lesson | FeatureLesson | None:
         """What a recipient trains on; None where the release answers by itself."""
+        return None
+
+    def pictures(self) -> tuple[UInt8[ByteArray, "n c h w"], Int[IntArray, " n"]] | None:
+        """Released images as pixels and their classes; None where there are none."""
         return None
 
     def net(self, *, device: str = "cpu") -> torch.nn.Module:

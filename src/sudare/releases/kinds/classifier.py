@@ -44,6 +44,7 @@ class ClassifierRelease(Release):
         ThreatModel.CLASSIFIER_WEIGHTS: "_weights_view",
     }
     scores_as: ClassVar[ThreatModel] = ThreatModel.CLASSIFIER_LOGITS
+    held_as: ClassVar[ThreatModel | None] = ThreatModel.CLASSIFIER_WEIGHTS
 
     state: dict[str, torch.Tensor]
 

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from pydantic import Field, JsonValue
 
-from sudare.core.arrays import ByteArray, Float32Array
+from sudare.core.arrays import ByteArray, Float32Array, IntArray
 from sudare.core.errors import ReleaseError
 from sudare.core.threats import ThreatModel
 from sudare.releases.card import Card, Spec
 from sudare.releases.kinds.base import Lesson, Release, SetView
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, UInt8
+    from jaxtyping import Float, Int, UInt8
 
 __all__ = ["SamplesRelease", "SamplesSpec"]
 
@@ -54,6 +54,7 @@ class SamplesRelease(Release):
     spec_class: ClassVar[type[Spec]] = SamplesSpec
     views: ClassVar[Mapping[str, str]] = {ThreatModel.SAMPLES_SET: "_set_view"}
     scores_as: ClassVar[ThreatModel] = ThreatModel.SAMPLES_RECIPIENT
+    held_as: ClassVar[ThreatModel | None] = ThreatModel.SAMPLES_SET
     set_as: ClassVar[ThreatModel | None] = ThreatModel.SAMPLES_SET
 
     images: UInt8[ByteArray, "n c h w"] | Float[Float32Array, "n c h w"]
@@ -115,9 +116,10 @@ class SamplesRelease(Release):
         levels: Float32Array = (self.images.astype(np.float32) * std + mean) * np.float32(255)
         return levels
 
-    def pictures(self) -> UInt8[ByteArray, "n c h w"]:
-        """The images as pixels, rounded and cut, for looking at."""
-        return self._set_view("cpu").pixels()
+    def pictures(self) -> tuple[UInt8[ByteArray, "n c h w"], Int[IntArray, " n"]]:
+        """The images as pixels, rounded and cut, and their likeliest classes."""
+        labels = self.soft_labels.argmax(axis=1).astype(np.int64)
+        return self._set_view("cpu").pixels(), labels
 
     def lesson(self) -> Lesson:
         """What a recipient trains on."""

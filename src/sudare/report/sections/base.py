@@ -16,7 +16,10 @@ __all__ = ["SECTIONS", "Section", "ShownImage", "sections_of"]
 
 SECTIONS = Registry(
     "section",
-    {"checks": "sudare.report.sections.checks:sections"},
+    {
+        "sampler": "sudare.report.sections.sampler:sections",
+        "checks": "sudare.report.sections.checks:sections",
+    },
     group="sudare.sections",
 )
 """Functions from a run to its sections, in reading order; each page gives its own copy."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sudare.report.load import Run
 from sudare.report.pictures import embedded
-from sudare.report.sections.base import Section, ShownImage
+from sudare.report.sections.base import SECTIONS, Section, ShownImage
 from sudare.report.tables import Cell, Table, number_cell, reading, severity
 from sudare.report.text import say
 
@@ -15,7 +15,9 @@ __all__ = ["sections"]
 
 def sections(run: Run) -> Sequence[Section]:
     """One section a check that ran, in the order of the configuration."""
-    found = (_section(run, kind, label) for kind, label in run.summary.checks.items())
+    # A section that is named as a check shows that check itself.
+    shown = ((kind, label) for kind, label in run.summary.checks.items() if kind not in SECTIONS)
+    found = (_section(run, kind, label) for kind, label in shown)
     return [section for section in found if section is not None]
 
 

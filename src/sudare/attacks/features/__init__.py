@@ -1,0 +1,1 @@
+"""Attacks on released distributions of features."""

@@ -1,0 +1,1 @@
+"""Share a distribution of features instead of images."""
