@@ -22,6 +22,12 @@ SETTINGS = {
     "plain": SMALL,
     "smoothing": {**SMALL, "alpha": -0.1},
     "dpsgd": {**SMALL, "privacy": {"target_epsilon": 8.0, "delta": 1e-3}},
+    "coreset": {"method": "k-center", "images_per_class": 3},
+    "distillation": {
+        "method": {"name": "dm", "iterations": 2, "batch_real": 8},
+        "images_per_class": 2,
+        "net": NetConfig(name="convnet", width=4, depth=2).model_dump(),
+    },
     "features": {
         "model": {"name": "cvae", "latent": 3, "hidden": 8, "epochs": 3},
         "extractor": {"name": "random-features", "size_px": 16},

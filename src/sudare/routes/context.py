@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,13 +63,14 @@ class PassingStages:
     """Stages that are gone with the build: a temporary folder, made when the first is asked for."""
 
     def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
 
     def get(self, name: str, key: Mapping[str, Json], make: Make) -> Path:
         """The folder of a stage, made if it is not there yet."""
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="sudare-stages-")
-        return FolderStages(Path(self._folder.name)).get(name, key, make)
+            self._folder = Path(tempfile.mkdtemp(prefix="sudare-stages-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        return FolderStages(self._folder).get(name, key, make)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -19,6 +19,8 @@ ROUTES = Registry(
         "smoothing": "sudare.routes.classifiers.config:SmoothingConfig",
         "dpsgd": "sudare.routes.classifiers.config:DpsgdConfig",
         "subset": "sudare.routes.subset.config:SubsetConfig",
+        "coreset": "sudare.routes.distillation.config:CoresetConfig",
+        "distillation": "sudare.routes.distillation.config:DistillationConfig",
         "features": "sudare.routes.features.config:FeaturesConfig",
         "linear-public": "sudare.routes.classifiers.config:LinearPublicConfig",
     },

@@ -6,6 +6,7 @@ import torch
 
 from sudare.nets.predict import normalise
 from sudare.training.recipe import Recipe
+from sudare.training.siamese import apply, draw, operations_of
 
 __all__ = ["augment", "training_view"]
 
@@ -62,4 +63,9 @@ def _cutout(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 def training_view(images: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
     """The normalised, augmented view of a batch of uint8 images."""
-    return normalise(augment(images, recipe.augmentation, generator))
+    if "dsa" not in recipe.augmentation:
+        return normalise(augment(images, recipe.augmentation, generator))
+    rest = tuple(name for name in recipe.augmentation if name not in ("dsa", "flip"))
+    operations = operations_of(flips="flip" in recipe.augmentation)
+    change = draw(operations, generator, n=len(images))
+    return apply(normalise(augment(images, rest, generator)), change)

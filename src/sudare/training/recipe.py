@@ -11,7 +11,7 @@ __all__ = ["DpConfig", "Recipe", "Schedule", "SmoothingSchedule"]
 
 Schedule = Literal["constant", "cosine", "onecycle", "multistep"]
 SmoothingSchedule = Literal["paper", "linear", "none"]
-Augmentation = Literal["flip", "shift", "cutout"]
+Augmentation = Literal["flip", "shift", "cutout", "dsa"]
 
 
 class Recipe(BaseModel):
@@ -38,7 +38,10 @@ class Recipe(BaseModel):
         default="paper", description="How a negative alpha is phased in."
     )
     augmentation: tuple[Augmentation, ...] = Field(
-        default=(), description="Random changes of each view: flip, shift, cutout."
+        default=(),
+        description="Random changes of each view: flip, shift, cutout; dsa: one of colour, crop, "
+        "hole, scale, rotation (and flip, if that is there too) for each batch, as distilled "
+        "images are trained on.",
     )
     precision: Literal["float32", "bf16"] = Field(default="float32", description="Arithmetic.")
     compile: Literal["auto", "on", "off"] = Field(

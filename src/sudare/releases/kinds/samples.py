@@ -14,6 +14,7 @@ from sudare.core.arrays import ByteArray, Float32Array, IntArray
 from sudare.core.errors import ReleaseError
 from sudare.core.threats import ThreatModel
 from sudare.releases.card import Card, Spec
+from sudare.releases.formations import decode
 from sudare.releases.kinds.base import Lesson, Release, SetView
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class SamplesSpec(Spec):
     )
     std: tuple[float, ...] = Field(default=(0.25,), description="What was divided by.")
     initial: str = Field(default="", description="Where learned images started from.")
+    factor: int = Field(
+        default=1, ge=1, le=8, description="Each image holds factor x factor smaller ones."
+    )
     recipe: dict[str, JsonValue] = Field(
         default_factory=dict, description="How to train on it: fields of a recipe."
     )
@@ -109,23 +113,39 @@ class SamplesRelease(Release):
             raise ReleaseError("soft labels are not distributions", where="samples")
 
     def levels(self) -> UInt8[ByteArray, "n c h w"] | Float[Float32Array, "n c h w"]:
-        """The images in grey levels 0 to 255; real numbers are neither rounded nor cut."""
+        """The images in grey levels 0 to 255; real numbers are neither rounded nor cut.
+
+        Where an image holds several, each is there on its own: ``factor^2`` for every stored one.
+        """
+        stored = self._stored()
+        factor = self._spec().factor
+        if factor == 1:
+            return stored
+        decoded: Float32Array = decode(torch.from_numpy(stored).float(), factor).numpy()
+        return decoded
+
+    def labels_of_levels(self) -> Float[Float32Array, "nff C"]:
+        """Soft labels of what ``levels`` gives."""
+        return np.repeat(self.soft_labels, self._spec().factor ** 2, axis=0)
+
+    def _stored(self) -> UInt8[ByteArray, "n c h w"] | Float[Float32Array, "n c h w"]:
         if self.images.dtype == np.uint8:
             return self.images
         mean, std = self._constants()
         levels: Float32Array = (self.images.astype(np.float32) * std + mean) * np.float32(255)
         return levels
 
+    def _spec(self) -> SamplesSpec:
+        return self.card.spec if isinstance(self.card.spec, SamplesSpec) else SamplesSpec()
+
     def pictures(self) -> tuple[UInt8[ByteArray, "n c h w"], Int[IntArray, " n"]]:
         """The images as pixels, rounded and cut, and their likeliest classes."""
         labels = self.soft_labels.argmax(axis=1).astype(np.int64)
-        return self._set_view("cpu").pixels(), labels
+        return SetView(self._stored(), self.soft_labels).pixels(), labels
 
     def lesson(self) -> Lesson:
         """What a recipient trains on."""
-        spec = self.card.spec
-        recipe = spec.recipe if isinstance(spec, SamplesSpec) else {}
-        return Lesson(self.levels(), self.soft_labels, recipe)
+        return Lesson(self.levels(), self.labels_of_levels(), self._spec().recipe)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """What goes into the safetensors file."""
@@ -135,11 +155,11 @@ class SamplesRelease(Release):
         }
 
     def _set_view(self, device: str) -> SetView:
-        return SetView(self.levels(), self.soft_labels)
+        return SetView(self.levels(), self.labels_of_levels())
 
     def _constants(self) -> tuple[Float32Array, Float32Array]:
         """Mean and standard deviation, ``float32 [1, c or 1, 1, 1]``."""
-        spec = self.card.spec if isinstance(self.card.spec, SamplesSpec) else SamplesSpec()
+        spec = self._spec()
         mean, std = (
             np.array(values, dtype=np.float32)[None, :, None, None]
             for values in (spec.mean, spec.std)

@@ -1,0 +1,173 @@
+"""Configuration of dataset distillation and of the chosen subsets it is compared with."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sudare.nets.registry import NetConfig
+from sudare.routes.config import RouteConfig
+from sudare.training.recipe import Recipe
+
+__all__ = [
+    "CoresetConfig",
+    "DistillationConfig",
+    "DmConfig",
+    "DsaConfig",
+    "IdcConfig",
+    "MethodConfig",
+    "MttConfig",
+]
+
+
+class _Method(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    title: ClassVar[str]
+
+    batch_real: int = Field(default=256, ge=1, description="Real images of a class a step.")
+    momentum: float = Field(default=0.5, ge=0, lt=1, description="Momentum of the images.")
+
+
+class DmConfig(_Method):
+    """Distribution matching: class means in random nets' features."""
+
+    title: ClassVar[str] = "DM"
+
+    name: Literal["dm"] = "dm"
+    iterations: int = Field(default=20_000, ge=1, description="Steps, each with a new random net.")
+    lr: float = Field(default=1.0, gt=0, description="Learning rate of the images.")
+
+
+class DsaConfig(_Method):
+    """Gradient matching with siamese augmentation."""
+
+    title: ClassVar[str] = "DSA"
+
+    name: Literal["dsa"] = "dsa"
+    iterations: int = Field(default=1000, ge=1, description="New random nets.")
+    outer: int | None = Field(
+        default=None, ge=1, description="Matching steps a net; the published ones if none."
+    )
+    inner: int | None = Field(
+        default=None, ge=0, description="Epochs on the images between them; published if none."
+    )
+    lr: float = Field(default=0.1, gt=0, description="Learning rate of the images.")
+    net_lr: float = Field(default=0.01, gt=0, description="Learning rate of the net.")
+
+
+class MttConfig(_Method):
+    """Trajectory matching: experts' paths through weight space."""
+
+    title: ClassVar[str] = "MTT"
+
+    name: Literal["mtt"] = "mtt"
+    iterations: int = Field(default=5000, ge=1, description="Steps of the images.")
+    experts: int = Field(default=100, ge=1, description="Nets trained on the private images.")
+    expert_epochs: int = Field(default=50, ge=1, description="Epochs of each.")
+    expert_lr: float = Field(default=0.01, gt=0, description="Their learning rate.")
+    span: int = Field(default=2, ge=1, description="Expert epochs to be matched.")
+    latest_start: int = Field(default=20, ge=1, description="Last epoch but one to start from.")
+    inner_steps: int = Field(default=30, ge=1, description="Steps of the student.")
+    lr: float = Field(default=100.0, gt=0, description="Learning rate of the images.")
+    student_lr: float = Field(default=0.01, gt=0, description="Learned learning rate's start.")
+    student_lr_lr: float = Field(
+        default=0.1, ge=0, description="Learning rate of its logarithm; 0 keeps it."
+    )
+
+
+class IdcConfig(_Method):
+    """Gradient matching of several formations stored in one image."""
+
+    title: ClassVar[str] = "IDC"
+
+    name: Literal["idc"] = "idc"
+    batch_real: int = Field(default=64, ge=1, description="Real images of a class a step.")
+    factor: int = Field(
+        default=2, ge=1, le=4, description="A stored image holds factor x factor images."
+    )
+    iterations: int = Field(default=2000, ge=1, description="New random nets.")
+    inner: int = Field(default=100, ge=1, description="Matching steps a net, all classes in each.")
+    net_images: int = Field(
+        default=500, ge=0, description="Real images the net sees after each of them."
+    )
+    distance: Literal["l1", "mse"] = Field(
+        default="mse", description="Between gradients; the authors take l1 for digits and clothes."
+    )
+    lr: float = Field(default=5e-3, gt=0, description="Learning rate of the images in 0 to 1.")
+    net_lr: float = Field(default=0.01, gt=0, description="Learning rate of the net.")
+
+
+MethodConfig = Annotated[DmConfig | DsaConfig | MttConfig | IdcConfig, Field(discriminator="name")]
+
+
+class DistillationConfig(RouteConfig):
+    """A few learned images of each class that train a net as the private ones would."""
+
+    route: ClassVar[str] = "sudare.routes.distillation.build:DistillationRoute"
+    release_kind: ClassVar[str] = "samples"
+    own_fields: ClassVar[frozenset[str]] = frozenset({"net"})
+
+    kind: Literal["distillation"] = "distillation"
+    method: MethodConfig = Field(default=DmConfig(), description="How they are learned.")
+    images_per_class: int = Field(default=10, ge=1, le=1000, description="Learned images a class.")
+    init: Literal["real", "noise"] = Field(
+        default="real", description="Where they start: random private images, or noise."
+    )
+    flips: bool = Field(default=False, description="Whether mirror images are images too.")
+    net: NetConfig = Field(default=NetConfig(), description="The net they are learned on.")
+    precision: Literal["fp16", "fp32"] = Field(default="fp16", description="How numbers leave.")
+
+    @property
+    def name(self) -> str:
+        """Name of the release within a run."""
+        start = "-noise" if self.init == "noise" else ""
+        return f"{self.method.name}-{self.images_per_class}{start}"
+
+    @property
+    def label(self) -> str:
+        """Name for charts and tables."""
+        start = " from noise" if self.init == "noise" else ""
+        return f"{self.method.title}, {self.images_per_class} learned images a class{start}"
+
+    @property
+    def what_leaves(self) -> str:
+        """One sentence: what the recipient gets."""
+        start = "random private images" if self.init == "real" else "noise"
+        return f"{self.images_per_class} learned images of each class, started from {start}."
+
+
+class CoresetConfig(RouteConfig):
+    """Real images that are chosen, or random ones with a teacher's soft labels."""
+
+    route: ClassVar[str] = "sudare.routes.distillation.coreset:CoresetRoute"
+    release_kind: ClassVar[str] = "samples"
+    baseline: ClassVar[bool] = True
+
+    kind: Literal["coreset"] = "coreset"
+    method: Literal["k-center", "herding", "soft-labels"] = Field(
+        default="k-center",
+        description="k-center: far apart; herding: whose mean is the class's; soft-labels: random "
+        "ones under the answers of a teacher.",
+    )
+    images_per_class: int = Field(default=10, ge=1, description="Real images of each class.")
+    net: NetConfig = Field(default=NetConfig(), description="The teacher, for soft labels.")
+    recipe: Recipe = Field(default=Recipe(), description="How the teacher is trained.")
+
+    @property
+    def name(self) -> str:
+        """Name of the release within a run."""
+        return f"{self.method}-{self.images_per_class}"
+
+    @property
+    def label(self) -> str:
+        """Name for charts and tables."""
+        how = {"k-center": "k-center", "herding": "herding", "soft-labels": "soft labels"}
+        return f"{self.images_per_class} real images a class, {how[self.method]}"
+
+    @property
+    def what_leaves(self) -> str:
+        """One sentence: what the recipient gets."""
+        with_labels = " under a teacher's soft labels" if self.method == "soft-labels" else ""
+        return f"{self.images_per_class} real private images of each class{with_labels}."
