@@ -314,6 +314,7 @@ class _Running:
             )
         maker = maker_of(subject, card, measured)
         record.add_nearness(maker, folders, membership)
+        record.add_sheet(release.name, folders[0])
         arrays = {check.kind: load_arrays(entries) for check, entries in reached.checks.items()}
         record.findings += judge_checks(
             config.checks,

@@ -107,6 +107,7 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
     optional: dict[str, npt.NDArray[Any] | None] = {
         "copied": measured.copied,
         "trace_spread": measured.trace_spread,
+        "initial": measured.initial,
         "groups": evidence.pool.groups,
         "plan": evidence.plan,
     }
@@ -164,6 +165,7 @@ def _evidence(
         test=arrays["test"].astype(np.float32),
         costs={str(name): [float(v) for v in values] for name, values in costs.items()},
         copied=arrays["copied"].astype(bool) if "copied" in arrays else None,
+        initial=arrays["initial"].astype(bool) if "initial" in arrays else None,
         trace_spread=(
             arrays["trace_spread"].astype(np.float64) if "trace_spread" in arrays else None
         ),

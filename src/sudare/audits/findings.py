@@ -114,6 +114,8 @@ def audit_release(
             findings += judged.findings()
             if name == config.attacks.primary:
                 findings += judged.by_part(split.pool)
+                if measured.initial is not None and not config.audit.null:
+                    findings += judged.by_origin(measured.initial[rows])
                 if target is None:
                     findings += judged.who_is_exposed(table, measured.trace_spread)
             if not config.audit.null:

@@ -32,6 +32,7 @@ from sudare.recipients.config import RecipientConfig
 from sudare.recipients.train import recipients_view
 from sudare.releases.kinds import LabelsView, Release, SetView
 from sudare.releases.store import read_card, read_release, release_bytes
+from sudare.routes.base import Role
 from sudare.routes.config import PlannedRelease
 
 __all__ = [
@@ -133,6 +134,7 @@ class Measured:
         costs: Name to one number for each build.
         trace_spread: ``float64 [N, n]``, interquartile range of each training image's loss over
             the epochs, NaN for the others; None where builds keep no trace.
+        initial: ``bool [N, n]``, which images a learned set started from; None where none did.
         partial: Signals of some images only, or None.
     """
 
@@ -141,6 +143,7 @@ class Measured:
     costs: dict[str, list[float]]
     copied: BoolArray | None = None
     trace_spread: FloatArray | None = None
+    initial: BoolArray | None = None
     partial: PartialSignals | None = None
 
     @property
@@ -346,7 +349,9 @@ def load_measures(
         found = np.stack([np.load(folder / "copied.npy") for folder in folders])
         copied = found[:, : table.n_images]
     spread = None
+    initial = None
     if traces and len(builds) == len(measures):
+        initial = _initial([cache.path(task.key) for task in builds], table.n_images)
         spread = _trace_spread([cache.path(task.key) for task in builds], table.n_images)
     return Measured(
         table=table,
@@ -354,6 +359,7 @@ def load_measures(
         costs=costs,
         copied=copied,
         trace_spread=spread,
+        initial=initial,
         partial=_partial(folders),
     )
 
@@ -398,6 +404,15 @@ def _thumbnails(part: ImageDataset) -> Float32Array:
         squares = cut.reshape(channels, rows, factor, columns, factor)
         small[at] = squares.mean(axis=(2, 4)).ravel() / 255
     return small
+
+
+def _initial(builds: list[Path], images: int) -> BoolArray | None:
+    """Which images each build's learned set started from, on the columns of the pool."""
+    initial = np.zeros((len(builds), images), dtype=bool)
+    for build, folder in enumerate(builds):
+        with np.load(folder / "record.npz", allow_pickle=False) as record:
+            initial[build, record["rows"]] = record["roles"] == Role.INIT
+    return initial if initial.any() else None
 
 
 def _trace_spread(builds: list[Path], images: int) -> FloatArray | None:

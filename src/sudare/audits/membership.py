@@ -83,6 +83,25 @@ class JudgedTest:
             found += self._per_part(pool.groups, names)
         return found
 
+    def by_origin(self, initial: BoolArray) -> list[Finding]:
+        """AUC of members that a learned set started from, and of the other members.
+
+        Args:
+            initial: ``bool [targets, n]``, members that learned images started from.
+        """
+        found = []
+        for name, side in (("init_auc", initial), ("other_auc", self.members & ~initial)):
+            each = [
+                auc(scores[None, kept], own[None, kept])
+                for scores, own, others in zip(self.scores, side, ~self.members, strict=True)
+                if own.any() and (kept := own | others).any()
+            ]
+            if not each:
+                continue
+            estimate = mean_over_builds(np.array(each), bounds=(0.0, 1.0))
+            found.append(self._finding(name, estimate, unit=_AUC))
+        return found
+
     def who_is_exposed(self, table: ScoreTable, trace_spread: FloatArray | None) -> list[Finding]:
         """The most exposed images, over many builds.
 

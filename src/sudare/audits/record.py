@@ -37,8 +37,10 @@ from sudare.core.runs import (
 from sudare.data.images import ImageDataset
 from sudare.data.sources import Source
 from sudare.data.splits import AuditSplit
+from sudare.recipients.use import contact_sheet_of
 from sudare.releases.card import Card
 from sudare.releases.registry import kind_class
+from sudare.releases.store import read_release
 
 __all__ = ["RunRecord", "RunResult", "data_summary"]
 
@@ -151,6 +153,25 @@ class RunRecord:
             membership[0],
             folder=self.folder,
             count=self.config.audit.exposed,
+        )
+
+    def add_sheet(self, name: str, folder: Path) -> None:
+        """A contact sheet of what one build released; for the house, since it may show members."""
+        release = read_release(folder)
+        if release.pictures() is None:
+            return
+        file = self.folder / "internal" / f"{name}-sheet.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        contact_sheet_of(release).save(file)
+        file.chmod(0o600)
+        self.pictures.append(
+            ShownPicture(
+                kind="sets",
+                release=name,
+                file=str(file.relative_to(self.folder)),
+                caption=release.card.what_leaves,
+                public=False,
+            )
         )
 
     def keep(self, name: str, evidence: Evidence) -> None:

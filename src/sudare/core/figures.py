@@ -119,6 +119,25 @@ _BUILT_IN: tuple[Figure, ...] = (
         edition="public",
     ),
     Figure(
+        id="membership.*.init_auc",
+        name="{attack}: AUC of the images that learned ones started from",
+        short="AUC of images started from",
+        meaning=(
+            "How often a private image that a learned one started from scores above a "
+            "non-member. Against the AUC of the other members: what the start gives away."
+        ),
+        chance=0.5,
+        worse="higher",
+        edition="public",
+    ),
+    Figure(
+        id="membership.*.other_auc",
+        name="{attack}: AUC of members that no learned image started from",
+        chance=0.5,
+        worse="higher",
+        edition="public",
+    ),
+    Figure(
         id="membership.*.exposed_10x",
         name="{attack}: images found ten times as often as by chance",
         short="Found ten times as often as by chance",

@@ -93,11 +93,10 @@ def contact_sheet_of(release: Release) -> Image:
     if shown is None:
         raise ReleaseError("this release holds no images", where=release.card.title)
     images, labels = shown
-    return contact_sheet(
-        ImageDataset(
-            images=images,
-            labels=labels,
-            class_names=release.card.class_names,
-            unit=np.arange(len(labels)),
-        )
+    data = ImageDataset(
+        images=images,
+        labels=labels,
+        class_names=release.card.class_names,
+        unit=np.arange(len(labels)),
     )
+    return contact_sheet(data, per_class=min(10, int(np.bincount(labels).max(initial=1))))

@@ -325,6 +325,14 @@ TEXT: dict[str, str] = {
     "c_verdict": "Outcome",
     "c_explanation": "Why",
     "c_sees": "The attacker sees",
+    "s_sets": "Released images",
+    "p_sets": "What one build of each set would hand over, class by class. Learned images that "
+    "started from private ones may still look like them; the closest pairs above set each beside "
+    "its nearest member.",
+    "c_train_s": "Time for the recipient to train",
+    "c_started": "AUC, images started from",
+    "c_others": "AUC, other members",
+    "c_closer": "Nearer to a member (pixels)",
     "s_sampler": "Released distributions of features",
     "p_sampler": "A distribution leaves in place of images. T0 sees only the ranges samples are "
     "scaled to, T1 samples, T2 the numbers behind them, T3 makes such releases and compares the "

@@ -17,6 +17,7 @@ __all__ = ["SECTIONS", "Section", "ShownImage", "sections_of"]
 SECTIONS = Registry(
     "section",
     {
+        "sets": "sudare.report.sections.sets:sections",
         "sampler": "sudare.report.sections.sampler:sections",
         "checks": "sudare.report.sections.checks:sections",
     },
@@ -49,6 +50,7 @@ class Section:
         charts: Charts as ``report.drawing.draw`` gives them.
         tables: Tables.
         images: Pictures; on the public page only those that its run still lists.
+        sheets: Whether the pictures are whole sheets, which need half the page each.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Section:
     charts: Sequence[Markup] = ()
     tables: Sequence[Table] = ()
     images: Sequence[ShownImage] = ()
+    sheets: bool = False
 
 
 def sections_of(run: Run) -> list[Section]:
