@@ -236,12 +236,12 @@ ORDERINGS = (
 def render(results: dict) -> str:
     text = [
         "# Distributions of features\n",
-        "Every model of the feature route on features of EfficientNet-Lite0 at 96 pixels, each part "
-        "one `sudare compare` with 4 whole-pipeline builds from random halves of the pool (so 600 "
-        "and 1,000 images a build); figures are means over the seeds with their range. T0: share of "
-        "members, and of others, on a bound. T1: nearest sample, AUC. T2: latent search or "
-        "likelihood, AUC. T3: RMIA through heads with shadow builds, AUC. `The features "
-        "themselves` (k 1) is what a recipient could learn at most, and no protection.\n",
+        "Every model of the feature route on features of EfficientNet-Lite0 at 96 pixels. Each "
+        "part is one `sudare compare` with 4 whole-pipeline builds from random halves of the "
+        "pool (600 and 1,000 images a build); figures are means over the seeds with their range. "
+        "T0: share of members, and of others, on a bound. T1: nearest sample, AUC. T2: latent "
+        "search or likelihood, AUC. T3: RMIA through heads with shadow builds, AUC. *The features "
+        "themselves* (k 1) are what a recipient could learn at most, and no protection.\n",
         "    python benchmarks/features/run.py all\n",
     ]
     for data in DATA:
