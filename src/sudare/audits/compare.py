@@ -242,7 +242,11 @@ class _Running:
         """Build and measure all of a route's releases, then give one after the other."""
         planned = [self._plan(release, tasks) for release in route.releases]
         columns = [column for release in planned for column in release.columns]
-        chains = list(zip(tasks, *columns, strict=True))
+        # A check may measure fewer builds than there are.
+        chains = [
+            (task, *(column[row] for column in columns if row < len(column)))
+            for row, task in enumerate(tasks)
+        ]
         self.executor.run(chains, progress=self.progress, label=label)
         for plan in planned:
             measured = load_measures(
@@ -283,7 +287,7 @@ class _Running:
                         recipients=measuring.recipients,
                         threads=self.config.fleet.threads,
                     )
-                    for nets in answering
+                    for nets in answering[: work.config.builds]
                 ]
                 for work in self.checks
                 if not fits[work.config]

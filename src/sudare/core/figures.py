@@ -21,7 +21,9 @@ class Figure(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     id: str = Field(description="Id of its findings without a rate; * stands for one part.")
-    name: str = Field(description="For tables; may hold {attack}, {rate} and {part}.")
+    name: str = Field(
+        description="For tables; may hold {attack}, {rate} (per cent), {at} and {part}."
+    )
     short: str = Field(default="", description="Its name in the glossary, or empty.")
     meaning: str = Field(default="", description="What it says, in a sentence or two.")
     format: Literal["number", "percent", "quantity"] = Field(

@@ -333,6 +333,27 @@ TEXT: dict[str, str] = {
     "c_started": "AUC, images started from",
     "c_others": "AUC, other members",
     "c_closer": "Nearer to a member (pixels)",
+    "s_evasion": "Robustness to changed images",
+    "p_evasion": "The share of test images that a net still gets right when somebody changes each "
+    "pixel by at most so many of 255 grey levels (AutoAttack: after every attack that ran), and "
+    "under common corruptions. Only some builds and images are tried; intervals are over builds. "
+    "A net that is right less often has less to lose: read it beside the first column.",
+    "c_clean": "Unchanged",
+    "c_corrupted": "Common corruptions",
+    "c_masking": "Gradient masking",
+    "evasion_at": "AutoAttack, {at}/255",
+    "s_fairness": "Fairness between classes and groups",
+    "p_fairness": "How evenly each release serves classes. The gap shrinks by itself as accuracy "
+    "grows, so it is to be read beside the accuracy. Who pays for privacy is in the last column: "
+    "the class or group whose members an attacker tells best.",
+    "c_worst_class": "Worst class",
+    "c_gap": "Gap between classes",
+    "c_against_plain": "Gap against plain",
+    "c_against_subset": "Gap against real images",
+    "c_exposed_class": "Told best (AUC)",
+    "fair_wider": "wider by {by}",
+    "fair_narrower": "narrower by {by}",
+    "fair_same": "not told apart",
     "s_sampler": "Released distributions of features",
     "p_sampler": "A distribution leaves in place of images. T0 sees only the ranges samples are "
     "scaled to, T1 samples, T2 the numbers behind them, T3 makes such releases and compares the "

@@ -101,6 +101,7 @@ def finding_name(name: str, *, part: str = "") -> str:
             attack=attack_name(f"{room}.{attack}"),
             rate="" if rate is None else say("percent", value=f"{100 * rate:g}"),
             part=part or say("part_exposed"),
+            at="" if rate is None else f"{rate:g}",
         )
     if not leaf:
         return _spoken(f"{room}: {attack.replace('.', ' ')}" if attack else room)

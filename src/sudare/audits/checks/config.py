@@ -20,3 +20,6 @@ class CheckConfig(BaseModel):
     """What the family is called in a sentence, such as "evasion"."""
 
     kind: str = Field(description="Name of the check.")
+    builds: int | None = Field(
+        default=None, ge=2, description="Builds of each release it measures; all if none."
+    )

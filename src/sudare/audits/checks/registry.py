@@ -14,7 +14,11 @@ __all__ = ["CHECKS", "check_class", "make_check", "parse_check"]
 
 CHECKS = Registry(
     "check",
-    {"sampler": "sudare.audits.checks.sampler_config:SamplerCheckConfig"},
+    {
+        "evasion": "sudare.audits.checks.evasion_config:EvasionCheckConfig",
+        "fairness": "sudare.audits.checks.fairness_config:FairnessCheckConfig",
+        "sampler": "sudare.audits.checks.sampler_config:SamplerCheckConfig",
+    },
     group="sudare.checks",
 )
 """Configuration classes; each names the class that runs it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,8 @@ def check_task(
     parts = {name: getattr(split, name) for name in ("pool", "population", "test")}
     values: dict[str, Json] = {
         "work": "check",
-        "check": work.config.model_dump(mode="json"),
+        # How many builds are measured changes nothing about one of them.
+        "check": work.config.model_dump(mode="json", exclude={"builds"}),
         "prepared": work.prepared.key if work.prepared is not None else "",
         "answering": answering.key,
         "parts": {name: part.content_hash for name, part in parts.items()},
@@ -258,15 +259,18 @@ def judge_checks(
     for config in configs:
         if config.kind not in arrays:
             continue
+        named = arrays[config.kind]
+        # A check may measure the first builds only.
+        measured = min((len(values) for values in named.values()), default=len(membership))
         stack = Stack(
-            arrays=arrays[config.kind],
-            membership=membership,
+            arrays=named,
+            membership=membership[:measured],
             units=units,
             labels=labels,
             seed=integer_seed(seed, "judge", maker.release, config.kind),
             draws=draws,
         )
-        findings += make_check(config).judge(stack, maker)
+        findings += make_check(config).judge(stack, replace(maker, builds=measured))
     return findings
 
 

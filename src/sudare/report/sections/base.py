@@ -18,6 +18,8 @@ SECTIONS = Registry(
     "section",
     {
         "sets": "sudare.report.sections.sets:sections",
+        "evasion": "sudare.report.sections.evasion:sections",
+        "fairness": "sudare.report.sections.fairness:sections",
         "sampler": "sudare.report.sections.sampler:sections",
         "checks": "sudare.report.sections.checks:sections",
     },

@@ -1,0 +1,241 @@
+"""Evasion of a release's net: accuracy under attacks in a ball, and under common corruptions."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from sudare.attacks.evasion import AutoPgd, EvasionAttack, Fgsm, Pgd, PixelNet, Square
+from sudare.attacks.evasion.base import fooled
+from sudare.attacks.evasion.corruptions import CORRUPTIONS, corrupt
+from sudare.audits.checks.base import Check, Measurement, Picture, Stack, Tested
+from sudare.audits.checks.evasion_config import EvasionCheckConfig
+from sudare.audits.maker import FindingMaker
+from sudare.core.figures import Figure
+from sudare.core.findings import Finding
+from sudare.core.hashing import hash_json
+from sudare.core.seeds import generator, integer_seed
+from sudare.core.threats import ThreatModel
+from sudare.metrics import mean_over_builds
+from sudare.recipients.heads import FeatureNet
+
+if TYPE_CHECKING:
+    from sudare.core.arrays import ByteArray
+
+__all__ = ["EvasionCheck"]
+
+_NAMES = {
+    "fgsm": "FGSM",
+    "pgd": "PGD",
+    "apgd-ce": "APGD, cross-entropy",
+    "apgd-dlr": "APGD, DLR loss",
+    "apgd-t": "APGD, targeted",
+    "square": "Square, by queries",
+}
+_AUTO = ("apgd-ce", "apgd-dlr", "apgd-t", "square")
+_WHITE = ("pgd", "apgd-ce", "apgd-dlr", "apgd-t")
+_PAIRS = 4
+
+
+def _figure(name: str, label: str, meaning: str = "") -> Figure:
+    return Figure(
+        id=f"evasion.{name}.accuracy",
+        name=f"{label}: accuracy at a change of {{at}} of 255",
+        short=label if meaning else "",
+        meaning=meaning,
+        worse="lower",
+        edition="public",
+    )
+
+
+class EvasionCheck(Check[EvasionCheckConfig]):
+    """Whoever has the net changes an image a little, and the answer is another.
+
+    For releases that recipients train on, the net is the first recipient's.
+    """
+
+    figures = (
+        Figure(
+            id="evasion.clean.accuracy",
+            name="Accuracy on the images that are attacked",
+            edition="public",
+        ),
+        *(_figure(name, label) for name, label in _NAMES.items()),
+        _figure(
+            "autoattack",
+            "AutoAttack",
+            "The share of images that is still right after every APGD and Square attack. Lower "
+            "is less robust; a net that answers at random has little to lose.",
+        ),
+        Figure(
+            id="evasion.corruptions.accuracy",
+            name="Accuracy under common corruptions",
+            short="Common corruptions",
+            meaning="Mean over noise, blur, contrast, brightness and coarser pixels at five "
+            "severities each.",
+            edition="public",
+        ),
+        Figure(
+            id="evasion.masking",
+            name="Gradient masking: by how much a weaker attack does better",
+            short="Gradient masking",
+            meaning="An attack by queries, or of one step, that beats those with gradients and "
+            "many steps shows that gradients are hidden: then accuracy under attack is too high. "
+            "About 0 without masking.",
+            worse="higher",
+            edition="public",
+        ),
+    )
+
+    def measure(self, tested: Tested) -> Measurement:
+        """Which images stay right under each attack and epsilon."""
+        config, device = self.config, tested.device
+        own = tested.nets[0]
+        count = config.extractor_images if isinstance(own, FeatureNet) else config.images
+        chosen = generator(0, "evasion images").permutation(len(tested.test))[:count]
+        part = tested.test[np.sort(chosen)]
+        net = PixelNet(own).to(device)
+        images = torch.from_numpy(np.array(part.images)).to(device).float() / 255
+        labels = torch.from_numpy(np.array(part.classes)).to(device)
+        right = ~fooled(net, images, labels)
+        robust = torch.zeros(len(config.attacks), len(config.epsilons), len(images))
+        worst = images
+        for row, name in enumerate(config.attacks):
+            for column, epsilon in enumerate(config.epsilons):
+                seed = integer_seed(tested.seed, name, str(epsilon))
+                changed = self._attacked(net, name, epsilon / 255, images, labels, seed)
+                still = ~fooled(net, changed, labels)
+                robust[row, column] = still
+                newly = ~still & right & (worst == images).flatten(1).all(dim=1)
+                worst = torch.where(newly[:, None, None, None], changed, worst)
+        arrays = {"right": right.cpu().numpy(), "robust": robust.bool().numpy()}
+        if config.corruptions:
+            arrays["corrupted"] = self._corrupted(net, images, labels, tested.seed)
+        return Measurement(arrays=arrays, pictures=_pictures(images, worst))
+
+    def judge(self, stack: Stack, maker: FindingMaker) -> list[Finding]:
+        """Accuracies over builds, AutoAttack as all of its attacks, and signs of masking."""
+        config, robust = self.config, stack.arrays["robust"]
+        settings = hash_json(config.model_dump(mode="json", exclude={"builds"}))
+        attacked = partial(
+            _mean, maker, threat=ThreatModel.CLASSIFIER_WEIGHTS, attack_hash=settings
+        )
+        found = [_mean(maker, "evasion.clean.accuracy", stack.arrays["right"].mean(axis=1))]
+        auto = [row for row, name in enumerate(config.attacks) if name in _AUTO]
+        for column, epsilon in enumerate(config.epsilons):
+            for row, name in enumerate(config.attacks):
+                accuracy = robust[:, row, column].mean(axis=1)
+                found.append(attacked(f"evasion.{name}.accuracy@{epsilon:g}", accuracy))
+            if auto:
+                accuracy = robust[:, auto, column].all(axis=1).mean(axis=1)
+                found.append(attacked(f"evasion.autoattack.accuracy@{epsilon:g}", accuracy))
+        if (masking := self._masking(robust)) is not None:
+            found.append(attacked("evasion.masking", masking, lowest=-1.0))
+        if "corrupted" in stack.arrays:
+            accuracy = stack.arrays["corrupted"].mean(axis=(1, 2))
+            found.append(_mean(maker, "evasion.corruptions.accuracy", accuracy))
+        return found
+
+    def _attacked(
+        self,
+        net: PixelNet,
+        name: str,
+        epsilon: float,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        seed: int,
+    ) -> torch.Tensor:
+        config = self.config
+        if name == "apgd-t":
+            return self._targeted(net, epsilon, images, labels, seed)
+        attack: EvasionAttack
+        match name:
+            case "fgsm":
+                attack = Fgsm(epsilon=epsilon)
+            case "pgd":
+                attack = Pgd(epsilon=epsilon, steps=config.steps)
+            case "square":
+                attack = Square(epsilon=epsilon, queries=config.queries)
+            case _:
+                attack = AutoPgd(
+                    epsilon=epsilon, steps=config.steps, loss="ce" if name == "apgd-ce" else "dlr"
+                )
+        return attack(net, images, labels, seed=seed)
+
+    def _targeted(
+        self,
+        net: PixelNet,
+        epsilon: float,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        seed: int,
+    ) -> torch.Tensor:
+        """The likeliest wrong classes as targets, one after the other."""
+        attack = AutoPgd(epsilon=epsilon, steps=self.config.steps, loss="dlr")
+        with torch.no_grad():
+            logits = net(images).scatter(1, labels[:, None], -torch.inf)
+        order, found = logits.argsort(dim=1, descending=True), images.clone()
+        for rank in range(min(self.config.targets, order.shape[1] - 1)):
+            rows = torch.nonzero(~fooled(net, found, labels))[:, 0]
+            if not len(rows):
+                break
+            aims = order[rows, rank]
+            found[rows] = attack(net, images[rows], labels[rows], seed=seed + rank, targets=aims)
+        return found
+
+    def _corrupted(
+        self, net: PixelNet, images: torch.Tensor, labels: torch.Tensor, seed: int
+    ) -> np.ndarray:
+        """Accuracy for each corruption and severity."""
+        return np.array(
+            [
+                [
+                    float(
+                        (~fooled(net, corrupt(images, kind, level, seed=seed), labels))
+                        .float()
+                        .mean()
+                    )
+                    for level in range(1, 6)
+                ]
+                for kind in CORRUPTIONS
+            ]
+        )
+
+    def _masking(self, robust: np.ndarray) -> np.ndarray | None:
+        """Per build: the largest accuracy that a weaker attack takes more than a stronger one."""
+        rows = {name: row for row, name in enumerate(self.config.attacks)}
+        white = [rows[name] for name in _WHITE if name in rows]
+        weak = [rows[name] for name in ("fgsm", "square") if name in rows]
+        if not white or not weak:
+            return None
+        strongest = robust[:, white].all(axis=1).mean(axis=2)
+        gaps = strongest[:, None] - robust[:, weak].mean(axis=3)
+        largest: np.ndarray = gaps.max(axis=(1, 2))
+        return largest
+
+
+def _mean(
+    maker: FindingMaker,
+    name: str,
+    values: np.ndarray,
+    *,
+    threat: ThreatModel = ThreatModel.NONE,
+    attack_hash: str = "",
+    lowest: float = 0.0,
+) -> Finding:
+    estimate = mean_over_builds(values.astype(np.float64), bounds=(lowest, 1.0))
+    return maker.finding(name, estimate, threat=threat, attack_hash=attack_hash)
+
+
+def _pictures(images: torch.Tensor, worst: torch.Tensor) -> dict[str, Picture]:
+    """Images that were fooled, the image above what fooled the net."""
+    rows = torch.nonzero((images != worst).flatten(1).any(dim=1))[:_PAIRS, 0]
+    if not len(rows):
+        return {}
+    columns = [torch.cat([images[row], worst[row]], dim=1) for row in rows]
+    sheet: ByteArray = (torch.cat(columns, dim=2) * 255).round().byte().cpu().numpy()
+    caption = "test images, and below each what the net takes for something else"
+    return {"fooled": Picture(image=sheet, caption=caption)}

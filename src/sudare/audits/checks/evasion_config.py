@@ -1,0 +1,38 @@
+"""Settings of evasion: which attacks, how far, how long; imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from sudare.audits.checks.config import CheckConfig
+
+__all__ = ["EvasionAttackName", "EvasionCheckConfig"]
+
+EvasionAttackName = Literal["fgsm", "pgd", "apgd-ce", "apgd-dlr", "apgd-t", "square"]
+
+
+class EvasionCheckConfig(CheckConfig):
+    """How small a change of an image changes the answer, on test images."""
+
+    check: ClassVar[str] = "sudare.audits.checks.evasion:EvasionCheck"
+    label: ClassVar[str] = "evasion"
+
+    kind: Literal["evasion"] = "evasion"
+    builds: int | None = Field(default=4, ge=2, description="Builds of each release it measures.")
+    images: int = Field(default=64, ge=1, description="Test images.")
+    extractor_images: int = Field(
+        default=8, ge=1, description="Test images where the way leads through an extractor."
+    )
+    attacks: tuple[EvasionAttackName, ...] = Field(
+        default=("fgsm", "pgd", "apgd-ce", "apgd-dlr", "square"),
+        description="The apgd and square ones together are AutoAttack, without FAB.",
+    )
+    epsilons: tuple[Annotated[float, Field(gt=0, le=255)], ...] = Field(
+        default=(2, 8), description="Largest change of a pixel, in grey levels of 255."
+    )
+    steps: int = Field(default=20, ge=1, description="Steps of pgd and apgd.")
+    queries: int = Field(default=100, ge=1, description="Questions of square about each image.")
+    targets: int = Field(default=3, ge=1, description="Other classes that apgd-t aims at.")
+    corruptions: bool = Field(default=True, description="Whether common corruptions are measured.")
