@@ -44,6 +44,22 @@ def poisson_rows(n: int, rate: float, generator: torch.Generator) -> torch.Tenso
     return torch.nonzero(draws < rate).squeeze(1)
 
 
+def _refuse(recipe: Recipe) -> None:
+    """Refuse what DP-SGD does not do.
+
+    Raises:
+        ConfigError: Arithmetic other than float32, adversarial training, balancing.
+    """
+    if recipe.precision != "float32":
+        raise ConfigError("DP-SGD runs in float32", where="recipe.precision")
+    if recipe.adversarial or recipe.balance != "none":
+        raise ConfigError(
+            "DP-SGD takes no adversarial training and no balancing: both look at private images "
+            "in a way the ledger does not pay for",
+            where="recipe",
+        )
+
+
 def train_private(
     net: torch.nn.Module,
     data: TrainingData,
@@ -75,8 +91,7 @@ def train_private(
     Raises:
         ConfigError: Arithmetic other than float32, or an unsupported layer.
     """
-    if recipe.precision != "float32":
-        raise ConfigError("DP-SGD runs in float32", where="recipe.precision")
+    _refuse(recipe)
     n, device = len(data), data.images.device
     watcher: StepObserver = observer or Unobserved()
     rate = sample_rate(recipe.batch_size, n)

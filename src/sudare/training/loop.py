@@ -17,6 +17,7 @@ from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
 from sudare.nets.predict import normalise
 from sudare.nets.random_features import RandomFeatures
+from sudare.training.adversarial import adversarial_view
 from sudare.training.augment import training_view
 from sudare.training.compiled import Forward, forward_of
 from sudare.training.losses import smoothed_cross_entropy, smoothing_at, soft_cross_entropy
@@ -27,7 +28,7 @@ from sudare.training.recipe import Recipe
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["TrainingData", "TrainingRecord", "batch_losses", "train"]
+__all__ = ["TrainingData", "TrainingRecord", "batch_losses", "class_weights", "train"]
 
 _FEATURE_BATCH = 512
 
@@ -134,6 +135,7 @@ def train(
     net, data = _on_fixed_features(net, data, recipe)
     optimiser = make_optimiser([p for p in net.parameters() if p.requires_grad], recipe)
     trace = torch.full((epochs, n), torch.nan, device=device)
+    weights = class_weights(data.targets) if recipe.balance == "loss" else None
     net.train()
     fast = forward_of(net, data.images, recipe, steps=steps, features=data.features)
     with progress.stage(label, steps) as task:
@@ -144,7 +146,7 @@ def train(
                 epochs=epochs,
                 schedule=recipe.smoothing_schedule,
             )
-            shuffled = torch.randperm(n, generator=order).to(device)
+            shuffled = _order(data.targets, recipe, order).to(device)
             batches = shuffled.split(batch)[: steps - epoch * per_epoch]
             for at, rows in enumerate(batches, start=epoch * per_epoch):
                 for group in optimiser.param_groups:
@@ -152,9 +154,9 @@ def train(
                 watcher.sampled(rows)
                 # Code is generated for one shape: a last batch of fewer images goes without.
                 forward = fast if len(rows) == batch else net
-                losses = _losses(forward, data, rows, recipe, alpha, generator)
+                losses = _losses(forward, net, data, rows, recipe, alpha, generator)
                 optimiser.zero_grad(set_to_none=True)
-                losses.mean().backward()
+                (losses if weights is None else losses * weights[rows]).mean().backward()
                 optimiser.step()
                 watcher.released([p for p in net.parameters() if p.requires_grad])
                 trace[epoch, rows] = losses.detach()
@@ -186,8 +188,25 @@ def _on_fixed_features(
     return net.classifier, TrainingData(images=features, targets=data.targets, features=True)
 
 
+def class_weights(targets: torch.Tensor) -> torch.Tensor:
+    """A weight for each image, ``float32 [n]`` with mean one, so that classes count equally."""
+    labels = targets if targets.ndim == 1 else targets.argmax(dim=1)
+    counts = torch.bincount(labels).clamp_min(1)
+    present = int((torch.bincount(labels) > 0).sum())
+    return len(labels) / (present * counts[labels].float())
+
+
+def _order(targets: torch.Tensor, recipe: Recipe, order: torch.Generator) -> torch.Tensor:
+    """Rows of an epoch: each once, or as many drawn so that classes come equally often."""
+    if recipe.balance != "sampling":
+        return torch.randperm(len(targets), generator=order)
+    weights = class_weights(targets).cpu()
+    return torch.multinomial(weights, len(weights), replacement=True, generator=order)
+
+
 def _losses(
     forward: Forward,
+    net: torch.nn.Module,
     data: TrainingData,
     rows: torch.Tensor,
     recipe: Recipe,
@@ -196,6 +215,14 @@ def _losses(
 ) -> torch.Tensor:
     images = data.images[rows]
     view = images if data.features else training_view(images, recipe, generator)
+    if recipe.adversarial and not data.features:
+        view = adversarial_view(
+            lambda moved: batch_losses(net(moved).float(), data.targets[rows], 0.0),
+            view,
+            epsilon=recipe.adversarial,
+            steps=recipe.adversarial_steps,
+            generator=generator,
+        )
     kind = data.images.device.type
     with torch.autocast(kind, dtype=torch.bfloat16, enabled=recipe.precision == "bf16"):
         logits = forward(view)

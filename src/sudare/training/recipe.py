@@ -43,6 +43,19 @@ class Recipe(BaseModel):
         "hole, scale, rotation (and flip, if that is there too) for each batch, as distilled "
         "images are trained on.",
     )
+    adversarial: float = Field(
+        default=0.0,
+        ge=0,
+        le=64,
+        description="Grey levels of 255 by which each training image is changed against the net "
+        "(adversarial training); 0: none.",
+    )
+    adversarial_steps: int = Field(default=5, ge=1, description="Steps of each such change.")
+    balance: Literal["none", "sampling", "loss"] = Field(
+        default="none",
+        description="Make classes count equally: by drawing rare ones more often, or by weighing "
+        "their losses.",
+    )
     precision: Literal["float32", "bf16"] = Field(default="float32", description="Arithmetic.")
     compile: Literal["auto", "on", "off"] = Field(
         default="auto", description="Generate code for the net; auto: where it repays itself."
