@@ -9,9 +9,10 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(BIN)/sudare compare --preset demo --out runs/demo
 
-# One process a core with one thread each: threads of several processes fight over the cores.
+# One process a core with one thread each: threads of several processes fight over the cores. A
+# file's tests stay in one process, so that a run they share is made once.
 test: $(STAMP) browser
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
 
 test-slow: $(STAMP) browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow

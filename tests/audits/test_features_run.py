@@ -11,8 +11,12 @@ import torch
 from sklearn.datasets import load_digits
 
 from sudare.core.errors import ReleaseError
+from sudare.data.images import ImageDataset
+from sudare.recipients.use import write_samples
 from sudare.releases.kinds import SamplerRelease
 from sudare.releases.store import read_release
+from sudare.routes import make_route, parse_route
+from sudare.routes.context import BuildContext
 
 EXTRACTOR = '{ name = "random-features", size_px = 16 }'
 MODELS = (
@@ -163,12 +167,17 @@ def test_a_recipient_without_the_images_draws_and_classifies(place):
         again.sample(0, seed=0)
 
 
-def test_nothing_can_be_drawn_from_a_classifier(place):
-    made = sudare(place, "release", "plain", "--preset", "smoke", "--out", "plain")
-    assert made.returncode == 0, made.stdout + made.stderr
-    done = sudare(place, "open", "plain/release", "--samples", 3)
-    assert done.returncode == 2
-    assert "nothing can be drawn" in done.stderr
+def test_nothing_can_be_drawn_from_a_classifier(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, size=(20, 1, 8, 8), dtype=np.uint8)
+    data = ImageDataset(
+        images=images, labels=np.arange(20) % 2, class_names=("a", "b"), unit=np.arange(20)
+    )
+    route = make_route(
+        parse_route({"kind": "plain", "net": {"name": "mlp", "width": 4}, "recipe": {"epochs": 1}})
+    )
+    (release,) = route.build(data, BuildContext.of(data[:0], seed=0)).releases.values()
+    with pytest.raises(ReleaseError, match="nothing can be drawn"):
+        write_samples(release, 3, tmp_path / "drawn.npz")
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,11 @@ from sudare.attacks.features.latent import LatentSearch
 from sudare.attacks.features.nearest import covered, nearest_distance
 from sudare.core.errors import ConfigError, DataError
 from sudare.core.progress import Silent
+from sudare.data.images import ImageDataset
 from sudare.releases.samplers import DecoderSampler, GaussianSampler
-from sudare.routes import parse_route
+from sudare.routes import make_route, parse_route
 from sudare.routes.base import Role
+from sudare.routes.context import BuildContext
 from sudare.routes.features.config import CvaeConfig, DpGaussianConfig, GaussianConfig, KSameConfig
 from sudare.routes.features.cvae import Cvae, fit_cvae, kl_divergence
 from sudare.routes.features.dp_gaussian import fit_dp_gaussian, released_sums
@@ -351,3 +353,29 @@ def test_the_latent_search_finds_the_latent_that_made_an_image():
         decoder, np.random.default_rng(0).random((20, 40), np.float32), labels.numpy(), device="cpu"
     )
     assert np.median(near) < 0.05 * np.median(far)
+
+
+# --- the route
+
+
+def test_features_that_are_no_numbers_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "broken_net.py").write_text(
+        "import torch\n"
+        "class Broken(torch.nn.Module):\n"
+        "    def forward(self, images):\n"
+        "        return images.flatten(1) * torch.nan\n"
+        "def broken(): return Broken()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = parse_route(
+        {"kind": "features", "extractor": {"name": "code:broken_net:broken", "size_px": 8}}
+    )
+    data = ImageDataset(
+        images=np.zeros((8, 1, 8, 8), dtype=np.uint8),
+        labels=np.arange(8) % 2,
+        class_names=("a", "b"),
+        unit=np.arange(8),
+        name="private",
+    )
+    with pytest.raises(DataError, match="features that are not finite"):
+        make_route(config).build(data, BuildContext.of(data[:0], seed=0))
