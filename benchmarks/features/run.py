@@ -262,9 +262,11 @@ def render(results: dict) -> str:
             text.append(f"| {row['label']} | " + " | ".join(cells) + " |")
         text += ["", "| ordering | difference (95 % over seeds) | |", "| --- | ---: | --- |"]
         text += [_ordering(parts, *ordering) for ordering in ORDERINGS]
+        about = parts[0]["machine"]
+        commits = ", ".join(sorted({part["commit"] for part in parts}))
         walls = ", ".join(f"{part['wall_s']} s" for part in parts)
         text.append(
-            f"\n{parts[0]['machine']}; commits {', '.join(sorted({p['commit'] for p in parts}))}; "
+            f"\n{about['processor']}, {about['cores']} cores; commits {commits}; "
             f"wall {walls}; {parts[0]['date']}.\n"
         )
     return "\n".join(text)
