@@ -42,6 +42,8 @@ latent_images = 100
 latent_steps = 20
 [recipients.head]
 epochs = 10
+[attacks]
+membership = ["rmia", "loss"]
 [audit]
 draws = 100
 """ + "".join(
