@@ -121,10 +121,6 @@ def test_a_net_that_hides_its_gradient_is_named(trained, name):
         def forward(self, images):
             return net(images.detach()).detach()
 
-    if name.startswith("deepfool"):
-        with pytest.raises((AuditError, RuntimeError)):
-            ATTACKS[name](Detached(), images[:4], labels[:4])
-        return
     with pytest.raises(AuditError, match="gives no gradient"):
         ATTACKS[name](Detached(), images[:4], labels[:4])
     assert accuracy(net, ATTACKS["square"](Detached(), images, labels), labels) < 0.9

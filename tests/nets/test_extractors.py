@@ -110,6 +110,22 @@ def test_a_model_that_is_not_at_hand_is_named_with_the_cure(monkeypatch):
         make_extractor(ExtractorConfig(name=name))
 
 
+def test_a_model_that_only_a_release_names_is_never_downloaded(monkeypatch):
+    asked = []
+
+    def spy(name, **settings):
+        asked.append(settings["local_files_only"])
+        raise OSError("no such model")
+
+    monkeypatch.setattr("transformers.AutoModel.from_pretrained", spy)
+    config = ExtractorConfig(name="transformers:somebody/large")
+    with pytest.raises(ConfigError, match="named by a release alone"):
+        make_extractor(config, fingerprint="0" * 64)
+    with pytest.raises(ConfigError, match="could not be downloaded"):
+        make_extractor(config, fingerprint="0" * 64, trusted=config)
+    assert asked == [True, False]
+
+
 def test_without_the_weights_the_cure_is_named(monkeypatch):
     monkeypatch.setattr(efficientnet, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"sudare\[features\]"):

@@ -45,7 +45,7 @@ from sudare.data.splits import AuditSplit
 from sudare.fleets.builds import BuildPlan, build_tasks
 from sudare.fleets.cache import Cache
 from sudare.fleets.executors import make_executor
-from sudare.fleets.features import compute_features
+from sudare.fleets.features import compute_features, extractors_of
 from sudare.fleets.local import LocalExecutor
 from sudare.releases.card import Card
 from sudare.releases.store import read_card, release_bytes, write_release
@@ -296,7 +296,7 @@ def _from_key(
         runs_on.executor, cache, workers=runs_on.workers, threads=runs_on.threads, device=device
     ) as executor:
         compute_features(
-            [route.extracts_with] if route.extracts_with else [],
+            extractors_of([route]),
             [split.pool, split.public, split.population, split.test],
             cache=cache,
             executor=executor,

@@ -54,7 +54,7 @@ from sudare.fleets.builds import (
 )
 from sudare.fleets.cache import Cache
 from sudare.fleets.executors import Executor, make_executor
-from sudare.fleets.features import compute_features
+from sudare.fleets.features import compute_features, extractors_of
 from sudare.fleets.tasks import Task
 from sudare.releases.store import read_card, read_release, write_release
 from sudare.routes.config import PlannedRelease, RouteConfig
@@ -137,7 +137,7 @@ def compare(
         fleet.executor, cache, workers=fleet.workers, threads=fleet.threads, device=device
     ) as executor:
         compute_features(
-            [route.extracts_with for route in config.routes if route.extracts_with],
+            extractors_of(config.routes),
             [split.pool, split.public, split.population, split.test],
             cache=cache,
             executor=executor,

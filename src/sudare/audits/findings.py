@@ -22,7 +22,7 @@ from sudare.core.progress import Progress
 from sudare.core.scores import ScoreTable
 from sudare.core.seeds import generator, integer_seed
 from sudare.core.threats import ThreatModel
-from sudare.data.plan import draw_plan
+from sudare.data.plan import draw_plan, redeal
 from sudare.metrics import mean_over_builds
 from sudare.releases.card import Card
 from sudare.releases.registry import kind_class
@@ -160,27 +160,20 @@ def null_seed(config: RunConfig, draw: int) -> int:
 def redrawn(table: ScoreTable, seed: int, target: int | None) -> ScoreTable:
     """The table under membership drawn with an independent seed; an artefact keeps its share."""
     if not table.has_shadows:
-        return table.with_membership(_redealt(table.membership, table.units, seed))
+        return table.with_membership(
+            redeal(table.membership, table.units, generator(seed, "null", "artefact"))
+        )
     classes = table.labels[: table.n_images]
     # Under a name of its own: the seed of the run's plan would draw that plan again.
     own = integer_seed(seed, "redrawn")
     plan = draw_plan(table.units, classes, builds=table.n_builds, seed=own)
     membership = plan.membership.copy()
     if target is not None:
-        drawn = _redealt(table.membership[[target]], table.units, seed)[0]
+        drawn = redeal(
+            table.membership[[target]], table.units, generator(seed, "null", "artefact")
+        )[0]
         membership[target], membership[table.complement[target]] = drawn, ~drawn
     return table.with_membership(membership)
-
-
-def _redealt(membership: BoolArray, units: IntArray, seed: int) -> BoolArray:
-    """Each row's membership dealt to its units anew, so many in and out as before."""
-    names, of_image = np.unique(units, return_inverse=True)
-    rng, rows = generator(seed, "null", "artefact"), []
-    for row in membership:
-        inside = np.zeros(len(names), dtype=bool)
-        inside[of_image] = row
-        rows.append(rng.permutation(inside)[of_image])
-    return np.stack(rows)
 
 
 def _copies(

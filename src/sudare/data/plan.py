@@ -101,3 +101,20 @@ def _split_pair(
     take_larger = rng.random() < 0.5 if difference == 0 or ahead == 0 else ahead < 0
     chosen[larger if take_larger else smaller] = True
     return difference if take_larger else -difference
+
+
+def redeal(membership: BoolArray, units: IntArray, rng: np.random.Generator) -> BoolArray:
+    """Each row's membership dealt to its units anew, so many in and out as before.
+
+    Args:
+        membership: ``bool [N, n]``.
+        units: ``int64 [n]``.
+        rng: Source of the deal.
+    """
+    names, of_image = np.unique(units, return_inverse=True)
+    rows = []
+    for row in membership:
+        inside = np.zeros(len(names), dtype=bool)
+        inside[of_image] = row
+        rows.append(rng.permutation(inside)[of_image])
+    return np.stack(rows)

@@ -16,8 +16,9 @@ from sudare.fleets.tasks import Task
 from sudare.nets.extractors.base import make_extractor
 from sudare.nets.extractors.config import ExtractorConfig
 from sudare.nets.extractors.features import embed, write_page
+from sudare.routes.config import RouteConfig
 
-__all__ = ["BOOKS", "compute_features", "run_page"]
+__all__ = ["BOOKS", "compute_features", "extractors_of", "run_page"]
 
 BOOKS = "features"
 """Folder of the cache: one folder for each extractor's fingerprint, one page for each part."""
@@ -55,6 +56,12 @@ def compute_features(
         executor.run([(task,) for task in tasks], progress=progress, label=label)
         for task in tasks:
             _link(cache.path(task.key), cache.root / BOOKS / fingerprint / device)
+
+
+def extractors_of(routes: Sequence[RouteConfig]) -> list[ExtractorConfig]:
+    """The fixed nets whose features some routes' releases are about."""
+    planned = (release for route in routes for release in route.releases)
+    return [release.extractor for release in planned if release.extractor is not None]
 
 
 def _task(

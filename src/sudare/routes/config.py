@@ -97,11 +97,6 @@ class RouteConfig(BaseModel):
         return {}
 
     @property
-    def extracts_with(self) -> ExtractorConfig | None:
-        """A fixed net whose features of all images are computed once a run, or None."""
-        return None
-
-    @property
     def releases(self) -> tuple[PlannedRelease, ...]:
         """What it will emit; one release of the route's own name unless a route says otherwise."""
         return (

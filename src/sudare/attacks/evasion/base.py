@@ -104,8 +104,15 @@ class EvasionAttack(ABC):
     ) -> torch.Tensor:
         """Changed images of those the net has right; may leave the ball, which is then cut."""
 
-    def gradient(self, loss: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    def gradient(
+        self, loss: torch.Tensor, images: torch.Tensor, *, again: bool = False
+    ) -> torch.Tensor:
         """The gradient of a loss by images.
+
+        Args:
+            loss: One number.
+            images: What it is derived by.
+            again: Whether another gradient of the same answer will be asked for.
 
         Raises:
             AuditError: The net's answer does not depend on its input in a way that can be seen.
@@ -116,7 +123,7 @@ class EvasionAttack(ABC):
                 where=self.name,
                 fix="It detaches its input; only attacks by queries (square) can be run.",
             )
-        (found,) = torch.autograd.grad(loss, [images], allow_unused=True)
+        (found,) = torch.autograd.grad(loss, [images], allow_unused=True, retain_graph=again)
         # A gradient may be one number seen everywhere, which cannot be written into.
         return torch.zeros_like(images) if found is None else found.contiguous()
 

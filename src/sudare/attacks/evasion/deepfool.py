@@ -64,7 +64,7 @@ class DeepFool(EvasionAttack):
         for column in range(order.shape[1]):
             other = logits.gather(1, order[:, column : column + 1])[:, 0]
             last = column == order.shape[1] - 1
-            (slope,) = torch.autograd.grad((other - own).sum(), [free], retain_graph=not last)
+            slope = self.gradient((other - own).sum(), free, again=not last)
             gaps.append((other - own).detach())
             slopes.append(slope)
         gap, slope = torch.stack(gaps, 1), torch.stack(slopes, 1)

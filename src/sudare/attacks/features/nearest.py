@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sudare.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from sudare.metrics import nearest
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -29,7 +30,7 @@ def nearest_distance(
     for label in np.unique(labels):
         rows, own = labels == label, samples[of_class == label]
         if len(own):
-            found[rows] = _distances(features[rows], own).min(axis=1)
+            found[rows] = nearest(features[rows], own)[0][:, 0]
     return found
 
 
@@ -44,16 +45,8 @@ def covered(
     Source:
         Naeem et al. 2020, "Reliable fidelity and diversity metrics" (coverage).
     """
-    among = _distances(features, features)
+    # The first neighbour of an image is the image itself.
     k = min(neighbours, len(features) - 1)
-    radius = np.partition(among, k, axis=1)[:, k]
-    inside: BoolArray = _distances(features, samples).min(axis=1) <= radius
+    radius = nearest(features, features, k=k + 1)[0][:, k]
+    inside: BoolArray = nearest(features, samples)[0][:, 0] <= radius
     return inside
-
-
-def _distances(a: Float32Array, b: Float32Array) -> FloatArray:
-    """Euclidean distances, ``float64 [n, m]``."""
-    left, right = a.astype(np.float64), b.astype(np.float64)
-    squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2 * left @ right.T
-    distances: FloatArray = np.sqrt(np.maximum(squares, 0.0))
-    return distances

@@ -8,11 +8,12 @@ import numpy as np
 
 from sudare.audits.checks.base import Stack
 from sudare.audits.maker import FindingMaker
-from sudare.core.arrays import BoolArray, FloatArray, IntArray
+from sudare.core.arrays import FloatArray, IntArray
 from sudare.core.estimates import Estimate
 from sudare.core.findings import Finding
 from sudare.core.seeds import generator
 from sudare.core.threats import ThreatModel
+from sudare.data.plan import redeal
 from sudare.metrics import auc, mean_over_builds, membership_estimates
 
 __all__ = ["judge_scores"]
@@ -62,7 +63,7 @@ def judge_scores(
         )
 
     nulls = [
-        auc(scores, _redealt(members, units, generator(stack.seed, "null", name, draw)))
+        auc(scores, redeal(members, units, generator(stack.seed, "null", name, draw)))
         for draw in range(_REDRAWS)
     ]
     null = dataclasses.replace(
@@ -76,14 +77,3 @@ def judge_scores(
         *(finding(f"tpr@{a:g}", estimate) for a, estimate in estimates.tpr_at.items()),
         finding("null_auc", null, "AUC"),
     ]
-
-
-def _redealt(members: BoolArray, units: IntArray, rng: np.random.Generator) -> BoolArray:
-    """Each build's membership dealt to its units anew, so many in and out as before."""
-    names, of_image = np.unique(units, return_inverse=True)
-    rows = []
-    for row in members:
-        inside = np.zeros(len(names), dtype=bool)
-        inside[of_image] = row
-        rows.append(rng.permutation(inside)[of_image])
-    return np.stack(rows)

@@ -91,8 +91,8 @@ def make_extractor(
     Args:
         config: Which one.
         fingerprint: What it must be, or empty: a release says which features it is about.
-        trusted: What the user named themselves. Code is imported only if they did: a name that
-            comes from a release runs nothing.
+        trusted: What the user named themselves. Code is imported, and models are downloaded,
+            only if they did: a name that comes from a release does neither.
 
     Raises:
         ConfigError: It is not installed, not at hand, or no module that gives vectors.
@@ -109,7 +109,9 @@ def make_extractor(
     elif config.name.startswith(HUB):
         from sudare.nets.extractors.hub import from_hub
 
-        made = from_hub(config.name.removeprefix(HUB), config.size_px)
+        # A name that only a release gives is looked for on this machine, never downloaded.
+        named = trusted == config or not fingerprint
+        made = from_hub(config.name.removeprefix(HUB), config.size_px, download=named)
     else:
         make = cast("Callable[[int], Extractor]", EXTRACTORS.load(config.name))
         made = make(config.size_px)

@@ -32,12 +32,13 @@ class _Pooled(nn.Module):
         return flat
 
 
-def from_hub(name: str, size_px: int) -> Extractor:
+def from_hub(name: str, size_px: int, *, download: bool = True) -> Extractor:
     """A frozen backbone with safetensors weights; code that comes with a model is never run.
 
     Args:
         name: Name on the hub, or a local folder with ``config.json`` and ``model.safetensors``.
         size_px: Side of the square that images are resized to.
+        download: Whether it may be fetched; else it must be on this machine.
 
     Raises:
         ConfigError: `transformers` is not installed, or the model is not at hand.
@@ -51,17 +52,22 @@ def from_hub(name: str, size_px: int) -> Extractor:
             fix="pip install 'sudare[foundation]'.",
         ) from error
     try:
-        model = AutoModel.from_pretrained(name, trust_remote_code=False, use_safetensors=True)
+        model = AutoModel.from_pretrained(
+            name, trust_remote_code=False, use_safetensors=True, local_files_only=not download
+        )
     except (OSError, ValueError, ImportError) as error:
+        how = "could not be" if download else "was named by a release alone, so it was not"
         raise ConfigError(
-            f"{name!r} is neither in the local hub cache nor a folder with a model, and could not "
-            f"be downloaded ({str(error).splitlines()[0][:120]})",
+            f"{name!r} is neither in the local hub cache nor a folder with a model, and {how} "
+            f"downloaded ({str(error).splitlines()[0][:120]})",
             where="extractor",
             fix="Give a local folder (config.json and model.safetensors), or fetch it where there "
             "is a network: `huggingface-cli download NAME`.",
         ) from error
     try:
-        processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
+        processor = AutoImageProcessor.from_pretrained(
+            name, trust_remote_code=False, local_files_only=not download
+        )
         mean, std = processor.image_mean, processor.image_std
     except (OSError, ValueError, AttributeError, ImportError):
         mean, std = None, None

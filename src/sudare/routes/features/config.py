@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -95,7 +96,7 @@ class GaussianConfig(_Model):
         default=20,
         ge=2,
         description="Images of a class that each direction needs: a higher rank is cut to that. "
-        "At 4 an attack on the parameters reached AUC 0.9.",
+        "At 4 the likelihood attack reached AUC 0.70 and 0.78 (benchmarks/features).",
     )
 
     @property
@@ -204,11 +205,6 @@ class FeaturesConfig(RouteConfig):
         return self.model.leaves
 
     @property
-    def extracts_with(self) -> ExtractorConfig:
-        """The net whose features of all images are computed once a run."""
-        return self.extractor
-
-    @property
     def recipe_of_scores(self) -> Recipe:
         """Heads never see mirror images: features are drawn, not pictures."""
         return Recipe(augmentation=())
@@ -217,14 +213,5 @@ class FeaturesConfig(RouteConfig):
     def releases(self) -> tuple[PlannedRelease, ...]:
         """One sampler; k-same is the method's own baseline."""
         (planned,) = super().releases
-        return (
-            PlannedRelease(
-                name=planned.name,
-                label=planned.label,
-                kind=planned.kind,
-                what_leaves=planned.what_leaves,
-                baseline=isinstance(self.model, KSameConfig),
-                recipe_of_scores=planned.recipe_of_scores,
-                extractor=self.extractor,
-            ),
-        )
+        baseline = isinstance(self.model, KSameConfig)
+        return (replace(planned, baseline=baseline, extractor=self.extractor),)
