@@ -32,6 +32,11 @@ SETTINGS = {
         "model": {"name": "cvae", "latent": 3, "hidden": 8, "epochs": 3},
         "extractor": {"name": "random-features", "size_px": 16},
     },
+    "synthesis": {
+        **SMALL,
+        "gan": {"steps": 2, "width": 4, "latent": 4, "snapshots": 2, "batch_size": 8},
+        "selection": {"steps": 1, "seeds": 1, "sigmas": [1.0], "thresholds": [-1.0]},
+    },
     "subset": {"images_per_class": 3},
     "linear-public": {
         "recipe": SMALL["recipe"],

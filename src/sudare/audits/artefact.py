@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,7 @@ from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
 from sudare.audits.folder import check_folder, claim
 from sudare.audits.gates import parse_gate
+from sudare.audits.labels import Named, Subject
 from sudare.audits.measure import (
     MeasureConfig,
     Measured,
@@ -49,7 +50,7 @@ from sudare.fleets.features import compute_features, extractors_of
 from sudare.fleets.local import LocalExecutor
 from sudare.releases.card import Card
 from sudare.releases.store import read_card, release_bytes, write_release
-from sudare.routes.config import RouteConfig
+from sudare.routes.config import PlannedRelease, RouteConfig
 from sudare.routes.context import BuildContext
 from sudare.routes.registry import make_route
 
@@ -65,10 +66,17 @@ WITHHELD = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class Artefact:
-    """Where a release and its audit key were written."""
+    """Where a release and its audit key were written.
+
+    Attributes:
+        release: The release the route is about.
+        key: The key to audit it with, and the further ones.
+        further: Other releases of the same build that are no baselines, by name.
+    """
 
     release: Path
     key: Path
+    further: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,20 +139,26 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
     member = _withhold(split.pool)
     context = BuildContext.of(split.public, seed=None, device=device_of(config), progress=progress)
     build = make_route(config.routes[0]).build(split.pool[member], context)
-    # A route's first release is the one it is about; further ones are for comparison.
-    name = config.routes[0].releases[0].name
-    release = build.releases[name]
+    # A route's first release is the one it is about; baselines are for comparison only.
+    first, *others = config.routes[0].releases
+    further = {
+        planned.name: folder / f"release-{planned.name.removeprefix(f'{first.name}-')}"
+        for planned in others
+        if not planned.baseline
+    }
     about = {
         "config": config.model_dump(mode="json"),
         "pool": split.pool.content_hash,
-        "release": name,
+        "release": first.name,
     }
     folder.mkdir(parents=True, exist_ok=True)
     # The key first: a release without its key could never be audited.
     key.touch(mode=0o600)
     np.savez(key, member=member, about=np.array(json.dumps(about)))
-    write_release(release, target)
-    return Artefact(release=target, key=key)
+    write_release(build.releases[first.name], target)
+    for name, place in further.items():
+        write_release(build.releases[name], place)
+    return Artefact(release=target, key=key, further=further)
 
 
 def audit_artefact(
@@ -234,7 +248,7 @@ class _Evidence:
     config: RunConfig
     source: Source
     split: AuditSplit
-    route: RouteConfig
+    route: Subject
     measured: Measured
     target: int
     limits: tuple[str, ...]
@@ -284,7 +298,7 @@ def _from_key(
         device=device,
         threads=config.fleet.threads,
     )
-    planned = route.releases[0]
+    planned = _planned_as(route, read_card(request.release))
     measuring = MeasureConfig.of(config, device, planned)
     tasks = build_tasks(builds, route, cache)
     answering = answering_tasks(tasks, planned.name, cache=cache, config=measuring)
@@ -319,11 +333,17 @@ def _from_key(
         config=config,
         source=source,
         split=split,
-        route=route,
+        route=Named(name=planned.name, kind=route.kind, label=planned.label),
         measured=measured,
         target=len(plan.membership),
         limits=_limits(config.fleet.builds),
     )
+
+
+def _planned_as(route: RouteConfig, card: Card) -> PlannedRelease:
+    """Which of a route's releases a card is of; the first where it is none."""
+    found = [r for r in route.releases if (r.kind, r.label) == (card.kind, card.title)]
+    return (found or list(route.releases))[0]
 
 
 def _read_key(key: Path) -> tuple[BoolArray, RunConfig, str]:

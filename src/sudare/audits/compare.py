@@ -164,6 +164,7 @@ def compare(
             label = f"[{index}/{len(config.routes)}] {route.label}"
             for reached in run.measured(route, tasks, label=label):
                 run.judge(route, reached, tasks)
+            record.add_choices(route.releases[0].name, [cache.path(task.key) for task in tasks])
     record.complete = True
     return record.write()
 

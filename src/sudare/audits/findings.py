@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,13 +18,13 @@ from sudare.audits.membership import JudgedTest
 from sudare.audits.utility import utility_findings
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.estimates import Estimate
-from sudare.core.findings import Finding
+from sudare.core.findings import Finding, Status
 from sudare.core.progress import Progress
 from sudare.core.scores import ScoreTable
 from sudare.core.seeds import generator, integer_seed
 from sudare.core.threats import ThreatModel
 from sudare.data.plan import draw_plan, redeal
-from sudare.metrics import mean_over_builds
+from sudare.metrics import accuracy_over_privacy, mean_over_builds
 from sudare.releases.card import Card
 from sudare.releases.registry import kind_class
 
@@ -123,6 +124,8 @@ def audit_release(
                 controls = len(tests) * max(1, len(config.routes))
                 findings.append(judged.null_control(again, rows, tests=controls))
             bar.advance()
+    if not config.audit.null:
+        findings += _over_privacy(maker, findings, config.attacks.primary, card.kind)
     findings += _copies(maker, measured, table.membership, rows)
     findings += _costs(maker, measured, config, rows, time.process_time() - start)
     findings += _claim(maker, card)
@@ -174,6 +177,24 @@ def redrawn(table: ScoreTable, seed: int, target: int | None) -> ScoreTable:
         )[0]
         membership[target], membership[table.complement[target]] = drawn, ~drawn
     return table.with_membership(membership)
+
+
+def _over_privacy(
+    maker: FindingMaker, findings: Sequence[Finding], primary: str, kind: str
+) -> list[Finding]:
+    """Accuracy over privacy under the primary attack; as published, and with chance as floor."""
+    whole = {finding.id: finding for finding in findings if not finding.group}
+    accuracy, told = (whole.get(n) for n in ("utility.accuracy", f"membership.{primary}.auc"))
+    if accuracy is None or told is None or told.status is Status.NOT_APPLICABLE:
+        return []
+    return [
+        maker.finding(
+            f"membership.{primary}.{name}",
+            accuracy_over_privacy(accuracy.estimate(), told.estimate(), clamp=clamp),
+            threat=told.threat_model,
+        )
+        for name, clamp in (("aop", True), ("aop_raw", False))
+    ]
 
 
 def _copies(

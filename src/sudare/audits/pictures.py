@@ -12,6 +12,7 @@ from sudare.core.arrays import BoolArray, ByteArray, FloatArray
 from sudare.core.runs import ClosePair, ExposedImage, RocCurve
 from sudare.core.threats import ThreatModel
 from sudare.data.images import ImageDataset
+from sudare.data.pictures import save_pixels
 from sudare.metrics import nearest, roc
 
 __all__ = ["close_pairs", "exposed_images", "roc_curve"]
@@ -64,7 +65,7 @@ def exposed_images(
     results = []
     for rank, image in enumerate(chosen):
         picture = f"internal/{release}-{rank + 1}.png"
-        _save(pool.images[image], folder / picture)
+        save_pixels(pool.images[image], folder / picture)
         results.append(
             ExposedImage(
                 release=release,
@@ -114,7 +115,7 @@ def close_pairs(
             pool.images[inside[member]],
             pool.images[outside[other[item, 0]]],
         )
-        _save(_side_by_side(three), folder / picture)
+        save_pixels(_side_by_side(three), folder / picture)
         results.append(
             ClosePair(
                 release=release,
@@ -132,11 +133,3 @@ def _side_by_side(images: tuple[ByteArray, ...]) -> ByteArray:
     white = np.full((*images[0].shape[:2], gap), 255, dtype=np.uint8)
     parts = [part for image in images for part in (image, white)][:-1]
     return np.concatenate(parts, axis=2)
-
-
-def _save(image: ByteArray, target: Path) -> None:
-    from PIL import Image
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    array = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-    Image.fromarray(np.ascontiguousarray(array)).save(target)

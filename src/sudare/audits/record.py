@@ -31,12 +31,14 @@ from sudare.core.runs import (
     ReleaseSummary,
     RocCurve,
     RunSummary,
+    ShownChoice,
     ShownPicture,
     Stage,
 )
 from sudare.data.images import ImageDataset
 from sudare.data.sources import Source
 from sudare.data.splits import AuditSplit
+from sudare.fleets.builds import load_choices
 from sudare.recipients.use import contact_sheet_of
 from sudare.releases.card import Card
 from sudare.releases.registry import kind_class
@@ -108,6 +110,7 @@ class RunRecord:
     exposed: list[ExposedImage] = field(default_factory=list)
     pairs: list[ClosePair] = field(default_factory=list)
     pictures: list[ShownPicture] = field(default_factory=list)
+    choices: list[ShownChoice] = field(default_factory=list)
     complete: bool = False
 
     def add(self, name: str, card: Card, audit: ReleaseAudit) -> None:
@@ -174,6 +177,46 @@ class RunRecord:
             )
         )
 
+    def add_choices(self, name: str, builds: Sequence[Path]) -> None:
+        """What the builds of a route chose among, and the candidates of the first as pictures."""
+        made = [load_choices(folder) for folder in builds]
+        for row, first in enumerate(made[0]):
+            own = [choices[row] for choices in made if row < len(choices)]
+            options = max((choice.options for choice in own), key=len)
+            self.choices.append(
+                ShownChoice(
+                    release=name,
+                    what=first.what,
+                    options=options,
+                    scores=tuple(
+                        tuple(
+                            dict(zip(choice.options, choice.scores, strict=True)).get(option)
+                            for option in options
+                        )
+                        for choice in own
+                    ),
+                    chosen=tuple(options.index(choice.options[choice.chosen]) for choice in own),
+                )
+            )
+            for at, option in enumerate(first.options):
+                picture = builds[0] / f"{first.what}-{at}.png"
+                if not picture.is_file():
+                    continue
+                file = self.folder / "internal" / f"{name}-{picture.name}"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(picture.read_bytes())
+                file.chmod(0o600)
+                note = first.notes[at] if first.notes else ""
+                self.pictures.append(
+                    ShownPicture(
+                        kind="choices",
+                        release=name,
+                        file=str(file.relative_to(self.folder)),
+                        caption=f"{option}: {note}" if note else option,
+                        public=False,
+                    )
+                )
+
     def keep(self, name: str, evidence: Evidence) -> None:
         """Keep what a release's findings were computed from, for `sudare audit export`."""
         write_evidence(self.folder / "evidence" / f"{name}.npz", evidence)
@@ -220,6 +263,7 @@ class RunRecord:
             pairs=tuple(self.pairs),
             checks={check.kind: check.label for check in self.config.checks},
             pictures=tuple(self.pictures),
+            choices=tuple(self.choices),
             figures=tuple(f for c in self.config.checks for f in make_check(c).figures),
             gates=tuple(result for gate in self.gates for result in judge(gate, findings, done)),
             stages=tuple(

@@ -77,7 +77,7 @@ def compare(
     from sudare.core.files import default_cache
     from sudare.core.progress import auto
     from sudare.fleets.cache import Cache
-    from sudare.report import write_report
+    from sudare.report import as_it_goes, write_report
 
     values = choose_routes(read_toml(preset), routes)
     options = {
@@ -102,7 +102,7 @@ def compare(
         cache=Cache(cache or default_cache()),
         progress=progress,
         command=shlex.join(["sudare", *sys.argv[1:]]),
-        after_stage=write_report,
+        after_stage=as_it_goes(),
         force=force,
     )
     paths = write_report(folder)

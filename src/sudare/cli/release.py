@@ -33,7 +33,7 @@ def release(
     Args:
         route: A release's name in the preset, such as smoothing-0.05 or dpsgd-eps8, or a kind that
             is there once or not at all: plain, smoothing, dpsgd, subset,
-            features, distillation, coreset or linear-public.
+            features, distillation, synthesis, coreset or linear-public.
         data: A source of `sudare data list`, a folder of images or an .npz file.
         preset: Where the route's settings come from: a preset or a TOML file.
         override: A value by dotted name; the chosen route is routes.0.
@@ -54,6 +54,8 @@ def release(
     progress = auto()
     made = make_artefact(config, out, progress=progress)
     progress.say(f"Release (may be shared):        {made.release}")
+    for name, place in made.further.items():
+        progress.say(f"Of the same build, {name}: {place}")
     progress.say(f"Audit key (must not be shared): {made.key}")
     progress.say(f"Audit it with: sudare audit {made.release} --key {made.key}")
     return 0

@@ -140,6 +140,25 @@ _BUILT_IN: tuple[Figure, ...] = (
         edition="public",
     ),
     Figure(
+        id="membership.*.aop",
+        name="{attack}: accuracy over privacy (AOP)",
+        short="Accuracy over privacy (AOP)",
+        meaning=(
+            "Accuracy / (2 AUC)^2, an AUC below 0.5 counted as 0.5: the accuracy itself where the "
+            "attack finds nothing, a quarter of it where it finds all. It takes accuracy for worth "
+            "little less than privacy: what teaches little may stand above what teaches much, so "
+            "it is read beside accuracy and chooses nothing."
+        ),
+        format="percent",
+        edition="public",
+    ),
+    Figure(
+        id="membership.*.aop_raw",
+        name="{attack}: accuracy over privacy as published, an AUC below 0.5 raising it",
+        format="percent",
+        edition="public",
+    ),
+    Figure(
         id="membership.*.exposed_10x",
         name="{attack}: images found ten times as often as by chance",
         short="Found ten times as often as by chance",

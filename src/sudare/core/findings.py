@@ -84,6 +84,19 @@ class Finding(BaseModel):
             return f"{self.value:.4g}"
         return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g})"
 
+    def estimate(self) -> Estimate:
+        """The number as an estimate, to compute with."""
+        return Estimate(
+            value=self.value,
+            low=self.low,
+            high=self.high,
+            n=self.n_units or self.n_builds,
+            method=self.method,
+            level=self.level,
+            reason=self.reason,
+            of_units=self.n_units > 0,
+        )
+
     def with_estimate(self, estimate: Estimate) -> Finding:
         """This finding with an estimate's value, interval, units, method and status."""
         status = Status.MEASURED if estimate.value is not None else Status.UNRESOLVABLE

@@ -135,6 +135,18 @@ class ShownPicture(_Value):
     public: bool = Field(default=False, description="Whether it shows only what leaves anyway.")
 
 
+class ShownChoice(_Value):
+    """What the builds of a route chose among, and how each candidate did. Internal page only."""
+
+    release: str = Field(description="First release of the route.")
+    what: str = Field(description="What was chosen: generator, sigma, ...")
+    options: tuple[str, ...]
+    scores: tuple[tuple[float | None, ...], ...] = Field(
+        description="Of each build a score for each option, in 0 to 1; none where it had no such."
+    )
+    chosen: tuple[int, ...] = Field(description="Of each build the option it took.")
+
+
 class GateResult(_Value):
     """One threshold on one finding, and how it came out."""
 
@@ -198,6 +210,7 @@ class RunSummary(_Value):
         default_factory=dict, description="Kind of each further check to what it is called."
     )
     pictures: tuple[ShownPicture, ...] = Field(default=(), description="Pictures of checks.")
+    choices: tuple[ShownChoice, ...] = Field(default=(), description="What builds chose among.")
     gates: tuple[GateResult, ...] = ()
     stages: tuple[Stage, ...] = ()
     figures: tuple[Figure, ...] = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from jaxtyping import UInt8
     from PIL.Image import Image
 
-__all__ = ["contact_sheet"]
+__all__ = ["contact_sheet", "save_pixels"]
 
 _TILE_PX, _GAP_PX, _NAMES_PX, _FONT_PX = 96, 6, 200, 15
 _LINE_PX, _LINE_LETTERS, _LINES = 19, 24, 4
@@ -66,6 +67,15 @@ def contact_sheet(dataset: ImageDataset, per_class: int = 10, seed: int = 0) -> 
     return sheet
 
 
+def save_pixels(pixels: UInt8[ByteArray, "c h w"], target: Path) -> None:
+    """Write one image, grey or in colour, as a PNG file."""
+    from PIL import Image
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    array = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
+    Image.fromarray(np.ascontiguousarray(array)).save(target)
+
+
 def _members(dataset: ImageDataset, label: int) -> list[int]:
     chosen = dataset.labels[:, label] if dataset.multi_label else dataset.labels == label
     return [int(row) for row in np.flatnonzero(chosen)]
@@ -74,7 +84,8 @@ def _members(dataset: ImageDataset, label: int) -> list[int]:
 def _tile(pixels: UInt8[ByteArray, "c h w"], side: int) -> Image:
     from PIL import Image
 
-    image = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+    array = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
+    image = Image.fromarray(np.ascontiguousarray(array))
     scale = side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     smooth = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS

@@ -20,12 +20,14 @@ from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
 from sudare.data.images import ImageDataset
+from sudare.data.pictures import save_pixels
 from sudare.data.storage import load_images, save_images
 from sudare.fleets.cache import Cache, entry_key
 from sudare.fleets.tasks import Task
 from sudare.nets.registry import NETS, NetConfig
 from sudare.releases.registry import KINDS
 from sudare.releases.store import write_release
+from sudare.routes.base import Choice
 from sudare.routes.config import RouteConfig
 from sudare.routes.context import BuildContext, FolderStages
 from sudare.routes.registry import make_route, parse_route
@@ -37,6 +39,7 @@ __all__ = [
     "builds_of",
     "kernels_of",
     "lacking_determinism",
+    "load_choices",
     "make_deterministic",
     "nets_modules",
     "releases_folder",
@@ -45,6 +48,7 @@ __all__ = [
 ]
 
 
+CHOICES = "choices.json"
 KERNELS = "kernels.json"
 
 
@@ -183,6 +187,14 @@ def run_build(folder: Path, arguments: Mapping[str, Json], progress: Progress) -
     )
     costs = {"cpu_s": record.cpu_s, "wall_s": record.wall_s}
     (folder / "costs.json").write_text(json.dumps(costs))
+    (folder / CHOICES).write_text(json.dumps([choice.to_json() for choice in record.choices]))
+    for name, picture in record.pictures.items():
+        save_pixels(picture, folder / f"{name}.png")
+
+
+def load_choices(folder: Path) -> list[Choice]:
+    """What a build chose among."""
+    return [Choice.from_json(values) for values in json.loads((folder / CHOICES).read_text())]
 
 
 def make_deterministic(device: str = "cpu") -> None:

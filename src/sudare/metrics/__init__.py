@@ -1,5 +1,6 @@
 """Pure functions on arrays; those that estimate return a value with its interval."""
 
+from sudare.metrics.aop import accuracy_over_privacy
 from sudare.metrics.bootstrap import AttackEstimates, membership_estimates
 from sudare.metrics.classification import (
     accuracy,
@@ -44,6 +45,7 @@ __all__ = [
     "AttackEstimates",
     "Roc",
     "accuracy",
+    "accuracy_over_privacy",
     "auc",
     "authenticity",
     "balanced_accuracy",

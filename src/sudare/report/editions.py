@@ -74,6 +74,7 @@ def public_copy(run: Run) -> Run:
             "data": data,
             "exposed": (),
             "pairs": (),
+            "choices": (),
             "pictures": tuple(picture for picture in summary.pictures if picture.public),
             "releases": tuple(_release(release, lenient) for release in summary.releases),
             "gates": tuple(_gate(gate, strict) for gate in summary.gates),

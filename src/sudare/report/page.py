@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -40,7 +42,9 @@ from sudare.report.text import listed, say, worded
 from sudare.report.tradeoff import key, tradeoff
 from sudare.report.verdict import verdict
 
-__all__ = ["ReportPaths", "write_report"]
+__all__ = ["ReportPaths", "as_it_goes", "write_report"]
+
+_REST_S = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +98,23 @@ def write_report(run_folder: Path) -> ReportPaths:
     atomic_write(internal_path, _page(run, Edition.INTERNAL, inside, galleries(run)))
     atomic_write(public_path, _page(public, Edition.PUBLIC, charts, []))
     return ReportPaths(internal=internal_path, public=public_path, verdict=verdict(run).sentences)
+
+
+def as_it_goes() -> Callable[[Path], None]:
+    """Writes the pages of a run that goes on: at once, then once in a while.
+
+    Drawing takes seconds. A run whose stages take as long would do little else, so nothing is
+    drawn within a quarter of a minute of the last time; whoever ends the run draws once more.
+    """
+    rested = -_REST_S
+
+    def write(run_folder: Path) -> None:
+        nonlocal rested
+        if time.monotonic() - rested >= _REST_S:
+            write_report(run_folder)
+            rested = time.monotonic()
+
+    return write
 
 
 def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery]) -> str:

@@ -360,6 +360,29 @@ TEXT: dict[str, str] = {
     "heads trained on them. T1 and T2 are not calibrated by shadow builds, so stronger attacks of "
     "their kind may exist. Spread and coverage say how much of the collection's variety is left; "
     "means of images cover well, what varies freely in many dimensions covers little.",
+    "s_choices": "What builds chose among",
+    "p_choices": "Each build chose on private images of its own that no net was trained on, by "
+    "the balanced accuracy of students on them; nothing was chosen on test images. A dot is one "
+    "build's candidate, filled where it was taken. In early rounds students learn for a short time "
+    "and only the better half goes on, so dots of one candidate are not all of equal budget.",
+    "choices_alt": "{label}: score of each {what}, one dot a build",
+    "choices_y": "held-out balanced accuracy",
+    "choice_generator": "state of the generator",
+    "choice_sigma": "standard deviation of the latent",
+    "choice_filter": "filter",
+    "choice_picture": "{label}, first build, generator after {caption}",
+    "s_outsider": "What an attacker without the pipeline finds",
+    "p_outsider": "Many audits of synthetic data train their shadows on other images and not "
+    "through teacher, generator and student. The middle column is such an attack; the one beside "
+    "it imitates the whole pipeline, build by build. Where the first is lower, an audit of that "
+    "kind would have missed the difference. Accuracy over privacy (AOP) is as published, with an "
+    "AUC below 0.5 counted as 0.5.",
+    "c_outsider": "AUC without the pipeline",
+    "c_whole": "AUC with the whole pipeline",
+    "c_missed": "Missed",
+    "c_aop": "AOP",
+    "missed_by": "{by}",
+    "missed_none": "not resolved",
     "c_t0": "T0: on a bound (members / others)",
     "c_t1": "T1: nearest sample",
     "c_t2": "T2: numbers of the release",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar, final
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
 
-from sudare.core.arrays import Float32Array
+from sudare.core.arrays import ByteArray, Float32Array
 from sudare.core.errors import ConfigError, DataError
 from sudare.data.images import ImageDataset
 from sudare.releases.kinds import Release
@@ -19,13 +20,47 @@ from sudare.routes.context import BuildContext
 if TYPE_CHECKING:
     from jaxtyping import Float, Int8
 
-__all__ = ["Build", "BuildRecord", "Role", "Route"]
+__all__ = ["Build", "BuildRecord", "Choice", "Role", "Route"]
 
 
 class Role:
     """What an image of the private set was used for, as stored in a record."""
 
     TRAIN, VALIDATION, INIT, RELEASED = 1, 2, 3, 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What a build chose among, on private images of its own that nothing was trained on.
+
+    Attributes:
+        what: What was chosen, in a word: ``generator``, ``sigma``.
+        options: The candidates, in order.
+        scores: The score of each, in 0 to 1.
+        chosen: Which one it took.
+        notes: What is odd about each, empty where nothing is; none at all where nothing ever is.
+    """
+
+    what: str
+    options: tuple[str, ...]
+    scores: tuple[float, ...]
+    chosen: int
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Choice:
+        """From plain values."""
+        return cls(
+            what=str(values["what"]),
+            options=tuple(map(str, values["options"])),
+            scores=tuple(map(float, values["scores"])),
+            chosen=int(values["chosen"]),
+            notes=tuple(map(str, values["notes"])),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,12 +72,17 @@ class BuildRecord:
         loss_trace: ``float32 [epochs, n]``, or None for routes that train no net on images.
         cpu_s: Processor seconds.
         wall_s: Seconds on the clock.
+        choices: What it chose among, in order.
+        pictures: ``uint8 [c, h, w]`` by name, such as ``generator-0`` for the first option of a
+            choice; for the house.
     """
 
     roles: Int8[npt.NDArray[np.int8], " n"]
     loss_trace: Float[Float32Array, "epochs n"] | None = None
     cpu_s: float = 0.0
     wall_s: float = 0.0
+    choices: tuple[Choice, ...] = ()
+    pictures: Mapping[str, ByteArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -22,6 +22,7 @@ ROUTES = Registry(
         "coreset": "sudare.routes.distillation.config:CoresetConfig",
         "distillation": "sudare.routes.distillation.config:DistillationConfig",
         "features": "sudare.routes.features.config:FeaturesConfig",
+        "synthesis": "sudare.routes.synthesis.config:SynthesisConfig",
         "linear-public": "sudare.routes.classifiers.config:LinearPublicConfig",
     },
     group="sudare.routes",

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from sudare.audits.answering import load_answering
 from sudare.audits.checks.base import Measurement, Preparation, Stack, Tested
@@ -25,6 +24,7 @@ from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.core.runs import ShownPicture
 from sudare.core.seeds import integer_seed
+from sudare.data.pictures import save_pixels
 from sudare.data.splits import AuditSplit
 from sudare.data.storage import load_images
 from sudare.fleets.builds import make_deterministic, store
@@ -278,8 +278,7 @@ def _write(folder: Path, measured: Measurement) -> None:
     arrays: dict[str, Any] = {name: np.asarray(v) for name, v in measured.arrays.items()}
     np.savez(folder / _ARRAYS, **arrays)
     for name, picture in measured.pictures.items():
-        pixels = picture.image[0] if len(picture.image) == 1 else picture.image.transpose(1, 2, 0)
-        Image.fromarray(pixels).save(folder / f"{name}.png")
+        save_pixels(picture.image, folder / f"{name}.png")
     captions = {name: picture.caption for name, picture in measured.pictures.items()}
     (folder / _CAPTIONS).write_text(json.dumps(captions))
 

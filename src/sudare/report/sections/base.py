@@ -17,6 +17,8 @@ __all__ = ["SECTIONS", "Section", "ShownImage", "sections_of"]
 SECTIONS = Registry(
     "section",
     {
+        "choices": "sudare.report.sections.choices:sections",
+        "outsider": "sudare.report.sections.outsider:sections",
         "sets": "sudare.report.sections.sets:sections",
         "evasion": "sudare.report.sections.evasion:sections",
         "fairness": "sudare.report.sections.fairness:sections",

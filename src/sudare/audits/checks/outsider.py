@@ -1,0 +1,141 @@
+"""What an attacker finds who does not imitate the pipeline: what non-adaptive audits report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from safetensors.torch import load_file, save_file
+
+from sudare.attacks.signals import Phi
+from sudare.audits.checks.base import Check, Measurement, Preparation, Stack, Tested
+from sudare.audits.checks.outsider_config import OutsiderCheckConfig
+from sudare.audits.checks.scores import judge_scores
+from sudare.audits.maker import FindingMaker
+from sudare.core.errors import DataError
+from sudare.core.figures import Figure
+from sudare.core.findings import Finding
+from sudare.core.hashing import hash_json
+from sudare.core.seeds import generator, integer_seed
+from sudare.core.threats import ThreatModel
+from sudare.nets import build as build_net
+from sudare.recipients.train import recipients_view
+from sudare.training.loop import TrainingData, train
+
+__all__ = ["OutsiderCheck"]
+
+_LEAST = 20
+
+
+class OutsiderCheck(Check[OutsiderCheckConfig]):
+    """How much surer the release's net is of an image than plain nets that never saw it.
+
+    The shadows are classifiers of the attacker's own images, whatever the release is: nothing in
+    them depends on whether the image was a member. It is what an audit measures whose shadows do
+    not go through teacher, generator and student, and a lower bound on what is there to be found.
+
+    Source:
+        Watson et al. 2022, "On the importance of difficulty calibration in membership inference
+        attacks". The public code of Resmini et al. 2025 comes down to this: its shadows are
+        trained on test images only.
+    """
+
+    prepares = True
+    figures = (
+        Figure(
+            id="outsider.auc",
+            name="Without the pipeline: AUC",
+            short="An attacker without the pipeline",
+            meaning="How well members are told by comparing a net's confidence with that of plain "
+            "nets trained on other images. Far below the main attack: an audit that does not "
+            "repeat the whole pipeline would have missed the difference.",
+            chance=0.5,
+            worse="higher",
+            edition="public",
+        ),
+        Figure(
+            id="outsider.tpr",
+            name="Without the pipeline: members found at {at} false alarms",
+            format="percent",
+            chance="rate",
+            worse="higher",
+            edition="public",
+        ),
+        Figure(
+            id="outsider.null_auc",
+            name="Without the pipeline: AUC on redrawn membership (null control)",
+            worse="higher",
+            edition="public",
+        ),
+    )
+
+    def prepare(self, given: Preparation, folder: Path) -> None:
+        """Train plain nets on random halves of the population.
+
+        Raises:
+            DataError: Too small a population.
+        """
+        config, images = self.config, given.population
+        if len(images) < _LEAST:
+            raise DataError(
+                f"an attacker without the pipeline needs images of their own, at least {_LEAST}",
+                where="data.population",
+                fix="Raise data.population, or leave the check out.",
+            )
+        for index in range(config.shadows):
+            seed = integer_seed(given.seed, "shadow", index)
+            half = np.sort(generator(seed, "half").permutation(len(images))[: len(images) // 2])
+            part = images[half]
+            net = build_net(
+                config.net,
+                image_shape=part.image_shape,
+                n_classes=len(given.class_names),
+                seed=integer_seed(seed, "weights"),
+            ).to(given.device)
+            train(
+                net,
+                TrainingData.of(part.images, part.classes, device=given.device),
+                config.recipe,
+                seed=integer_seed(seed, "training"),
+                progress=given.progress,
+                label=f"plain net {index + 1} of {config.shadows}",
+            )
+            save_file(
+                {name: value.contiguous().cpu() for name, value in net.state_dict().items()},
+                folder / f"shadow-{index}.safetensors",
+            )
+
+    def measure(self, tested: Tested) -> Measurement:
+        """Confidence of the release's nets above the mean of the plain ones, each pool image."""
+        if tested.prepared is None:
+            raise TypeError("this check prepares nets")
+        pool, signal = tested.pool, Phi(queries=1)
+        shadows = []
+        for index in range(self.config.shadows):
+            net = build_net(
+                self.config.net,
+                image_shape=pool.image_shape,
+                n_classes=pool.n_classes,
+                seed=0,
+            )
+            net.load_state_dict(load_file(tested.prepared / f"shadow-{index}.safetensors"))
+            shadows.append(net.to(tested.device).eval())
+        own, others = (
+            signal.measure(
+                recipients_view(nets, device=tested.device), pool.images, pool.classes, seed=0
+            )[:, 0]
+            for nets in (tested.nets, tuple(shadows))
+        )
+        sees = np.array(str(tested.release.scores_as))
+        return Measurement(arrays={"scores": own - others, "sees": sees})
+
+    def judge(self, stack: Stack, maker: FindingMaker) -> list[Finding]:
+        """AUC, TPR and the null control."""
+        return judge_scores(
+            "outsider",
+            stack.arrays["scores"],
+            stack,
+            maker,
+            threat=ThreatModel(str(stack.arrays["sees"][0])),
+            config_hash=hash_json(self.config.model_dump(mode="json", exclude={"builds"})),
+        )

@@ -1,0 +1,79 @@
+"""What builds chose among: a chart for each choice, and the candidates as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+from markupsafe import Markup
+
+from sudare.core.runs import ShownChoice
+from sudare.report.drawing import COLOURS, PAPER, draw, rows
+from sudare.report.load import Run
+from sudare.report.pictures import embedded
+from sudare.report.sections.base import Section, ShownImage
+from sudare.report.text import say
+
+__all__ = ["sections"]
+
+_WIDTH_PX, _CHART_PX = 700, 560
+_WHAT = {"generator": "choice_generator", "sigma": "choice_sigma", "filter": "choice_filter"}
+
+
+def sections(run: Run) -> Sequence[Section]:
+    """Charts and pictures for the house; none where no build chose anything."""
+    choices = run.summary.choices
+    images = [
+        ShownImage(
+            source=embedded(run, picture.file, _WIDTH_PX),
+            caption=say(
+                "choice_picture", label=run.label(picture.release), caption=picture.caption
+            ),
+        )
+        for picture in run.summary.pictures
+        if picture.kind == "choices"
+    ]
+    if not choices and not images:
+        return []
+    return [
+        Section(
+            name="choices",
+            title=say("s_choices"),
+            text=say("p_choices"),
+            charts=[_chart(run, index, choice) for index, choice in enumerate(choices)],
+            images=images,
+            sheets=True,
+        )
+    ]
+
+
+def _chart(run: Run, index: int, choice: ShownChoice) -> Markup:
+    what = say(_WHAT[choice.what]) if choice.what in _WHAT else choice.what
+    points = [
+        {"option": option, "score": score, "taken": taken == at}
+        for scores, taken in zip(choice.scores, choice.chosen, strict=True)
+        for at, (option, score) in enumerate(zip(choice.options, scores, strict=True))
+        if score is not None
+    ]
+    colour = next(iter(COLOURS))
+    chart = (
+        alt.Chart(rows(points))
+        .mark_point(size=70, strokeWidth=1.4, opacity=0.9)
+        .encode(
+            x=alt.X(
+                "option:N",
+                sort=list(choice.options),
+                title=f"{run.label(choice.release)}: {what}",
+                axis=alt.Axis(labelAngle=0),
+            ),
+            y=alt.Y("score:Q", title=say("choices_y"), scale=alt.Scale(zero=False)),
+            stroke=alt.value(colour),
+            fill=alt.condition("datum.taken", alt.value(colour), alt.value(PAPER)),
+        )
+        .properties(width=_CHART_PX, height=200)
+    )
+    return draw(
+        chart,
+        name=f"choice-{index}",
+        alt_text=say("choices_alt", label=run.label(choice.release), what=what),
+    )

@@ -1,0 +1,191 @@
+"""Settings of synthetic images and the student trained on them; imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sudare.nets.registry import NetConfig
+from sudare.routes.config import PlannedRelease, RouteConfig
+from sudare.training.recipe import Recipe
+
+__all__ = ["GanConfig", "GkdConfig", "SelectionConfig", "SynthesisConfig"]
+
+Beside = Literal["teacher", "hard-student", "last"]
+
+
+class _Values(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class GanConfig(_Values):
+    """The conditional generator and how it is trained."""
+
+    latent: int = Field(default=64, ge=1, description="Numbers a generated image starts from.")
+    width: int = Field(default=32, ge=4, description="Channels of the last generator stage.")
+    steps: int = Field(default=4000, ge=1, description="Steps, one of each net in each.")
+    batch_size: int = Field(default=64, ge=2, description="Real and generated images a step.")
+    lr: float = Field(default=4e-4, gt=0, description="Learning rate of both nets (Adam).")
+    ema: float = Field(
+        default=0.995, ge=0, lt=1, description="What is kept of the averaged weights each step."
+    )
+    penalty: float = Field(
+        default=0.1, ge=0, description="Zero-centred gradient penalty on real and generated images."
+    )
+    penalty_every: int = Field(
+        default=8, ge=1, description="Steps between penalties, which count for so many."
+    )
+    augment: bool = Field(
+        default=True, description="Show the discriminator changed images (siamese augmentation)."
+    )
+    flips: bool = Field(default=False, description="Whether mirror images are images too.")
+    snapshots: int = Field(default=8, ge=1, description="Generators kept, at log-spaced steps.")
+
+
+class SelectionConfig(_Values):
+    """How a generator and its settings are chosen, by what its images teach (CAS)."""
+
+    holdout: float = Field(
+        default=0.2, gt=0, le=0.5, description="Share of private units to choose on, by class."
+    )
+    steps: int = Field(
+        default=300,
+        ge=1,
+        description="Steps of a student in the last round; half in the one before.",
+    )
+    seeds: int = Field(default=2, ge=1, description="Students a candidate in the last round.")
+    sigmas: tuple[float, ...] = Field(
+        default=(0.8, 1.0, 1.25), min_length=1, description="Spreads of the latent to try."
+    )
+    thresholds: tuple[float, ...] = Field(
+        default=(-1.0, 0.0, 0.9),
+        min_length=1,
+        description="Filters to try: -1 none, 0 the teacher agrees, above that it is so sure.",
+    )
+
+    @model_validator(mode="after")
+    def _in_range(self) -> SelectionConfig:
+        if any(sigma <= 0 for sigma in self.sigmas):
+            raise ValueError("spreads of the latent must be above 0")
+        if any(not (t == -1 or 0 <= t < 1) for t in self.thresholds):
+            raise ValueError("a filter is -1 (none) or lies between 0 and 1")
+        return self
+
+
+class GkdConfig(_Values):
+    """Generative knowledge distillation: how a student learns from generated images."""
+
+    targets: Literal["tckr", "mixture", "hard"] = Field(
+        default="tckr",
+        description="tckr: the teacher's answers, smoothed by 0.1 once more, labels discarded, as "
+        "in the code of that name; mixture: as temperature and hard_share say; hard: labels.",
+    )
+    temperature: float = Field(default=1.0, gt=0, description="Of teacher and student (mixture).")
+    hard_share: float = Field(
+        default=0.0, ge=0, le=1, description="Weight of the conditioning label (mixture)."
+    )
+    cardinality: float = Field(
+        default=1.0, gt=0, le=100, description="Generated images for each private one."
+    )
+    regenerate: int = Field(
+        default=5, ge=0, description="Epochs after which they are drawn anew; 0: never."
+    )
+
+
+class SynthesisConfig(RouteConfig):
+    """Generated images under a teacher's answers, and the student trained on such images."""
+
+    route: ClassVar[str] = "sudare.routes.synthesis.build:SynthesisRoute"
+    release_kind: ClassVar[str] = "samples"
+
+    kind: Literal["synthesis"] = "synthesis"
+    net: NetConfig = Field(default=NetConfig(), description="Teacher and student.")
+    recipe: Recipe = Field(default=Recipe(), description="How both are trained.")
+    gan: GanConfig = Field(default=GanConfig(), description="The generator.")
+    selection: SelectionConfig = Field(
+        default=SelectionConfig(), description="Which of its states, and how it is used."
+    )
+    gkd: GkdConfig = Field(default=GkdConfig(), description="How students learn.")
+    beside: tuple[Beside, ...] = Field(
+        default=(),
+        description="Further releases of the same build to compare with: the teacher, a student "
+        "of hard labels, the set of the last generator instead of the chosen one.",
+    )
+
+    @property
+    def name(self) -> str:
+        """Name of the set within a run; the student is called after it."""
+        parts = ["synthesis"]
+        if self.gkd.cardinality != 1:
+            parts.append(f"{self.gkd.cardinality:g}x")
+        if self.gkd.targets != "tckr":
+            parts.append(self.gkd.targets)
+        return "-".join(parts)
+
+    @property
+    def label(self) -> str:
+        """Name for charts and tables."""
+        return f"Generated images{self._how}"
+
+    @property
+    def what_leaves(self) -> str:
+        """One sentence: what the recipient gets."""
+        return (
+            f"{self.gkd.cardinality:g} generated images for each private one, each under the "
+            "answer of a net trained on the private images."
+        )
+
+    @property
+    def releases(self) -> tuple[PlannedRelease, ...]:
+        """The set, the student, and what is asked for beside them."""
+        found = [
+            PlannedRelease(
+                name=self.name,
+                label=self.label,
+                kind="samples",
+                what_leaves=self.what_leaves,
+            ),
+            PlannedRelease(
+                name=f"{self.name}-student",
+                label=f"Student of generated images{self._how}",
+                kind="classifier",
+                what_leaves="A net that was trained on generated images under another's answers.",
+                recipe_of_scores=self.recipe,
+            ),
+        ]
+        about = {
+            "teacher": ("classifier", "Teacher", "The net that answered for the generated images."),
+            "hard-student": (
+                "classifier",
+                "Student of hard labels",
+                "A net trained on generated images under the labels they were made for.",
+            ),
+            "last": (
+                "samples",
+                "Images of the last generator",
+                "Generated images as above, of the generator's last state instead of the chosen.",
+            ),
+        }
+        for what in self.beside:
+            kind, label, leaves = about[what]
+            found.append(
+                PlannedRelease(
+                    name=f"{self.name}-{what}",
+                    label=f"{label}{self._how}",
+                    kind=kind,
+                    what_leaves=leaves,
+                    baseline=True,
+                    recipe_of_scores=self.recipe if kind == "classifier" else None,
+                )
+            )
+        return tuple(found)
+
+    @property
+    def _how(self) -> str:
+        parts = []
+        if self.gkd.cardinality != 1:
+            parts.append(f"{self.gkd.cardinality:g} times as many")
+        if self.gkd.targets != "tckr":
+            parts.append({"hard": "hard labels", "mixture": "mixed labels"}[self.gkd.targets])
+        return f" ({', '.join(parts)})" if parts else ""
