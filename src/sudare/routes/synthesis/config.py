@@ -121,6 +121,8 @@ class SynthesisConfig(RouteConfig):
             parts.append(f"{self.gkd.cardinality:g}x")
         if self.gkd.targets != "tckr":
             parts.append(self.gkd.targets)
+        if not self.gkd.regenerate:
+            parts.append("fixed")
         return "-".join(parts)
 
     @property
@@ -188,4 +190,6 @@ class SynthesisConfig(RouteConfig):
             parts.append(f"{self.gkd.cardinality:g} times as many")
         if self.gkd.targets != "tckr":
             parts.append({"hard": "hard labels", "mixture": "mixed labels"}[self.gkd.targets])
+        if not self.gkd.regenerate:
+            parts.append("never drawn anew")
         return f" ({', '.join(parts)})" if parts else ""

@@ -1,0 +1,260 @@
+"""Generated images: what they teach and what they give away, beside what they have to beat.
+
+    python benchmarks/synthesis/run.py pneumonia 0     # one data set, one seed: a part
+    python benchmarks/synthesis/run.py all             # every part that is not there yet
+    python benchmarks/synthesis/run.py render          # README.md from the parts
+
+Each part is two `sudare compare` of 4 whole-pipeline builds and leaves a file in parts/, so that a
+run that was cut off goes on. ``--preset smoke`` takes a fifth of the images and of the steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+import time
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from sudare.audits.compare import compare
+from sudare.audits.config import load_config
+from sudare.audits.environment import machine, versions
+from sudare.core.files import default_cache
+from sudare.core.progress import auto
+from sudare.fleets.cache import Cache
+
+HERE = Path(__file__).parent
+PARTS = HERE / "parts"
+DATA, SEEDS = ("pneumonia", "fashion-mnist"), (0, 1, 2)
+POOL = {"pneumonia": 1200, "fashion-mnist": 2000}
+STEPS = {"pneumonia": 300, "fashion-mnist": 600}
+EQUAL = {"pneumonia": 30, "fashion-mnist": 10}
+"""Real images a class that are as many as a tenth of a build's private images."""
+FIGURES = {
+    "balanced accuracy": "utility.balanced_accuracy",
+    "accuracy": "utility.accuracy",
+    "RMIA AUC": "membership.rmia.auc",
+    "LiRA AUC": "membership.lira.auc",
+    "loss AUC": "membership.loss.auc",
+    "without the pipeline": "outsider.auc",
+    "TPR at 1 % FPR": "membership.rmia.tpr@0.01",
+    "AOP": "membership.rmia.aop",
+    "build CPU s": "cost.build_cpu_s",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("what", choices=[*DATA, "all", "render"])
+    parser.add_argument("seed", nargs="?", type=int, default=0)
+    parser.add_argument("--preset", choices=["", "smoke"], default="")
+    options = parser.parse_args()
+    if options.what != "render":
+        every = options.what == "all"
+        parts = product(SEEDS, DATA) if every else [(options.seed, options.what)]
+        for seed, data in parts:
+            target = PARTS / f"{data}-{seed}.json"
+            if every and target.exists():
+                continue
+            part = measured(data, seed, small=options.preset == "smoke")
+            if options.preset:
+                print(json.dumps(part, indent=1))
+                return
+            PARTS.mkdir(exist_ok=True)
+            target.write_text(json.dumps(part, indent=1) + "\n")
+            (HERE / "README.md").write_text(render())
+    (HERE / "README.md").write_text(render())
+
+
+def measured(data: str, seed: int, *, small: bool) -> dict:
+    scale = 5 if small else 1
+    generator = {
+        "width": 16,
+        "steps": STEPS[data] // scale,
+        "snapshots": 8,
+        "flips": data == "fashion-mnist",
+    }
+    own = {
+        "kind": "synthesis",
+        "gan": generator,
+        "selection": {"steps": 120 // scale, "seeds": 1, "sigmas": [1.0, 1.25]},
+    }
+    weak = {"gan": {**generator, "steps": 30, "snapshots": 1}}
+    start = time.monotonic()
+    rows = run(
+        data,
+        seed,
+        scale,
+        [
+            {"kind": "plain"},
+            {**own, "beside": ["teacher", "hard-student", "last"]},
+            {**own, "gkd": {"cardinality": 0.1}},
+            {**own, "gkd": {"cardinality": 1.0, "regenerate": 0}},
+            {"kind": "subset", "images_per_class": max(1, EQUAL[data] // scale)},
+        ],
+    )
+    bad = run(data, seed, scale, [{**own, **weak, "beside": ["hard-student"]}])
+    rows |= {f"weak-{name}": row for name, row in bad.items()}
+    return {
+        "rows": rows,
+        "pool": POOL[data] // scale,
+        "command": f"python benchmarks/synthesis/run.py {data} {seed}",
+        "machine": machine(),
+        "versions": versions(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit(),
+        "wall_s": round(time.monotonic() - start),
+    }
+
+
+def run(data: str, seed: int, scale: int, routes: list) -> dict:
+    pool = POOL[data] // scale
+    config = load_config(
+        {
+            "title": f"Generated images of {data}, seed {seed}",
+            "seed": seed,
+            "data": {
+                "source": data,
+                "pool": pool,
+                "population": pool // 2,
+                "public": 0,
+                "test": 0 if data == "pneumonia" else 2000,
+            },
+            "fleet": {"builds": 4},
+            "attacks": {"membership": ["rmia", "lira", "loss"]},
+            "defaults": {
+                "net": {"name": "convnet", "width": 16},
+                "recipe": {"epochs": max(4, 30 // scale), "lr": 0.05, "augmentation": []},
+            },
+            "routes": routes,
+            "checks": [{"kind": "outsider"}],
+            "recipients": {
+                "net": {"name": "convnet", "width": 16},
+                "recipe": {"steps": 300 // scale, "batch_size": 32, "lr": 0.02},
+            },
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        result = compare(
+            config,
+            Path(folder),
+            cache=Cache(default_cache()),
+            progress=auto(),
+            command="benchmarks/synthesis/run.py",
+        )
+    found = {(f.id, f.release): f for f in result.findings.findings if not f.group}
+    rows = {}
+    for route in config.routes:
+        for release in route.releases:
+            row = {"label": release.label}
+            for name, figure in FIGURES.items():
+                finding = found.get((figure, release.name))
+                if finding is not None and finding.value is not None:
+                    row[name] = [finding.value, finding.low, finding.high]
+            rows[release.name] = row
+    return rows
+
+
+def commit() -> str:
+    said = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return said.stdout.strip()
+
+
+B = "balanced accuracy"
+S, HARD, TEACHER = "synthesis-student", "synthesis-hard-student", "synthesis-teacher"
+SMALL, WEAK = "synthesis-0.1x-student", "weak-synthesis-student"
+AUC, PLAIN = "RMIA AUC", "without the pipeline"
+ORDERINGS = (
+    ("Generated images beat as many real ones (a tenth)", B, "synthesis-0.1x", "subset-{equal}"),
+    ("Images drawn anew teach more than fixed ones", B, S, "synthesis-fixed-student"),
+    ("As many as private ones teach more than a tenth", B, S, SMALL),
+    ("Soft labels beat hard ones, weak generator", B, WEAK, "weak-synthesis-hard-student"),
+    ("Soft labels beat hard ones, chosen generator", B, S, HARD),
+    ("The chosen state teaches more than the last, on test", B, "synthesis", "synthesis-last"),
+    ("The student is less accurate than the teacher", B, TEACHER, S),
+    ("The teacher leaks more than the student", AUC, TEACHER, S),
+    ("The student leaks more than one of hard labels", AUC, S, HARD),
+    ("AOP of the student is above the teacher's", "AOP", S, TEACHER),
+    ("The student leaks more than a tenth's student", AUC, S, SMALL),
+    ("The pipeline's shadows find more in the student than plain ones", (AUC, PLAIN), S, S),
+    ("RMIA finds more in the teacher than the loss alone", (AUC, "loss AUC"), TEACHER, TEACHER),
+)
+
+
+def render() -> str:
+    text = [
+        "# Generated images\n",
+        "The synthesis route with 8 states of a generator of width 16 (300 steps on X-rays, 600 "
+        "on clothes), ConvNet-3 of width 16, 4 whole-pipeline builds from random halves of the pool. *Weak* is a "
+        "generator of 30 steps without a choice. Budgets are minutes on two cores: magnitudes say "
+        "little about what a large generator can do. Figures are means over seeds with their "
+        "range; figures with the pipeline are RMIA and LiRA with whole-pipeline shadows.\n",
+        "    python benchmarks/synthesis/run.py all\n",
+    ]
+    for data in DATA:
+        parts = [json.loads(path.read_text()) for path in sorted(PARTS.glob(f"{data}-*.json"))]
+        if not parts:
+            continue
+        text += [
+            f"## {data}, {parts[0]['pool']:,} images in the pool, seeds: {len(parts)}\n",
+            "| release | " + " | ".join(FIGURES) + " |",
+            "| --- |" + " ---: |" * len(FIGURES),
+        ]
+        for name, row in parts[0]["rows"].items():
+            cells = [
+                _cell([p["rows"][name][c][0] for p in parts if c in p["rows"].get(name, {})])
+                for c in FIGURES
+            ]
+            label = ("Weak: " if name.startswith("weak-") else "") + row["label"]
+            text.append(f"| {label} | " + " | ".join(cells) + " |")
+        text += ["", "| ordering | difference (95 % over seeds) | |", "| --- | ---: | --- |"]
+        for said, figure, more, less in ORDERINGS:
+            text.append(_ordering(parts, said, figure, more, less.format(equal=EQUAL[data])))
+        about = parts[0]["machine"]
+        commits = ", ".join(sorted({part["commit"] for part in parts}))
+        walls = ", ".join(f"{part['wall_s']} s" for part in parts)
+        text.append(
+            f"\n{about['processor']}, {about['cores']} cores, other work beside; commits "
+            f"{commits}; wall {walls}; {parts[0]['date']}.\n"
+        )
+    return "\n".join(text)
+
+
+def _cell(values: list[float]) -> str:
+    if not values:
+        return ""
+    mean = f"{np.mean(values):.3g}"
+    return mean if len(values) < 2 else f"{mean} ({min(values):.3g} to {max(values):.3g})"
+
+
+def _ordering(parts: list, said: str, figure: object, more: str, less: str) -> str:
+    first, second = figure if isinstance(figure, tuple) else (figure, figure)
+    gaps = [
+        part["rows"][more][first][0] - part["rows"][less][second][0]
+        for part in parts
+        if first in part["rows"].get(more, {}) and second in part["rows"].get(less, {})
+    ]
+    if len(gaps) < 2:
+        return f"| {said} | | one seed or none |"
+    mean, half = np.mean(gaps), stats.t.ppf(0.975, len(gaps) - 1) * stats.sem(gaps)
+    low, high = mean - half, mean + half
+    verdict = "held" if low > 0 else "refuted" if high < 0 else "not resolved"
+    return f"| {said} | {mean:+.3f} ({low:+.3f} to {high:+.3f}) | {verdict} |"
+
+
+if __name__ == "__main__":
+    main()
