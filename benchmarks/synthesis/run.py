@@ -199,10 +199,10 @@ def render() -> str:
     text = [
         "# Generated images\n",
         "The synthesis route with 8 states of a generator of width 16 (300 steps on X-rays, 600 "
-        "on clothes), ConvNet-3 of width 16, 4 whole-pipeline builds from random halves of the pool. *Weak* is a "
-        "generator of 30 steps without a choice. Budgets are minutes on two cores: magnitudes say "
-        "little about what a large generator can do. Figures are means over seeds with their "
-        "range; figures with the pipeline are RMIA and LiRA with whole-pipeline shadows.\n",
+        "on clothes), ConvNet-3 of width 16, 4 whole-pipeline builds from random halves of the "
+        "pool. *Weak* is a generator of 30 steps without a choice. Budgets are minutes on two "
+        "cores: magnitudes say little about what a large generator can do. Figures are means over "
+        "seeds with their range; RMIA and LiRA have whole-pipeline shadows.\n",
         "    python benchmarks/synthesis/run.py all\n",
     ]
     for data in DATA:

@@ -30,6 +30,7 @@ from sudare.metrics.intervals import (
     mean_recall,
     precision_at_prior,
 )
+from sudare.metrics.inversion import Prdc, frechet_distance, prdc, same_class_distance
 from sudare.metrics.roc import (
     LEAST_UNITS,
     Roc,
@@ -43,6 +44,7 @@ from sudare.metrics.roc import (
 __all__ = [
     "LEAST_UNITS",
     "AttackEstimates",
+    "Prdc",
     "Roc",
     "accuracy",
     "accuracy_over_privacy",
@@ -59,6 +61,7 @@ __all__ = [
     "epsilon_one_run",
     "epsilon_one_run_fdp",
     "expected_calibration_error",
+    "frechet_distance",
     "mean_over_builds",
     "mean_recall",
     "membership_estimates",
@@ -66,9 +69,11 @@ __all__ = [
     "nearness_ratio",
     "one_run_ceiling",
     "one_run_guesses",
+    "prdc",
     "precision_at_prior",
     "recall_per_class",
     "resolvable",
     "roc",
+    "same_class_distance",
     "tpr_at_fpr",
 ]

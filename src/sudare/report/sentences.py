@@ -371,6 +371,25 @@ TEXT: dict[str, str] = {
     "choice_sigma": "standard deviation of the latent",
     "choice_filter": "filter",
     "choice_picture": "{label}, first build, generator after {caption}",
+    "s_inversion": "What the classes look like to who holds the net",
+    "p_inversion": "Plug & Play inversion: images are made that the net takes for a class, with a "
+    "decoder fitted on the attacker's own images. Another net, trained on other images of the "
+    "classes, judges them: taken for the class (Acc@1, Acc@5), squared distance to the nearest "
+    "real image, and how well a student of the attack images alone recognises real ones. Read "
+    "each column between its controls in the last rows: a net of random weights or the decoder "
+    "alone on one side, real test images on the other.",
+    "p_inversion_few": "With so few classes an image of a class says little about any person in "
+    "it; read this as a check of the machinery.",
+    "c_inv_top1": "Acc@1",
+    "c_inv_top5": "Acc@5",
+    "c_inv_distance": "Distance",
+    "c_inv_extraction": "Student's accuracy",
+    "c_inv_identity_error": "Error of identity",
+    "c_inv_first_top1": "Acc@1 before optimising",
+    "c_inv_coverage": "Coverage",
+    "inv_random": "Control: random weights",
+    "inv_prior": "Control: decoder alone, average person",
+    "inv_real": "Bound: real test images (student: the judging net)",
     "s_outsider": "What an attacker without the pipeline finds",
     "p_outsider": "Many audits of synthetic data train their shadows on other images and not "
     "through teacher, generator and student. The middle column is such an attack; the one beside "

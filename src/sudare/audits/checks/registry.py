@@ -17,6 +17,7 @@ CHECKS = Registry(
     {
         "evasion": "sudare.audits.checks.evasion_config:EvasionCheckConfig",
         "fairness": "sudare.audits.checks.fairness_config:FairnessCheckConfig",
+        "inversion": "sudare.audits.checks.inversion_config:InversionCheckConfig",
         "outsider": "sudare.audits.checks.outsider_config:OutsiderCheckConfig",
         "sampler": "sudare.audits.checks.sampler_config:SamplerCheckConfig",
     },

@@ -88,6 +88,11 @@ CATALOGUE: Mapping[str, Entry] = {
         source="PneumoniaMNIST; Yang et al. 2023 (MedMNIST v2), Kermany et al. 2018",
         class_names=("normal", "pneumonia"),
     ),
+    "identities": Entry(
+        what="drawn faces of 200 people, each ten known numbers; 22,000 images, 32 px, grey",
+        licence="as Sudare itself",
+        source="drawn by sudare.data.sources.identities; nobody real is in it",
+    ),
     "fashion-mnist": Entry(
         what="pieces of clothing, 10 classes; 70,000 images, 28 px, grey",
         licence="MIT",

@@ -19,6 +19,7 @@ __all__ = ["SOURCES", "at_hand", "load_source"]
 _NAMED = {
     "pneumonia": "sudare.data.sources.bundled:pneumonia",
     "digits": "sudare.data.sources.bundled:digits",
+    "identities": "sudare.data.sources.identities:identities",
     "fashion-mnist": "sudare.data.sources.idx:idx",
     "mnist": "sudare.data.sources.idx:idx",
     "cifar10": "sudare.data.sources.cifar:cifar",

@@ -18,6 +18,7 @@ SECTIONS = Registry(
     "section",
     {
         "choices": "sudare.report.sections.choices:sections",
+        "inversion": "sudare.report.sections.inversion:sections",
         "outsider": "sudare.report.sections.outsider:sections",
         "sets": "sudare.report.sections.sets:sections",
         "evasion": "sudare.report.sections.evasion:sections",

@@ -1,0 +1,74 @@
+"""Model inversion: what attack images show of the private classes, beside the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sudare.core import Finding
+from sudare.report.formats import value_text
+from sudare.report.load import Run
+from sudare.report.pictures import embedded
+from sudare.report.sections.base import Section, ShownImage
+from sudare.report.tables import Cell, Table, number_cell
+from sudare.report.text import say
+
+__all__ = ["sections"]
+
+_WIDTH_PX = 900
+_FIGURES = ("top1", "top5", "distance", "extraction", "identity_error", "first_top1", "coverage")
+_CONTROLS = {
+    "inv_random": ("random_top1", "", "random_distance", "", "", "", ""),
+    "inv_prior": ("", "", "prior_distance", "", "guess_identity_error", "", ""),
+    "inv_real": ("real_top1", "", "real_distance", "evaluator_accuracy", "real_identity_error"),
+}
+
+
+def sections(run: Run) -> Sequence[Section]:
+    """One table with its controls and the pictures; none where the check did not run."""
+    names = [name for name in run.releases if run.get("inversion.top1", name) is not None]
+    if not names:
+        return []
+    rows = [
+        (
+            Cell(text=run.label(name)),
+            number_cell(run.utility(name)),
+            *(_cell(run.get(f"inversion.{figure}", name)) for figure in _FIGURES),
+        )
+        for name in names
+    ]
+    rows += [_control(run, names[0], key, figures) for key, figures in _CONTROLS.items()]
+    columns = [say("c_release"), say("c_utility"), *(say(f"c_inv_{name}") for name in _FIGURES)]
+    images = [
+        ShownImage(
+            source=embedded(run, picture.file, _WIDTH_PX),
+            caption=say("check_picture", label=run.label(picture.release), caption=picture.caption),
+        )
+        for picture in run.summary.pictures
+        if picture.kind == "inversion"
+    ]
+    table = Table(name="inversion", caption=say("s_inversion"), columns=columns, rows=rows)
+    few = run.summary.data.class_names
+    return [
+        Section(
+            name="inversion",
+            title=say("s_inversion"),
+            text=say("p_inversion") + (" " + say("p_inversion_few") if len(few) < 5 else ""),
+            tables=[table],
+            images=images,
+            sheets=True,
+        )
+    ]
+
+
+def _cell(finding: Finding | None) -> Cell:
+    return Cell(text=say("none")) if finding is None else number_cell(finding)
+
+
+def _control(run: Run, name: str, key: str, figures: Sequence[str]) -> tuple[Cell, ...]:
+    found = [run.get(f"inversion.{figure}", name) if figure else None for figure in figures]
+    found += [None] * (len(_FIGURES) - len(found))
+    cells = [
+        Cell(text=say("none") if finding is None else value_text(finding), kind="na")
+        for finding in found
+    ]
+    return (Cell(text=say(key), kind="na"), Cell(text=say("none"), kind="na"), *cells)
