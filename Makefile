@@ -8,6 +8,7 @@ STAMP := $(VENV)/.installed
 
 demo: $(STAMP)
 	$(BIN)/sudare compare --preset demo --out runs/demo
+	$(BIN)/sudare sweep smoothing --per-class 10 --recommend --out runs/demo-inversion
 
 # One process a core with one thread each: threads of several processes fight over the cores. A
 # file's tests stay in one process, so that a run they share is made once.

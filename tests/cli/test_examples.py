@@ -27,7 +27,13 @@ def build():
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
 """
 # Minutes each, or a download: their configuration is checked instead.
-NOT_RUN = ("sudare compare", "sudare release ", "sudare data fetch")
+NOT_RUN = (
+    "sudare compare",
+    "sudare release ",
+    "sudare data fetch",
+    "sudare federate simulate",
+    "sudare sweep",
+)
 
 
 def helps(command):
@@ -40,6 +46,11 @@ def helps(command):
 
 # A command spoken of by its name is no example.
 NAMES = {"sudare audit", "sudare audit export", "sudare compare", "sudare release"}
+SMALL = (
+    "--rounds 2 --set data.pool=64 --set data.population=32 --set data.public=32 "
+    "--set 'attacks.membership=[\"rmia\"]' --set 'routes.0.net={name=\"mlp\", width=8}' "
+    "--set routes.0.recipe.epochs=2 --set 'routes.1.net={name=\"mlp\", width=8}'"
+)
 EXAMPLES = sorted(
     {line for text in helps(app) for line in re.findall(r"`(sudare [^`]+)`", text)} - NAMES
 )
@@ -118,6 +129,7 @@ def run(tmp_path_factory):
         "sudare release features --preset smoke --out releases/gaussian-rank10 "
         "--set 'routes.0.extractor={name=\"random-features\", size_px=16}'",
         "sudare compare --preset smoke --routes plain --out runs/demo",
+        f"sudare federate simulate {SMALL}",
     ):
         done = sudare(line)
         assert done.returncode == 0, done.stderr

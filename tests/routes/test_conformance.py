@@ -32,6 +32,16 @@ SETTINGS = {
         "model": {"name": "cvae", "latent": 3, "hidden": 8, "epochs": 3},
         "extractor": {"name": "random-features", "size_px": 16},
     },
+    "federation": {
+        "net": SMALL["net"],
+        "recipe": {"batch_size": 8, "lr": 0.5, "momentum": 0.0, "augmentation": ()},
+        "clients": 3,
+        "partition": "iid",
+        "rounds": 2,
+        "local_steps": 2,
+        "privacy": {"target_epsilon": 8.0, "delta": 1e-3},
+        "valuation": {"score": "vog"},
+    },
     "synthesis": {
         **SMALL,
         "gan": {"steps": 2, "width": 4, "latent": 4, "snapshots": 2, "batch_size": 8},

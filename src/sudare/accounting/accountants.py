@@ -7,7 +7,7 @@ from typing import Literal
 
 from sudare.core.errors import BudgetError
 
-__all__ = ["Accountant", "calibrate_noise", "epsilon_spent"]
+__all__ = ["Accountant", "calibrate_noise", "epsilon_of_history", "epsilon_spent"]
 
 Accountant = Literal["prv", "rdp"]
 
@@ -59,6 +59,30 @@ def epsilon_spent(
         if finer < _EPS_ERROR:
             epsilon = float(books.get_epsilon(delta=delta, eps_error=finer))
         return epsilon
+
+
+@lru_cache(maxsize=1024)
+def epsilon_of_history(history: tuple[tuple[float, float, int], ...], *, delta: float) -> float:
+    """Upper bound on epsilon after several mechanisms, composed as a whole and not added up.
+
+    Args:
+        history: Noise multiplier, sampling rate and steps of each.
+        delta: Delta of the whole.
+
+    Source:
+        Gopi, Lee and Wutschitz 2021 (PRV), as implemented by Opacus.
+    """
+    import warnings
+
+    from opacus.accountants import PRVAccountant
+
+    books = PRVAccountant()
+    books.history = list(history)
+    with warnings.catch_warnings():
+        # As above: PRV takes the width of its grid from moments, whose best order may be the last.
+        warnings.filterwarnings("ignore", message="Optimal order is the")
+        warnings.filterwarnings("ignore", message="divide by zero encountered in log")
+        return float(books.get_epsilon(delta=delta, eps_error=_EPS_ERROR))
 
 
 @lru_cache(maxsize=256)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sudare.attacks.registry import make_test
@@ -44,7 +44,7 @@ from sudare.data.canaries import parse_canaries, plant
 from sudare.data.plan import draw_plan
 from sudare.data.sources import Source, load_source
 from sudare.data.sources.metadata import NO_UNIT
-from sudare.data.splits import AuditSplit, SplitSizes, make_split
+from sudare.data.splits import AuditSplit, SplitSizes, few_of_each, make_split
 from sudare.fleets.builds import (
     BuildPlan,
     build_tasks,
@@ -406,6 +406,8 @@ def split_of(config: RunConfig, *, progress: Progress) -> tuple[Source, AuditSpl
         seed=integer_seed(config.seed, "split"),
         auxiliary_classes=data.auxiliary_classes,
     )
+    if data.per_class is not None:
+        split = replace(split, pool=few_of_each(split.pool, 2 * data.per_class, seed=config.seed))
     return source, split
 
 

@@ -32,7 +32,7 @@ from sudare.routes.registry import ROUTES, config_class, parse_route
 
 __all__ = ["PRESETS", "RunConfig", "apply_overrides", "load_config", "read_toml"]
 
-PRESETS = ("smoke", "demo", "lite", "paper")
+PRESETS = ("smoke", "demo", "lite", "paper", "inversion")
 
 
 class _Section(BaseModel):
@@ -51,6 +51,11 @@ class DataConfig(_Section):
     public: int = Field(default=0, ge=0, description="Images routes may use.")
     test: int = Field(
         default=0, ge=0, description="Images for scoring; 0: official set, or a fifth."
+    )
+    per_class: int | None = Field(
+        default=None,
+        ge=1,
+        description="Images of each class in each build: the pool is cut to twice as many, by lot.",
     )
     auxiliary_classes: int = Field(
         default=0, ge=0, description="Classes set apart for attackers; no build knows them."

@@ -8,7 +8,7 @@ from typing import Any
 
 from sudare.core.errors import ConfigError
 
-__all__ = ["choose_route", "choose_routes", "with_options"]
+__all__ = ["choose_route", "choose_routes", "numbers", "with_options"]
 
 
 def with_options(values: Mapping[str, Any], options: Mapping[str, object]) -> dict[str, Any]:
@@ -22,6 +22,20 @@ def with_options(values: Mapping[str, Any], options: Mapping[str, object]) -> di
                 here = here.setdefault(step, {})
             here[last] = value
     return result
+
+
+def numbers(text: str, *, where: str) -> list[float]:
+    """Numbers with commas between them.
+
+    Raises:
+        ConfigError: Something else.
+    """
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(
+            f"{text!r} is not a list of numbers", where=where, fix="Write -0.05,0,0.1."
+        ) from error
 
 
 def choose_routes(values: Mapping[str, Any], routes: str | None) -> dict[str, Any]:

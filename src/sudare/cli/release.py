@@ -33,7 +33,8 @@ def release(
     Args:
         route: A release's name in the preset, such as smoothing-0.05 or dpsgd-eps8, or a kind that
             is there once or not at all: plain, smoothing, dpsgd, subset,
-            features, distillation, synthesis, coreset or linear-public.
+            features, distillation, synthesis, federation, coreset or
+            linear-public.
         data: A source of `sudare data list`, a folder of images or an .npz file.
         preset: Where the route's settings come from: a preset or a TOML file.
         override: A value by dotted name; the chosen route is routes.0.

@@ -13,7 +13,7 @@ from sudare.core.seeds import generator
 from sudare.data.duplicates import duplicate_clusters, near_matches
 from sudare.data.images import ImageDataset
 
-__all__ = ["AuditSplit", "SplitSizes", "make_split", "merge_partitions"]
+__all__ = ["AuditSplit", "SplitSizes", "few_of_each", "make_split", "merge_partitions"]
 
 MIN_PER_CLASS = 4
 
@@ -206,3 +206,28 @@ def merge_partitions(units: IntArray, clusters: IntArray) -> IntArray:
         if np.array_equal(step, merged):
             return merged
         merged = step
+
+
+def few_of_each(data: ImageDataset, count: int, *, seed: int) -> ImageDataset:
+    """So many images of each class, by lot; fewer are always among more.
+
+    Args:
+        data: The images.
+        count: Images of each class.
+        seed: Seed of the lot, the same whatever the count.
+
+    Raises:
+        DataError: A class has fewer.
+    """
+    order, kept = generator(seed, "few of each").permutation(len(data)), []
+    for label, name in enumerate(data.class_names):
+        own = order[data.classes[order] == label]
+        if len(own) < count:
+            raise DataError(
+                f"class {name!r} has {len(own)} images in the pool, {count} are wanted (half of "
+                "them in each build)",
+                where="data.per_class",
+                fix="Lower data.per_class, or raise data.pool.",
+            )
+        kept.append(own[:count])
+    return data[np.sort(np.concatenate(kept))]

@@ -16,6 +16,7 @@ KINDS = Registry(
     {
         "classifier": "sudare.releases.kinds.classifier:ClassifierRelease",
         "sampler": "sudare.releases.kinds.sampler:SamplerRelease",
+        "federation": "sudare.releases.kinds.federation:FederationRelease",
         "samples": "sudare.releases.kinds.samples:SamplesRelease",
     },
     group="sudare.kinds",

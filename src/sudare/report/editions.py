@@ -96,6 +96,7 @@ def public_copy(run: Run) -> Run:
         summary=public,
         findings=findings,
         config="",
+        public=True,
         showing=frozenset(name for name in run.releases if run.shows_members(name)),
     )
 

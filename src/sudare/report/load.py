@@ -58,6 +58,7 @@ class Run:
         summary: The file ``run.json``.
         findings: The findings of ``findings.json``; empty while there are none.
         config: The text of ``config.toml``, or empty.
+        public: Whether it is the copy that may be handed on.
         showing: Releases known to hold private images as they are, beside what findings say.
     """
 
@@ -65,6 +66,7 @@ class Run:
     summary: RunSummary
     findings: tuple[Finding, ...]
     config: str
+    public: bool = False
     showing: frozenset[str] = frozenset()
 
     @cached_property

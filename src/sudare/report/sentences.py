@@ -371,6 +371,25 @@ TEXT: dict[str, str] = {
     "choice_sigma": "standard deviation of the latent",
     "choice_filter": "filter",
     "choice_picture": "{label}, first build, generator after {caption}",
+    "s_federation": "What each owner brought, was paid and spent",
+    "p_federation": "Of the first build of {label}. Values are Shapley values of accuracy on "
+    "public images, with intervals over these images; owners whose difference is not resolved are "
+    "tied, and a rule that pays them differently pays for luck. Scores say how hard records are, "
+    "not how good: wrong labels score high. Records and scores are noised where owners have a "
+    "promise. These figures are not audited.",
+    "p_federation_public": "{label}: {owners} owners; {budget} divided {rule}. Payouts of single "
+    "owners are theirs to tell. Inequality of payouts (Gini, 0 equal to 1 all for one) by rule:",
+    "c_owner": "Owner",
+    "c_epsilon": "Epsilon",
+    "c_records": "Records",
+    "c_score": "Mean score ({score})",
+    "c_shapley": "Brought (Shapley)",
+    "c_loo": "Lost without it",
+    "c_tied": "Tied with",
+    "c_paid": "Paid {rule}",
+    "c_rule": "Rule",
+    "c_gini": "Gini",
+    "money": "{amount}",
     "s_inversion": "What the classes look like to who holds the net",
     "p_inversion": "Plug & Play inversion: images are made that the net takes for a class, with a "
     "decoder fitted on the attacker's own images. Another net, trained on other images of the "

@@ -23,6 +23,7 @@ ROUTES = Registry(
         "distillation": "sudare.routes.distillation.config:DistillationConfig",
         "features": "sudare.routes.features.config:FeaturesConfig",
         "synthesis": "sudare.routes.synthesis.config:SynthesisConfig",
+        "federation": "sudare.routes.federation.config:FederationConfig",
         "linear-public": "sudare.routes.classifiers.config:LinearPublicConfig",
     },
     group="sudare.routes",

@@ -232,9 +232,9 @@ class InversionCheck(Check[InversionCheckConfig]):
             arrays |= _identities(
                 judge, reader, average, people, classes, kept, labels, test, device
             )
-        sees = ThreatModel.CLASSIFIER_WEIGHTS
-        if ThreatModel.CLASSIFIER_WEIGHTS not in tested.release.views:
-            sees = tested.release.scores_as
+        own = tested.release
+        # Who trains on a release has that net; of one that answers by itself, all is seen.
+        sees = own.scores_as if own.lesson() is not None else own.held_as or own.scores_as
         arrays |= {"sees": np.array(str(sees)), "saw": saw}
         nearest = yardstick.nearest_images(kept, labels)
         return Measurement(arrays=arrays, pictures=self._pictures(kept, labels, nearest))

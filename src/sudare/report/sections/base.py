@@ -20,6 +20,7 @@ SECTIONS = Registry(
         "choices": "sudare.report.sections.choices:sections",
         "inversion": "sudare.report.sections.inversion:sections",
         "outsider": "sudare.report.sections.outsider:sections",
+        "federation": "sudare.report.sections.federation:sections",
         "sets": "sudare.report.sections.sets:sections",
         "evasion": "sudare.report.sections.evasion:sections",
         "fairness": "sudare.report.sections.fairness:sections",

@@ -1,0 +1,1 @@
+"""Training where the data are: DP-SGD at each owner, averages at the server, values and payouts."""

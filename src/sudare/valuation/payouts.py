@@ -1,0 +1,139 @@
+"""Rules that divide a budget by what owners bring, in whole cents, and what each rule promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sudare.core.arrays import FloatArray, IntArray
+from sudare.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+__all__ = ["PROPERTIES", "RULES", "Rule", "Standing", "gini", "largest_remainder", "pay"]
+
+PROPERTIES: Mapping[str, str] = {
+    "budget balance": "payouts add up to the budget, to the cent",
+    "individual rationality": "nobody pays",
+    "symmetry": "equals get the same, give or take a cent",
+    "null player": "who brings nothing gets nothing",
+    "Sybil": "splitting into two identities gains nothing",
+    "replication": "handing in the same data twice gains nothing",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Standing:
+    """What is known of each owner.
+
+    Attributes:
+        sizes: Number of records.
+        scores: Mean score of a record (VoG or PLIS), winsorised, not below 0.
+        shapley: Shapley values.
+        leave_one_out: Leave-one-out values.
+    """
+
+    sizes: Float[FloatArray, " k"]
+    scores: Float[FloatArray, " k"]
+    shapley: Float[FloatArray, " k"]
+    leave_one_out: Float[FloatArray, " k"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """How shares follow from standings.
+
+    Attributes:
+        title: For people.
+        shares: Weights, not below 0; all zero means an equal split.
+        promises: Properties it has; each is tested, and so is that it has no other.
+    """
+
+    title: str
+    shares: Callable[[Standing], FloatArray]
+    promises: frozenset[str]
+
+
+_ALWAYS = frozenset({"budget balance", "individual rationality", "symmetry"})
+
+RULES: Mapping[str, Rule] = {
+    "equal": Rule(
+        title="the same for each",
+        shares=lambda standing: np.ones(len(standing.sizes)),
+        promises=_ALWAYS | {"replication"},
+    ),
+    "size": Rule(
+        title="by number of records",
+        shares=lambda standing: standing.sizes,
+        promises=_ALWAYS | {"null player", "Sybil"},
+    ),
+    "score-mean": Rule(
+        title="by mean score of a record",
+        shares=lambda standing: standing.scores,
+        promises=_ALWAYS | {"null player", "replication"},
+    ),
+    "score-sum": Rule(
+        title="by sum of the records' scores",
+        shares=lambda standing: standing.scores * standing.sizes,
+        promises=_ALWAYS | {"null player", "Sybil"},
+    ),
+    "shapley": Rule(
+        title="by Shapley value",
+        shares=lambda standing: np.maximum(standing.shapley, 0.0),
+        promises=_ALWAYS | {"null player", "replication"},
+    ),
+    "leave-one-out": Rule(
+        title="by what all would lose",
+        shares=lambda standing: np.maximum(standing.leave_one_out, 0.0),
+        promises=_ALWAYS | {"null player", "Sybil", "replication"},
+    ),
+}
+
+
+def pay(rule: str, standing: Standing, budget_cents: int) -> Int[IntArray, " k"]:
+    """Whole cents for each owner.
+
+    Args:
+        rule: A name of ``RULES``.
+        standing: What is known of each.
+        budget_cents: What is divided, not below 0.
+
+    Raises:
+        ConfigError: No such rule, a negative budget, or weights that are none.
+    """
+    if rule not in RULES:
+        raise ConfigError(f"there is no payout rule {rule!r}", fix=f"Choose of {list(RULES)}.")
+    if budget_cents < 0:
+        raise ConfigError("a budget cannot be negative", where="budget_cents")
+    shares = RULES[rule].shares(standing)
+    if not np.isfinite(shares).all() or (shares < 0).any():
+        raise ConfigError("shares are negative or no numbers", where=rule)
+    return largest_remainder(shares, budget_cents)
+
+
+def largest_remainder(shares: Float[FloatArray, " k"], total: int) -> Int[IntArray, " k"]:
+    """Whole numbers in these shares that add up exactly; equals differ by one at most.
+
+    >>> largest_remainder(np.array([1.0, 1.0, 2.0]), 101).tolist()
+    [25, 25, 51]
+    """
+    weights = shares if shares.sum() > 0 else np.ones(len(shares))
+    exact = weights / weights.sum() * total
+    whole: IntArray = np.floor(exact + 1e-9).astype(np.int64)
+    # Of equal remainders the first comes first, the same each time.
+    order = np.argsort(-np.round(exact - whole, 9), kind="stable")
+    whole[order[: total - int(whole.sum())]] += 1
+    return whole
+
+
+def gini(payouts: Int[IntArray, " k"]) -> float:
+    """0 where all get the same, near 1 where one gets everything."""
+    ordered = np.sort(payouts.astype(np.float64))
+    if ordered.sum() <= 0:
+        return 0.0
+    ranks = np.arange(1, len(ordered) + 1)
+    return float(((2 * ranks - len(ordered) - 1) * ordered).sum() / (len(ordered) * ordered.sum()))
