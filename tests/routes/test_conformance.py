@@ -34,7 +34,8 @@ SETTINGS = {
     },
     "federation": {
         "net": SMALL["net"],
-        "recipe": {"batch_size": 8, "lr": 0.5, "momentum": 0.0, "augmentation": ()},
+        "recipe": {"lr": 0.5, "momentum": 0.0, "augmentation": ()},
+        "rate": 0.5,
         "clients": 3,
         "partition": "iid",
         "rounds": 2,

@@ -20,7 +20,8 @@ from sudare.training.recipe import DpConfig, Recipe
 
 SETTINGS = {
     "net": {"name": "mlp", "width": 8},
-    "recipe": {"batch_size": 16, "lr": 0.5, "momentum": 0.0, "augmentation": []},
+    "rate": 0.5,
+    "recipe": {"lr": 0.5, "momentum": 0.0, "augmentation": []},
     "clients": 3,
     "partition": "iid",
     "rounds": 3,
@@ -71,7 +72,7 @@ def test_one_full_batch_step_is_a_step_along_the_mean_of_the_owners_gradients():
         expected.append(torch.cat([p.grad.reshape(-1) for p in net.parameters()]).clone())
     before = torch.cat([p.detach().reshape(-1) for p in net.parameters()]).clone()
     owners = [
-        Owner.of(TrainingData.of(part.images, part.classes, device="cpu"), recipe, None, steps=1)
+        Owner.of(TrainingData.of(part.images, part.classes, device="cpu"), None, rate=1.0, steps=1)
         for part in parts
     ]
     trained = federate(

@@ -70,6 +70,7 @@ def train_private(
     progress: Progress,
     label: str = "training with DP-SGD",
     observer: StepObserver | None = None,
+    rate: float | None = None,
 ) -> tuple[TrainingRecord, LedgerEntry]:
     """Train a net in place with DP-SGD and say what it cost.
 
@@ -84,6 +85,7 @@ def train_private(
         progress: Where to report.
         label: Name of the stage.
         observer: Watches every step, and may take part with canaries; audits only.
+        rate: Chance of each image to be in a batch, instead of what the recipe's batch asks for.
 
     Returns:
         The record, and the entry for the ledger.
@@ -94,7 +96,7 @@ def train_private(
     _refuse(recipe)
     n, device = len(data), data.images.device
     watcher: StepObserver = observer or Unobserved()
-    rate = sample_rate(recipe.batch_size, n)
+    rate = rate or sample_rate(recipe.batch_size, n)
     epochs = recipe.epochs
     steps = recipe.steps or math.ceil(epochs / rate)
     sigma = privacy.noise_multiplier or calibrate_noise(

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FederationRoute", "RecordScores"]
 
-_SCORED_ROUNDS = 10
+_SCORED_ROUNDS = 5
+_PUBLIC = 200
 _DRAWS = 400
 _UNIT_QUANTILE = 0.9
 
@@ -135,8 +136,8 @@ class _Federation:
             owners.append(
                 Owner.of(
                     TrainingData.of(own.images, own.classes, device=context.device),
-                    config.recipe,
                     config.privacy,
+                    rate=config.rate,
                     steps=config.rounds * config.local_steps,
                 )
                 if len(own)
@@ -158,7 +159,7 @@ class _Federation:
             net=net,
             owners=owners,
             own_scores=scored(private),
-            public_scores=scored(context.public),
+            public_scores=scored(context.public[:_PUBLIC]),
         )
 
     def train(self) -> Trained:
@@ -314,7 +315,7 @@ class _Federation:
         """The card."""
         config = self.config
         settings = {f"recipe.{name}": str(value) for name, value in config.recipe}
-        for name in ("clients", "partition", "local_steps", "weights"):
+        for name in ("clients", "partition", "local_steps", "rate", "weights"):
             settings[name] = str(getattr(config, name))
         statistics, guarantee = [], ""
         if config.privacy is None:
@@ -329,9 +330,6 @@ class _Federation:
             )
             statistics.append(
                 Statistic(name="records and scores", value="Gaussian noise", status="noised")
-            )
-            statistics.append(
-                Statistic(name="sampling rates", value="tell sizes to the server", status="leak")
             )
         if config.weights == "size":
             statistics.append(

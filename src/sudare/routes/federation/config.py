@@ -71,12 +71,19 @@ class FederationConfig(RouteConfig):
     )
     rounds: int = Field(default=20, ge=1, description="Rounds of training and averaging.")
     local_steps: int = Field(default=5, ge=1, description="Steps of each owner in a round.")
+    rate: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="Chance of each record to be in a step's batch, the same for all owners: so "
+        "neither it nor the noise tells an owner's size.",
+    )
     weights: Literal["equal", "size"] = Field(
         default="equal", description="How updates are averaged; sizes are told to do it by size."
     )
     recipe: Recipe = Field(
-        default=Recipe(batch_size=64, lr=0.5, momentum=0.0, weight_decay=0.0),
-        description="How an owner trains: expected batch, rate, views.",
+        default=Recipe(lr=1.0, momentum=0.0, weight_decay=0.0),
+        description="How an owner trains: learning rate, views; its batch follows from rate.",
     )
     privacy: DpConfig | None = Field(
         default=DpConfig(), description="Record-level differential privacy of each owner."

@@ -15,7 +15,7 @@ from sudare.accounting.accountants import calibrate_noise
 from sudare.core.errors import DataError
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
-from sudare.training.dpsgd import sample_rate, train_private
+from sudare.training.dpsgd import train_private
 from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import DpConfig, Recipe
 
@@ -40,18 +40,15 @@ class Owner:
     noise_multiplier: float
 
     @classmethod
-    def of(
-        cls, data: TrainingData, recipe: Recipe, privacy: DpConfig | None, *, steps: int
-    ) -> Owner:
+    def of(cls, data: TrainingData, privacy: DpConfig | None, *, rate: float, steps: int) -> Owner:
         """Calibrated for all steps of all rounds.
 
         Args:
             data: Its images.
-            recipe: With the expected batch.
             privacy: Epsilon or noise; None for no promise.
+            rate: Chance of each image to be in a step's batch.
             steps: Steps it will take, all rounds together.
         """
-        rate = sample_rate(recipe.batch_size, len(data))
         if privacy is None:
             return cls(data=data, rate=rate, noise_multiplier=0.0)
         sigma = privacy.noise_multiplier or calibrate_noise(
@@ -164,12 +161,23 @@ def _local(
     if privacy is None:
         # Without a promise there is nothing to keep from whoever could repeat it.
         drawn = integer_seed(0, "unseeded", steps) if seed is None else seed
-        train(net, owner.data, recipe, seed=drawn, progress=Silent(), label="owner")
+        size = max(1, round(owner.rate * len(owner.data)))
+        own = recipe.model_copy(update={"batch_size": size})
+        train(net, owner.data, own, seed=drawn, progress=Silent(), label="owner")
         return
     noised = privacy.model_copy(
         update={"target_epsilon": None, "noise_multiplier": owner.noise_multiplier}
     )
-    train_private(net, owner.data, recipe, noised, seed=seed, progress=Silent(), label="owner")
+    train_private(
+        net,
+        owner.data,
+        recipe,
+        noised,
+        seed=seed,
+        progress=Silent(),
+        label="owner",
+        rate=owner.rate,
+    )
 
 
 def model_of(net: nn.Module, weights: torch.Tensor) -> nn.Module:
