@@ -1,0 +1,5 @@
+"""What an owner can do to its own data to be paid more."""
+
+from sudare.attacks.payouts.tricks import TRICKS, Tricked
+
+__all__ = ["TRICKS", "Tricked"]
