@@ -97,7 +97,7 @@ def test_pictures_stay_in_the_house_and_figures_are_on_both_pages(run):
 def test_an_attacker_without_images_is_refused(tmp_path):
     with pytest.raises(DataError, match="of the attacker's own"):
         compare(
-            config(population=30),
+            config(population=20),
             tmp_path / "run",
             cache=Cache(tmp_path / "cache"),
             progress=Silent(),

@@ -84,7 +84,8 @@ def simulate(
     if epsilon:
         federation["privacy"] = {"target_epsilon": epsilon}
     else:
-        federation["privacy"] = None
+        # Without clipping the rate that suits clipped gradients diverges.
+        federation |= {"privacy": None, "recipe": {"lr": 0.1, "momentum": 0.0}}
     values: dict[str, Any] = {
         "title": f"A federation of {clients} owners of {data}",
         "data": {"source": data, "pool": 2000, "population": 1000, "public": 500},

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["InversionCheck"]
 
-_LEAST = 50
+_LEAST = 30
 _NEIGHBOUR = 3
 _SHOWN = 6
 _RIDGE = 1e-2

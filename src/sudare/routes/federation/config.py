@@ -83,7 +83,8 @@ class FederationConfig(RouteConfig):
     )
     recipe: Recipe = Field(
         default=Recipe(lr=1.0, momentum=0.0, weight_decay=0.0),
-        description="How an owner trains: learning rate, views; its batch follows from rate.",
+        description="How an owner trains: learning rate (that of clipped gradients; about a tenth "
+        "of it where there is no privacy), views; its batch follows from rate.",
     )
     privacy: DpConfig | None = Field(
         default=DpConfig(), description="Record-level differential privacy of each owner."

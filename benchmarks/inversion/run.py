@@ -1,0 +1,202 @@
+"""Label smoothing and model inversion: strengths, data sizes, and which stage is hit.
+
+    python benchmarks/inversion/run.py identities 0    # one data set, one seed: a part
+    python benchmarks/inversion/run.py all             # every part that is not there yet
+    python benchmarks/inversion/run.py render          # README.md from the parts
+
+Each part is a `sudare sweep smoothing` and leaves a file in parts/. The faces are the AT&T set,
+which is not part of this project: give its .npz file with ``--faces``. ``--preset smoke`` takes
+few steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+import time
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from sudare.audits.config import load_config, read_toml
+from sudare.audits.environment import machine, versions
+from sudare.audits.sweep import FIGURES, sweep_smoothing
+from sudare.core.files import default_cache
+from sudare.core.progress import auto
+from sudare.fleets.cache import Cache
+
+HERE = Path(__file__).parent
+PARTS = HERE / "parts"
+DATA, SEEDS = ("identities", "faces"), (0, 1, 2)
+ALPHAS = (-0.2, -0.05, 0.0, 0.1, 0.2)
+SIZES = {"identities": (5, 20), "faces": (2,)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("what", choices=[*DATA, "all", "render"])
+    parser.add_argument("seed", nargs="?", type=int, default=0)
+    parser.add_argument("--faces", default="att_faces.npz")
+    parser.add_argument("--preset", choices=["", "smoke"], default="")
+    options = parser.parse_args()
+    if options.what != "render":
+        every = options.what == "all"
+        for seed, data in product(SEEDS, DATA) if every else [(options.seed, options.what)]:
+            target = PARTS / f"{data}-{seed}.json"
+            if every and target.exists():
+                continue
+            part = measured(data, seed, options.faces, small=options.preset == "smoke")
+            if options.preset:
+                print(json.dumps(part, indent=1))
+                return
+            PARTS.mkdir(exist_ok=True)
+            target.write_text(json.dumps(part, indent=1) + "\n")
+            (HERE / "README.md").write_text(render())
+    (HERE / "README.md").write_text(render())
+
+
+def measured(data: str, seed: int, faces: str, *, small: bool) -> dict:
+    values = read_toml("inversion")
+    values["seed"] = seed
+    if data == "faces":
+        values["data"] = {
+            "source": faces,
+            "image_size": 32,
+            "pool": 130,
+            "population": 58,
+            "public": 0,
+            "test": 12,
+            "auxiliary_classes": 20,
+        }
+    if small:
+        values["defaults"]["recipe"]["epochs"] = 2
+        values["checks"][0] |= {"steps": 2, "evaluator_recipe": {"epochs": 2}}
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        found = sweep_smoothing(
+            load_config(values),
+            Path(folder),
+            alphas=ALPHAS[:2] if small else ALPHAS,
+            per_class=SIZES[data],
+            seeds=1,
+            cache=Cache(default_cache()),
+            progress=auto(),
+            command="benchmarks/inversion/run.py",
+        )
+    return {
+        **json.loads(found.to_json()),
+        "command": f"python benchmarks/inversion/run.py {data} {seed}",
+        "machine": machine(),
+        "versions": versions(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit(),
+        "wall_s": round(time.monotonic() - start),
+    }
+
+
+def commit() -> str:
+    said = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return said.stdout.strip()
+
+
+def render() -> str:
+    text = [
+        "# Label smoothing and model inversion\n",
+        "Preset `inversion`: ConvNet-3 of width 16, PCA decoder of other people, 20 classes, 10 "
+        "candidates of 1,000 latents, 50 steps, the best 5; 4 builds for each strength, size and "
+        "seed. Figures are means over seeds with their range.\n",
+        "    python benchmarks/inversion/run.py all --faces PATH/att_faces.npz\n",
+    ]
+    for data in DATA:
+        parts = [json.loads(path.read_text()) for path in sorted(PARTS.glob(f"{data}-*.json"))]
+        if not parts:
+            continue
+        text += [
+            f"## {data}, seeds: {len(parts)}\n",
+            "| images a class | alpha | " + " | ".join(FIGURES) + " |",
+            "| ---: | ---: |" + " ---: |" * len(FIGURES),
+        ]
+        for size, alpha in product(SIZES[data], ALPHAS):
+            cells = [_cell([_value(p, size, alpha, name) for p in parts]) for name in FIGURES]
+            text.append(f"| {size} | {alpha:g} | " + " | ".join(cells) + " |")
+        controls = ", ".join(
+            f"{name} {np.mean([p['controls'][name] for p in parts]):.3g}"
+            for name in parts[0]["controls"]
+        )
+        text += [f"\nControls: {controls}.\n", "| invariant | difference (95 % over seeds) | |"]
+        text.append("| --- | ---: | --- |")
+        for size in SIZES[data]:
+            text += _invariants(parts, size)
+        about = parts[0]["machine"]
+        commits = ", ".join(sorted({part["commit"] for part in parts}))
+        walls = ", ".join(f"{part['wall_s']} s" for part in parts)
+        text.append(
+            f"\n{about['processor']}, {about['cores']} cores, other work beside; commits "
+            f"{commits}; wall {walls}; {parts[0]['date']}.\n"
+        )
+    return "\n".join(text)
+
+
+def _value(part: dict, size: int, alpha: float, name: str) -> float:
+    for row in part["rows"]:
+        if (row["per_class"], row["alpha"]) == (size, alpha) and row["values"].get(name):
+            return float(row["values"][name][0])
+    return float("nan")
+
+
+def _invariants(parts: list, size: int) -> list[str]:
+    def gap(name: str, more: float, less: float) -> list[float]:
+        return [_value(p, size, more, name) - _value(p, size, less, name) for p in parts]
+
+    first = [
+        (_value(p, size, 0.0, "top1") - _value(p, size, -0.2, "top1"))
+        - (_value(p, size, 0.0, "first_top1") - _value(p, size, -0.2, "first_top1"))
+        for p in parts
+    ]
+    told = [
+        ("Positive smoothing (0.1) does not cost accuracy", gap("accuracy", 0.1, 0.0)),
+        ("Negative smoothing (-0.2) costs accuracy", gap("accuracy", 0.0, -0.2)),
+        ("Acc@1 is lower under -0.2 than under hard labels", gap("top1", 0.0, -0.2)),
+        ("Attack images are farther from real ones under -0.2", gap("distance", -0.2, 0.0)),
+        ("A student extracts less under -0.2", gap("extraction", 0.0, -0.2)),
+        ("Positive smoothing (0.1) raises Acc@1", gap("top1", 0.1, 0.0)),
+        ("The gap of -0.2 opens while optimising, not before", first),
+        ("Positive smoothing (0.1) raises membership AUC", gap("rmia", 0.1, 0.0)),
+    ]
+    return [_ordering(f"{said}, {size} a class", gaps) for said, gaps in told]
+
+
+def _ordering(said: str, gaps: list[float]) -> str:
+    known = np.array([value for value in gaps if np.isfinite(value)])
+    if len(known) < 2:
+        return f"| {said} | | one seed or none |"
+    mean = float(known.mean())
+    half = float(stats.t.ppf(0.975, len(known) - 1) * stats.sem(known))
+    low, high = mean - half, mean + half
+    verdict = "held" if low > 0 else "refuted" if high < 0 else "not resolved"
+    return f"| {said} | {mean:+.3f} ({low:+.3f} to {high:+.3f}) | {verdict} |"
+
+
+def _cell(values: list[float]) -> str:
+    known = [value for value in values if np.isfinite(value)]
+    if not known:
+        return ""
+    mean = f"{np.mean(known):.3g}"
+    return mean if len(known) < 2 else f"{mean} ({min(known):.3g} to {max(known):.3g})"
+
+
+if __name__ == "__main__":
+    main()
