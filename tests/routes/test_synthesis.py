@@ -1,5 +1,6 @@
 """Synthesis against independent oracles: closed forms, a generator with known output, spies."""
 
+import json
 import math
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from sudare.core.errors import DataError
+from sudare.core.errors import DataError, ReleaseError
 from sudare.core.progress import Silent
 from sudare.data.images import ImageDataset
+from sudare.nets.generator import Generator
 from sudare.nets.predict import normalise
 from sudare.releases.store import read_release, write_release
 from sudare.routes import make_route, parse_route
@@ -19,7 +21,6 @@ from sudare.routes.synthesis.build import SynthesisRoute, hold_out
 from sudare.routes.synthesis.config import GanConfig, GkdConfig, SelectionConfig
 from sudare.routes.synthesis.gan import (
     Discriminator,
-    Generator,
     discriminator_loss,
     generator_loss,
     gradient_penalty,
@@ -379,6 +380,32 @@ def test_what_is_asked_for_beside_is_built_from_the_same_stages(tmp_path):
         "synthesis-teacher", "synthesis-hard-student", "synthesis-last",
     }  # fmt: skip
     assert np.array_equal(more.releases["synthesis"].images, alone.releases["synthesis"].images)
+
+
+def test_the_generator_leaves_only_on_request_and_draws_without_the_teacher(tmp_path):
+    assert not any("generator" in name for name in build().releases)
+    made = build(beside=["generator"])
+    write_release(made.releases["synthesis-generator"], tmp_path / "generator")
+    release = read_release(tmp_path / "generator")
+    lesson = release.lesson()
+    assert lesson.images.shape == (60, 1, 12, 12)
+    assert lesson.soft_labels.sum(axis=0).tolist() == [20, 20, 20]
+    assert np.array_equal(lesson.images, release.lesson().images)
+    pixels, labels = release.pictures()
+    assert len(pixels) == len(labels)
+    assert "weights of the generator" in {s.name for s in release.card.statistics}
+
+
+@pytest.mark.parametrize("odd", [{"width": 8}, {"sigma": 0.0}])
+def test_a_generator_that_does_not_fit_its_card_is_refused(odd, tmp_path):
+    made = build(beside=["generator"])
+    write_release(made.releases["synthesis-generator"], tmp_path / "generator")
+    path = tmp_path / "generator" / "release.json"
+    card = json.loads(path.read_text())
+    card["spec"] |= odd
+    path.write_text(json.dumps(card))
+    with pytest.raises(ReleaseError):
+        read_release(tmp_path / "generator")
 
 
 def test_the_set_is_as_large_as_asked_for():

@@ -17,6 +17,7 @@ KINDS = Registry(
         "classifier": "sudare.releases.kinds.classifier:ClassifierRelease",
         "sampler": "sudare.releases.kinds.sampler:SamplerRelease",
         "federation": "sudare.releases.kinds.federation:FederationRelease",
+        "generator": "sudare.releases.kinds.generator:GeneratorRelease",
         "samples": "sudare.releases.kinds.samples:SamplesRelease",
     },
     group="sudare.kinds",

@@ -21,6 +21,7 @@ from sudare.nets import build as build_net
 from sudare.nets.predict import normalise, predict
 from sudare.releases.card import Card, Spec, Statistic
 from sudare.releases.kinds import ClassifierRelease, ClassifierSpec, SamplesRelease, SamplesSpec
+from sudare.releases.kinds.generator import GeneratorRelease, GeneratorSpec
 from sudare.routes.base import Build, BuildRecord, Choice, Role, Route
 from sudare.routes.context import BuildContext
 from sudare.routes.synthesis.config import GkdConfig, SynthesisConfig
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sudare.core.arrays import ByteArray
+    from sudare.nets.generator import Generator
     from sudare.releases.kinds import Release
     from sudare.routes.config import PlannedRelease
 
@@ -81,6 +83,8 @@ class SynthesisRoute(Route[SynthesisConfig]):
             elif what == "hard-student":
                 hard = work.student(snapshots, setting, teacher, _HARD, what)
                 releases[own.name] = about.net(own, hard)
+            elif what == "generator":
+                releases[own.name] = about.generator(own, snapshots[setting.snapshot].generator)
             else:
                 latest = Setting(snapshot=len(snapshots) - 1, sigma=1.0, threshold=-1.0)
                 others = work.draw(snapshots, latest, teacher, what)
@@ -315,6 +319,22 @@ class _About:
         state = {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
         return ClassifierRelease(
             card=self._card(planned, ClassifierSpec(net=self.config.net)), state=state
+        )
+
+    def generator(self, planned: PlannedRelease, net: Generator) -> GeneratorRelease:
+        """The chosen state of the generator, to be drawn from as it was chosen."""
+        config = self.config
+        spec = GeneratorSpec(
+            latent=config.gan.latent,
+            width=config.gan.width,
+            sigma=self.setting.sigma,
+            images=max(1, round(config.gkd.cardinality * len(self.private))),
+        )
+        state = {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
+        card = self._card(planned, spec)
+        told = Statistic(name="weights of the generator", value="as trained", status="leak")
+        return GeneratorRelease(
+            card=card.model_copy(update={"statistics": (*card.statistics, told)}), state=state
         )
 
     def _card(self, planned: PlannedRelease, spec: Spec) -> Card:

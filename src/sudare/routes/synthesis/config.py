@@ -12,7 +12,7 @@ from sudare.training.recipe import Recipe
 
 __all__ = ["GanConfig", "GkdConfig", "SelectionConfig", "SynthesisConfig"]
 
-Beside = Literal["teacher", "hard-student", "last"]
+Beside = Literal["teacher", "hard-student", "last", "generator"]
 
 
 class _Values(BaseModel):
@@ -110,7 +110,8 @@ class SynthesisConfig(RouteConfig):
     beside: tuple[Beside, ...] = Field(
         default=(),
         description="Further releases of the same build to compare with: the teacher, a student "
-        "of hard labels, the set of the last generator instead of the chosen one.",
+        "of hard labels, the set of the last generator instead of the chosen one; or the generator "
+        "as a release of its own.",
     )
 
     @property
@@ -168,6 +169,11 @@ class SynthesisConfig(RouteConfig):
                 "Images of the last generator",
                 "Generated images as above, of the generator's last state instead of the chosen.",
             ),
+            "generator": (
+                "generator",
+                "Generator",
+                "The generator itself: as many images as anybody likes.",
+            ),
         }
         for what in self.beside:
             kind, label, leaves = about[what]
@@ -177,7 +183,7 @@ class SynthesisConfig(RouteConfig):
                     label=f"{label}{self._how}",
                     kind=kind,
                     what_leaves=leaves,
-                    baseline=True,
+                    baseline=what != "generator",
                     recipe_of_scores=self.recipe if kind == "classifier" else None,
                 )
             )

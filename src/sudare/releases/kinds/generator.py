@@ -1,0 +1,134 @@
+"""A generator of images: whoever holds it draws as many as they like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from sudare.core.arrays import ByteArray, IntArray
+from sudare.core.errors import ReleaseError
+from sudare.core.threats import Threat, ThreatModel
+from sudare.nets.generator import Generator
+from sudare.releases.card import Card, Spec
+from sudare.releases.kinds.base import Lesson, Release, WeightsView
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, UInt8
+
+__all__ = ["GeneratorRelease", "GeneratorSpec"]
+
+_BATCH, _SHOWN = 256, 10
+_WEIGHTS = ThreatModel("generator/weights")
+
+
+class GeneratorSpec(Spec):
+    """What a generator's card says of it."""
+
+    latent: int = Field(ge=1, le=4096, description="Length of the latent.")
+    width: int = Field(ge=1, le=1024, description="Channels of its last stage.")
+    sigma: float = Field(gt=0, le=10, description="Standard deviation of the latent.")
+    images: int = Field(ge=1, le=10_000_000, description="Images that a recipient trains on.")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GeneratorRelease(Release):
+    """A class-conditional generator.
+
+    Attributes:
+        card: Its card.
+        state: Weights by name.
+    """
+
+    kind: ClassVar[str] = "generator"
+    spec_class: ClassVar[type[Spec]] = GeneratorSpec
+    views: ClassVar[Mapping[str, str]] = {_WEIGHTS: "_weights_view"}
+    scores_as: ClassVar[ThreatModel] = ThreatModel.SAMPLES_RECIPIENT
+    held_as: ClassVar[ThreatModel | None] = _WEIGHTS
+    threats: ClassVar[tuple[Threat, ...]] = (
+        Threat(
+            id="generator/weights",
+            sees="The weights of the generator, and every image it can make.",
+            phrase="the generator",
+        ),
+    )
+
+    state: dict[str, torch.Tensor]
+
+    @classmethod
+    def from_tensors(cls, card: Card, tensors: Mapping[str, torch.Tensor]) -> GeneratorRelease:
+        """Weights that fit the generator of the card.
+
+        Raises:
+            ReleaseError: Other tensors, or values that are not finite.
+        """
+        release = cls(card=card, state=dict(tensors))
+        release.generator()
+        return release
+
+    def generator(self, *, device: str = "cpu") -> Generator:
+        """The generator with its weights, in evaluation mode.
+
+        Raises:
+            ReleaseError: Weights that do not fit, or are not finite.
+        """
+        spec = self._spec()
+        net = Generator(
+            self.card.image_shape,
+            len(self.card.class_names),
+            latent=spec.latent,
+            width=spec.width,
+        )
+        expected = {n: (tuple(v.shape), v.dtype) for n, v in net.state_dict().items()}
+        given = {n: (tuple(v.shape), v.dtype) for n, v in self.state.items()}
+        if expected != given:
+            raise ReleaseError("weights do not fit the generator", where="weights")
+        if not all(bool(value.isfinite().all()) for value in self.state.values()):
+            raise ReleaseError("weights hold NaN or infinity", where="weights")
+        net.load_state_dict(self.state)
+        return net.to(device).eval()
+
+    def draw(self, labels: Int[IntArray, " n"], *, seed: int) -> UInt8[ByteArray, "n c h w"]:
+        """An image for each label, as pixels.
+
+        Args:
+            labels: Classes.
+            seed: Seed of the latents.
+        """
+        net, spec = self.generator(), self._spec()
+        rng = torch.Generator().manual_seed(seed)
+        parts = []
+        with torch.no_grad():
+            for some in torch.from_numpy(np.array(labels)).split(_BATCH):
+                latent = spec.sigma * torch.randn(len(some), spec.latent, generator=rng)
+                levels = (net(latent, some) * 63.75 + 127.5).round().clamp(0, 255)
+                parts.append(levels.to(torch.uint8).numpy())
+        drawn: ByteArray = np.concatenate(parts)
+        return drawn
+
+    def lesson(self) -> Lesson:
+        """What a recipient trains on: images of each class alike, drawn with a fixed seed."""
+        classes = len(self.card.class_names)
+        labels = np.arange(self._spec().images) % classes
+        return Lesson(self.draw(labels, seed=0), np.eye(classes, dtype=np.float32)[labels])
+
+    def pictures(self) -> tuple[UInt8[ByteArray, "n c h w"], Int[IntArray, " n"]]:
+        """A few drawn images of each class."""
+        labels = np.repeat(np.arange(len(self.card.class_names)), _SHOWN).astype(np.int64)
+        return self.draw(labels, seed=1), labels
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What goes into the safetensors file."""
+        return {name: value.contiguous().cpu() for name, value in self.state.items()}
+
+    def _spec(self) -> GeneratorSpec:
+        if not isinstance(self.card.spec, GeneratorSpec):
+            raise ReleaseError("a generator's card must say its sizes", where="release.json")
+        return self.card.spec
+
+    def _weights_view(self, device: str) -> WeightsView:
+        return WeightsView(self.generator(device=device))
