@@ -83,6 +83,12 @@ def test_the_attacker_of_a_classifier_has_its_weights_and_of_a_set_a_net_trained
     assert sees == {"plain": "classifier/weights", "subset-4": "samples/recipient"}
 
 
+def test_a_finding_says_what_the_prior_saw(run):
+    _, result = run
+    found = result.findings.get("inversion.top1", "plain")
+    assert found.method.endswith("; pca prior of the same classes")
+
+
 def test_pictures_stay_in_the_house_and_figures_are_on_both_pages(run):
     folder, _ = run
     paths = write_report(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -260,8 +261,9 @@ class InversionCheck(Check[InversionCheckConfig]):
                 )
             else:
                 bounds = (0.0, 1.0 if figure.format == "percent" else np.inf)
-                said = mean_over_builds(each, bounds=bounds)
-                estimate = said
+                told = mean_over_builds(each, bounds=bounds)
+                saw = f"{self.config.prior} prior of {arrays['saw'][0]}"
+                estimate = replace(told, method=f"{told.method}; {saw}")
             found.append(
                 maker.finding(
                     figure.id,
