@@ -87,6 +87,23 @@ def test_one_full_batch_step_is_a_step_along_the_mean_of_the_owners_gradients():
     assert torch.allclose(after, trained.final(), atol=1e-6)
 
 
+def test_what_leaves_without_a_promise_trains_on_other_batches_in_each_round():
+    recipe = Recipe(lr=0.1, momentum=0.0, weight_decay=0.0, augmentation=())
+    data = images()
+    owner = Owner.of(
+        TrainingData.of(data.images, data.classes, device="cpu"), None, rate=0.1, steps=3
+    )
+    updates = []
+    for _ in range(2):
+        net = build(NetConfig(name="mlp", width=6), image_shape=(1, 8, 8), n_classes=3, seed=0)
+        trained = federate(
+            net, [owner, owner], recipe, None, rounds=1, local_steps=1, weights=torch.ones(2),
+            seed=None, progress=Silent(),
+        )  # fmt: skip
+        updates += list(trained.updates[0])
+    assert len({update.numpy().tobytes() for update in updates}) == 4
+
+
 def test_a_whole_coalition_is_the_released_model():
     release = made()
     net = release.net()

@@ -209,7 +209,7 @@ class _Federation:
         low, high = np.quantile(draws, [0.025, 0.975], axis=0)
         tied = ties(draws)
         standing = Standing(
-            sizes=np.maximum(records, 0.0),
+            sizes=records,
             scores=scores,
             shapley=shapley(worth),
             leave_one_out=leave_one_out(worth),
@@ -252,7 +252,7 @@ class _Federation:
             counts = counts + valuation.noise * noise[0]
             sums = sums + valuation.noise * valuation.clip * noise[1]
         means = np.clip(sums / np.maximum(counts, 1.0), 0.0, valuation.clip)
-        return counts, means
+        return np.maximum(counts, 0.0), means
 
     def _noise(self, count: int) -> FloatArray:
         """Standard normal numbers; the operating system's for what leaves."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from torch import nn
 
 from sudare.accounting.accountants import calibrate_noise
 from sudare.core.errors import DataError
-from sudare.core.progress import Progress
+from sudare.core.progress import Progress, Silent
 from sudare.core.seeds import integer_seed
 from sudare.training.dpsgd import train_private
 from sudare.training.loop import TrainingData, train
@@ -134,7 +135,7 @@ def federate(
             for index, owner in enumerate(owners):
                 own = copy.deepcopy(net)
                 own_seed = None if seed is None else integer_seed(seed, "round", number, index)
-                _local(own, owner, local, privacy, own_seed, local_steps)
+                _local(own, owner, local, privacy, own_seed)
                 sent.append(_vector(own) - here)
             updates.append(torch.stack(sent))
             here = here + (shares.to(here)[:, None] * updates[-1]).sum(dim=0)
@@ -154,13 +155,9 @@ def _local(
     recipe: Recipe,
     privacy: DpConfig | None,
     seed: int | None,
-    steps: int,
 ) -> None:
-    from sudare.core.progress import Silent
-
     if privacy is None:
-        # Without a promise there is nothing to keep from whoever could repeat it.
-        drawn = integer_seed(0, "unseeded", steps) if seed is None else seed
+        drawn = secrets.randbits(63) if seed is None else seed
         size = max(1, round(owner.rate * len(owner.data)))
         own = recipe.model_copy(update={"batch_size": size})
         train(net, owner.data, own, seed=drawn, progress=Silent(), label="owner")
