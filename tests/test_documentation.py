@@ -14,6 +14,8 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"```(console|python)\n(.*?)```", re.DOTALL)
+# Whole runs in the docs beside the README's: `make test-slow`.
+WHOLE = ("sudare compare", "sudare release", "sudare audit mechanism")
 # Run by hand before a release: they set up the machine, or take minutes.
 BY_HAND = {"make demo", "make test", "pip install -c constraints.txt -e ."}
 
@@ -22,7 +24,9 @@ def blocks():
     for page in PAGES:
         for index, (language, text) in enumerate(BLOCK.findall(page.read_text())):
             name = f"{page.relative_to(ROOT)}-{index}"
-            yield pytest.param(language, text, id=name)
+            long = page.name != "README.md" and any(command in text for command in WHOLE)
+            marks = [pytest.mark.slow] if long else []
+            yield pytest.param(language, text, id=name, marks=marks)
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,7 @@ def drafts(cache):
     return [path for path in cache.glob("*/.*") if path.is_dir()]
 
 
+@pytest.mark.slow
 def test_killed_inside_a_write_a_run_ends_with_identical_findings(tmp_path):
     options = ("--routes", "plain", "--builds", "4")
     assert start(tmp_path / "whole", tmp_path / "other", *options).wait() == 0
