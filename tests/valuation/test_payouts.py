@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sudare.core.errors import ConfigError
+from sudare.report.sections.federation import gini_of
 from sudare.valuation.contribution import (
     banzhaf,
     coalitions,
@@ -16,7 +17,7 @@ from sudare.valuation.contribution import (
     shapley,
     ties,
 )
-from sudare.valuation.payouts import PROPERTIES, RULES, Standing, gini, largest_remainder, pay
+from sudare.valuation.payouts import PROPERTIES, RULES, Standing, largest_remainder, pay
 
 
 def worths(players, worth):
@@ -97,9 +98,9 @@ def test_without_any_share_all_get_the_same():
 
 
 def test_gini():
-    assert gini(np.array([5, 5, 5])) == pytest.approx(0)
-    assert gini(np.array([0, 0, 9])) == pytest.approx(2 / 3)
-    assert gini(np.array([0, 0])) == 0
+    assert gini_of([5, 5, 5]) == pytest.approx(0)
+    assert gini_of([0, 9, 0]) == pytest.approx(2 / 3)
+    assert gini_of([0, 0]) == 0
 
 
 SCORES = {"common": 0.2, "rare": 0.8, "nothing": 0.0}

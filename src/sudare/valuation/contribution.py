@@ -19,8 +19,6 @@ __all__ = ["MOST", "banzhaf", "coalitions", "leave_one_out", "sampled_shapley", 
 MOST = 10
 """Players up to which every coalition is asked: 2^10 of them."""
 
-Values = "Float[FloatArray, ' 2^k']"
-
 
 def coalitions(players: int) -> list[tuple[int, ...]]:
     """Every coalition; its index in binary says who is in it.

@@ -14,7 +14,7 @@ from sudare.core.errors import ConfigError
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["PROPERTIES", "RULES", "Rule", "Standing", "gini", "largest_remainder", "pay"]
+__all__ = ["PROPERTIES", "RULES", "Rule", "Standing", "largest_remainder", "pay"]
 
 PROPERTIES: Mapping[str, str] = {
     "budget balance": "payouts add up to the budget, to the cent",
@@ -128,12 +128,3 @@ def largest_remainder(shares: Float[FloatArray, " k"], total: int) -> Int[IntArr
     order = np.argsort(-np.round(exact - whole, 9), kind="stable")
     whole[order[: total - int(whole.sum())]] += 1
     return whole
-
-
-def gini(payouts: Int[IntArray, " k"]) -> float:
-    """0 where all get the same, near 1 where one gets everything."""
-    ordered = np.sort(payouts.astype(np.float64))
-    if ordered.sum() <= 0:
-        return 0.0
-    ranks = np.arange(1, len(ordered) + 1)
-    return float(((2 * ranks - len(ordered) - 1) * ordered).sum() / (len(ordered) * ordered.sum()))

@@ -23,10 +23,10 @@ from sudare.core.hashing import hash_json
 from sudare.core.seeds import generator, integer_seed
 from sudare.core.threats import ThreatModel
 from sudare.data.images import ImageDataset, concatenate
-from sudare.data.sources.identities import PARAMETERS, parameters_of
+from sudare.data.sources.identities import parameters_of
 from sudare.metrics import frechet_distance, mean_over_builds, prdc, same_class_distance
 from sudare.nets import build as build_net
-from sudare.nets.predict import normalise, predict
+from sudare.nets.predict import normalise, predict, to_pixels
 from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import Recipe
 
@@ -118,7 +118,7 @@ class InversionCheck(Check[InversionCheckConfig]):
 
     def not_for(self, kind: type[Release]) -> str:
         """It goes through pixels."""
-        return "a distribution of features has no pixels" if kind.kind == "sampler" else ""
+        return "" if kind.in_pixels else "what it holds has no pixels"
 
     def prepare(self, given: Preparation, folder: Path) -> None:
         """Fit prior and evaluation net, invert a net of random weights.
@@ -437,12 +437,11 @@ def _identities(
     return {
         "identity_error": error(kept, labels),
         "real_identity_error": error(test.images, test.classes),
-        "guess_identity_error": np.abs(people - average[: len(PARAMETERS)]).mean(axis=1),
+        "guess_identity_error": np.abs(people - average).mean(axis=1),
     }
 
 
 def _pixels(images: torch.Tensor) -> ByteArray:
     """Normalised images as pixels, rounded and cut."""
-    levels = (images * 63.75 + 127.5).round().clamp(0, 255)
-    pixels: ByteArray = levels.to(torch.uint8).cpu().numpy()
+    pixels: ByteArray = to_pixels(images).cpu().numpy()
     return pixels

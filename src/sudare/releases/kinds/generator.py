@@ -14,6 +14,7 @@ from sudare.core.arrays import ByteArray, IntArray
 from sudare.core.errors import ReleaseError
 from sudare.core.threats import Threat, ThreatModel
 from sudare.nets.generator import Generator
+from sudare.nets.predict import to_pixels
 from sudare.releases.card import Card, Spec
 from sudare.releases.kinds.base import Lesson, Release, WeightsView
 
@@ -105,8 +106,7 @@ class GeneratorRelease(Release):
         with torch.no_grad():
             for some in torch.from_numpy(np.array(labels)).split(_BATCH):
                 latent = spec.sigma * torch.randn(len(some), spec.latent, generator=rng)
-                levels = (net(latent, some) * 63.75 + 127.5).round().clamp(0, 255)
-                parts.append(levels.to(torch.uint8).numpy())
+                parts.append(to_pixels(net(latent, some)).numpy())
         drawn: ByteArray = np.concatenate(parts)
         return drawn
 

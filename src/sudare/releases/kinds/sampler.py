@@ -89,6 +89,7 @@ class SamplerRelease(Release):
     """
 
     kind: ClassVar[str] = "sampler"
+    in_pixels: ClassVar[bool] = False
     spec_class: ClassVar[type[Spec]] = SamplerSpec
     views: ClassVar[Mapping[str, str]] = {
         "sampler/T0": "_bounds_view",

@@ -13,7 +13,7 @@ from torch import nn
 from sudare.core.errors import DataError
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
-from sudare.nets.predict import normalise
+from sudare.nets.predict import normalise, to_pixels
 from sudare.routes.synthesis.config import GkdConfig
 from sudare.training.augment import training_view
 from sudare.training.compiled import forward_of
@@ -119,7 +119,7 @@ def _try(
     """Pixels, the teacher's confidence in each label, and whether that is its answer."""
     pixels, sure, agrees = [], [], []
     for some, own in zip(noise.split(_BATCH), labels.split(_BATCH), strict=True):
-        levels = (make(some, own) * 63.75 + 127.5).round().clamp(0, 255).to(torch.uint8)
+        levels = to_pixels(make(some, own))
         answers = teacher(normalise(levels)).softmax(dim=1)
         pixels.append(levels)
         sure.append(answers.gather(1, own[:, None])[:, 0])

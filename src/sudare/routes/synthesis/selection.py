@@ -80,8 +80,6 @@ def select(
         config: Candidates and budgets.
         progress: Where to report.
     """
-    # Students of the first choice learn as published: latent as trained, no filter.
-    base = Setting(snapshot=0, sigma=1.0, threshold=-1.0)
     rounds = max(1, math.ceil(math.log2(len(names))))
     halves = [math.ceil(len(names) / 2**done) for done in range(rounds)]
     students = sum(halves[:-1]) + halves[-1] * config.seeds
@@ -101,7 +99,6 @@ def select(
         chosen, scores = successive_halving(
             len(names), of_snapshot, steps=config.steps, seeds=config.seeds
         )
-        base = Setting(snapshot=chosen, sigma=1.0, threshold=-1.0)
         choices = [
             Choice(
                 what="generator",
