@@ -3,7 +3,13 @@ import math
 import pytest
 from scipy.integrate import quad
 
-from sudare.accounting import Ledger, LedgerEntry, calibrate_noise, epsilon_spent
+from sudare.accounting import (
+    Ledger,
+    LedgerEntry,
+    calibrate_noise,
+    composed_epsilon,
+    epsilon_spent,
+)
 from sudare.core.errors import BudgetError
 
 # Reference values of dp_accounting 0.6.0 for the Poisson-subsampled Gaussian, add/remove.
@@ -66,42 +72,98 @@ def test_calibrated_noise_meets_the_target_and_hardly_more():
     assert spent <= 3.0 < less
 
 
-def entry(epsilon):
+def entry(steps=10, *, purpose="training", mechanism="Gaussian", sigma=2.0, epsilon=1.0):
     return LedgerEntry(
-        purpose="training",
-        mechanism="Gaussian",
-        noise_multiplier=1.0,
+        purpose=purpose,
+        mechanism=mechanism,
+        noise_multiplier=sigma,
         sample_rate=0.1,
-        steps=10,
+        steps=steps,
         delta=1e-5,
         epsilon=epsilon,
     )
 
 
+def spent(steps):
+    return epsilon_spent(2.0, sample_rate=0.1, steps=steps, delta=1e-5)
+
+
 def test_a_ledger_refuses_to_overspend_also_after_a_restart(tmp_path):
     path = tmp_path / "ledger.jsonl"
-    Ledger(path, max_epsilon=3.0).charge(entry(2.0))
-    again = Ledger(path, max_epsilon=3.0)
-    assert again.epsilon == 2.0
-    with pytest.raises(BudgetError, match=r"would raise epsilon to 4\.000, above 3"):
-        again.charge(entry(2.0))
-    assert len(path.read_text().splitlines()) == 1
+    budget = spent(250)
+    with Ledger(path, max_epsilon=budget) as ledger:
+        ledger.charge(entry(200))
+    with Ledger(path, max_epsilon=budget) as again:
+        assert again.epsilon == pytest.approx(spent(200), abs=0.02)
+        with pytest.raises(BudgetError, match=r"training would raise epsilon to \d\.\d{3}, above"):
+            again.charge(entry(100))
+        again.charge(entry(40))
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_rounds_are_composed_as_one_history_and_not_added_up():
+    ledger = Ledger()
+    for _ in range(40):
+        ledger.charge(entry(10))
+    assert ledger.epsilon == pytest.approx(spent(400), abs=0.02)
+    assert ledger.epsilon < 40 * spent(10) / 5
+
+
+def test_other_mechanisms_are_added_to_the_gaussian_ones():
+    entries = [entry(100), entry(mechanism="exponential mechanism", epsilon=0.25)]
+    assert composed_epsilon(entries, delta=1e-5) == pytest.approx(0.25 + spent(100), abs=0.02)
+    assert composed_epsilon([], delta=1e-5) == 0.0
 
 
 def test_what_is_charged_is_on_disk_before_it_is_used(tmp_path):
     path = tmp_path / "ledger.jsonl"
-    ledger = Ledger(path)
-    ledger.charge(entry(1.0))
-    ledger.charge(entry(0.5))
-    assert Ledger(path).entries == ledger.entries
+    with Ledger(path) as ledger:
+        ledger.charge(entry(1))
+        ledger.charge(entry(2, purpose="scores"))
+        lines = path.read_text().splitlines()
+        assert [LedgerEntry.model_validate_json(line) for line in lines] == list(ledger.entries)
+    assert path.stat().st_mode & 0o777 == 0o600
+    with Ledger(path) as again:
+        assert again.entries == ledger.entries
 
 
-def test_deltas_add_up_as_epsilons_do():
-    ledger = Ledger()
-    ledger.charge(entry(1.0))
-    ledger.charge(entry(0.5))
-    assert ledger.epsilon == 1.5
-    assert ledger.delta == pytest.approx(2 * entry(1.0).delta)
+def test_a_ledger_has_one_writer_at_a_time(tmp_path):
+    """Two handles on one file spent 2.0 of a budget of 1.5."""
+    path = tmp_path / "ledger.jsonl"
+    with Ledger(path), pytest.raises(BudgetError, match="another process holds this ledger"):
+        Ledger(path)
+    closed = Ledger(path)
+    closed.close()
+    with pytest.raises(BudgetError, match="the ledger is closed"):
+        closed.charge(entry(1))
+
+
+def test_a_torn_last_line_is_dropped_wherever_it_was_torn(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    with Ledger(path) as ledger:
+        for steps in (1, 2):
+            ledger.charge(entry(steps))
+    content = path.read_bytes()
+    first = content.index(b"\n") + 1
+    for end in range(first, len(content)):
+        path.write_bytes(content[:end])
+        with Ledger(path) as ledger:
+            assert [e.steps for e in ledger.entries] == [1]
+            ledger.charge(entry(3))
+        with Ledger(path) as ledger:
+            assert [e.steps for e in ledger.entries] == [1, 3]
+
+
+def test_any_other_damage_of_a_ledger_is_an_error(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    with Ledger(path) as ledger:
+        ledger.charge(entry(1))
+    path.write_bytes(b"{}\n" + path.read_bytes())
+    with pytest.raises(BudgetError, match="line 1 of the ledger is damaged"):
+        Ledger(path)
+    # A ledger that could not be opened is not held either.
+    path.write_bytes(b"")
+    Ledger(path).close()
 
 
 def test_a_small_epsilon_is_not_mostly_the_accountant_s_own_error():

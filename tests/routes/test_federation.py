@@ -14,7 +14,8 @@ from sudare.nets.predict import normalise, predict
 from sudare.releases.store import read_release, write_release
 from sudare.routes import make_route, parse_route
 from sudare.routes.context import BuildContext
-from sudare.routes.federation.fedavg import Owner, federate, model_of
+from sudare.routes.federation.fedavg import federate, model_of
+from sudare.routes.federation.owner import Owner
 from sudare.routes.federation.partition import silos_of
 from sudare.training.loop import TrainingData
 from sudare.training.recipe import DpConfig, Recipe

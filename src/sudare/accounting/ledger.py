@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import fcntl
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sudare.accounting.accountants import epsilon_of_history
 from sudare.core.errors import BudgetError
 
-__all__ = ["Ledger", "LedgerEntry"]
+__all__ = ["GAUSSIAN", "Ledger", "LedgerEntry", "composed_epsilon"]
+
+GAUSSIAN = ("Gaussian", "Poisson-subsampled Gaussian")
+"""Mechanisms whose whole history one accountant composes."""
 
 
 class LedgerEntry(BaseModel):
@@ -28,23 +35,75 @@ class LedgerEntry(BaseModel):
     epsilon: float = Field(ge=0, description="Upper bound, add/remove one image.")
 
 
+def composed_epsilon(entries: Sequence[LedgerEntry], *, delta: float) -> float:
+    """Upper bound on epsilon of all entries together at one delta.
+
+    The Gaussian mechanisms among them are composed as one history (PRV), which costs less than the
+    sum of their epsilons; others are added to it. Their own deltas are then on top of `delta`.
+
+    Args:
+        entries: What was spent.
+        delta: Delta of the Gaussian mechanisms together.
+    """
+    steps: dict[tuple[float, float], int] = {}
+    others = 0.0
+    for entry in entries:
+        if entry.mechanism in GAUSSIAN:
+            kind = (entry.noise_multiplier, entry.sample_rate)
+            steps[kind] = steps.get(kind, 0) + entry.steps
+        else:
+            others += entry.epsilon
+    history = tuple((sigma, rate, count) for (sigma, rate), count in steps.items())
+    return others + (epsilon_of_history(history, delta=delta) if history else 0.0)
+
+
 class Ledger:
     """Entries that only grow; with a file, each is on disk before the work it pays for.
 
-    Epsilons and deltas are added up (basic composition), valid for any mix of mechanisms; the
-    entries keep what a tighter accountant needs.
+    One writer at a time: the file is locked for as long as the ledger is open, so that two
+    processes cannot each spend what is left. A last line that a cut-off process left torn is
+    dropped: `charge` had not returned, so the work it would have paid for had not begun. Any other
+    damage is an error.
 
     Args:
         path: A file of one JSON object a line, or None to keep the ledger in memory.
-        max_epsilon: Budget that may not be overspent, or None.
+        delta: Delta at which the whole history is composed.
+        max_epsilon: Budget at that delta that may not be overspent, or None.
+
+    Raises:
+        BudgetError: Another process holds the file, or a line in it is no entry.
     """
 
-    def __init__(self, path: Path | None = None, *, max_epsilon: float | None = None) -> None:
-        self._path, self._max_epsilon = path, max_epsilon
+    def __init__(
+        self, path: Path | None = None, *, delta: float = 1e-5, max_epsilon: float | None = None
+    ) -> None:
+        self._path, self._delta, self._max_epsilon = path, delta, max_epsilon
         self._entries: list[LedgerEntry] = []
-        if path is not None and path.exists():
-            lines = path.read_text().splitlines()
-            self._entries = [LedgerEntry.model_validate(json.loads(line)) for line in lines]
+        self._handle: int | None = None
+        if path is not None:
+            self._handle = _locked(path)
+            try:
+                self._entries = _read(self._handle, path)
+            except BudgetError:
+                self.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another writer have the file."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
     @property
     def entries(self) -> tuple[LedgerEntry, ...]:
@@ -53,30 +112,71 @@ class Ledger:
 
     @property
     def epsilon(self) -> float:
-        """Sum of the entries' epsilons."""
-        return sum(entry.epsilon for entry in self._entries)
-
-    @property
-    def delta(self) -> float:
-        """Sum of the entries' deltas; the epsilon holds at this delta, not at one entry's."""
-        return sum(entry.delta for entry in self._entries)
+        """Of all entries composed."""
+        return composed_epsilon(self._entries, delta=self._delta)
 
     def charge(self, entry: LedgerEntry) -> None:
-        """Write an entry down; call this before the mechanism's output is used.
+        """Write an entry down; call this before the mechanism runs.
 
         Raises:
-            BudgetError: The budget would be overspent; nothing is written.
+            BudgetError: The budget would be overspent, or the ledger is closed; nothing is written.
         """
-        total = self.epsilon + entry.epsilon
-        if self._max_epsilon is not None and total > self._max_epsilon:
-            raise BudgetError(
-                f"{entry.purpose} would raise epsilon to {total:.3f}, above {self._max_epsilon}",
-                where=str(self._path or "ledger"),
-                fix="Stop here, or agree on a larger budget.",
-            )
+        where = str(self._path or "ledger")
+        if self._max_epsilon is not None:
+            total = composed_epsilon([*self._entries, entry], delta=self._delta)
+            if total > self._max_epsilon:
+                raise BudgetError(
+                    f"{entry.purpose} would raise epsilon to {total:.3f}, above "
+                    f"{self._max_epsilon:g}",
+                    where=where,
+                    fix="Stop here, or agree on a larger budget.",
+                )
         if self._path is not None:
-            with self._path.open("a") as file:
-                file.write(entry.model_dump_json() + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            if self._handle is None:
+                raise BudgetError("the ledger is closed", where=where)
+            line = entry.model_dump_json().encode() + b"\n"
+            os.lseek(self._handle, 0, os.SEEK_END)
+            while line:
+                line = line[os.write(self._handle, line) :]
+            os.fsync(self._handle)
         self._entries.append(entry)
+
+
+def _locked(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise BudgetError(
+            "another process holds this ledger",
+            where=str(path),
+            fix="End it first: two writers would each spend what is left.",
+        ) from error
+    # The file's name must be on disk as well, or a power cut forgets all that was spent.
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+    return handle
+
+
+def _read(handle: int, path: Path) -> list[LedgerEntry]:
+    content = b""
+    while part := os.read(handle, 1 << 20):
+        content += part
+    whole, _, torn = content.rpartition(b"\n")
+    if torn:
+        os.ftruncate(handle, len(content) - len(torn))
+        os.fsync(handle)
+    entries = []
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            entries.append(LedgerEntry.model_validate_json(line))
+        except ValidationError as error:
+            raise BudgetError(
+                f"line {number} of the ledger is damaged",
+                where=str(path),
+                fix="Restore the file from a copy; without it nobody knows what was spent.",
+            ) from error
+    return entries

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sudare.accounting.ledger import GAUSSIAN, composed_epsilon
 from sudare.attacks.membership.base import MembershipTest
 from sudare.attacks.registry import make_test
 from sudare.audits.config import RunConfig
@@ -253,11 +254,15 @@ def _claim(maker: FindingMaker, card: Card) -> list[Finding]:
     # A ledger may pay for a part only (the ranges of a decoder): that guarantees nothing.
     if not card.ledger or not card.guarantee:
         return []
-    epsilon = sum(entry.epsilon for entry in card.ledger)
-    delta = sum(entry.delta for entry in card.ledger)
+    composed = [entry.delta for entry in card.ledger if entry.mechanism in GAUSSIAN]
+    delta = sum(entry.delta for entry in card.ledger if entry.mechanism not in GAUSSIAN)
+    delta += max(composed, default=0.0)
+    epsilon = card.ledger[0].epsilon
     method = f"claimed at delta {delta:g}, {card.ledger[0].accountant}"
     if len(card.ledger) > 1:
-        method += f", basic composition of {len(card.ledger)} mechanisms"
+        epsilon = composed_epsilon(card.ledger, delta=max(composed, default=delta))
+        how = "composed" if len(composed) == len(card.ledger) else "basic composition"
+        method += f", {how} of {len(card.ledger)} mechanisms"
     estimate = Estimate(value=epsilon, low=epsilon, high=epsilon, n=0, method=method)
     kind = kind_class(card.kind)
     threat = kind.held_as or kind.scores_as

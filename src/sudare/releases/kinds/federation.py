@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sudare.accounting.ledger import LedgerEntry
 from sudare.core.threats import Threat, ThreatModel
 from sudare.nets.registry import NetConfig
 from sudare.releases.card import Spec
@@ -40,6 +41,9 @@ class Statement(BaseModel):
         default=(), description="Owners whose Shapley values cannot be told from its own."
     )
     payouts: dict[str, int] = Field(description="Cents, by rule.")
+    ledger: tuple[LedgerEntry, ...] = Field(
+        default=(), description="Each mechanism its records went through."
+    )
 
 
 class FederationSpec(ClassifierSpec):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import math
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,50 +10,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from sudare.accounting.accountants import calibrate_noise
 from sudare.core.errors import DataError
-from sudare.core.progress import Progress, Silent
+from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
-from sudare.training.dpsgd import train_private
-from sudare.training.loop import TrainingData, train
+from sudare.routes.federation.owner import Owner, flattened, local_update
 from sudare.training.recipe import DpConfig, Recipe
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["Owner", "Trained", "federate", "model_of"]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Owner:
-    """One owner and how it trains.
-
-    Attributes:
-        data: Its own images, on the device.
-        rate: Chance of each image to be in a step's batch.
-        noise_multiplier: Noise over clipping norm; 0 where nothing is promised.
-    """
-
-    data: TrainingData
-    rate: float
-    noise_multiplier: float
-
-    @classmethod
-    def of(cls, data: TrainingData, privacy: DpConfig | None, *, rate: float, steps: int) -> Owner:
-        """Calibrated for all steps of all rounds.
-
-        Args:
-            data: Its images.
-            privacy: Epsilon or noise; None for no promise.
-            rate: Chance of each image to be in a step's batch.
-            steps: Steps it will take, all rounds together.
-        """
-        if privacy is None:
-            return cls(data=data, rate=rate, noise_multiplier=0.0)
-        sigma = privacy.noise_multiplier or calibrate_noise(
-            privacy.target_epsilon or 0.0, sample_rate=rate, steps=steps, delta=privacy.delta
-        )
-        return cls(data=data, rate=rate, noise_multiplier=sigma)
+__all__ = ["Trained", "averaged", "federate", "model_of", "round_seed"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -124,57 +88,50 @@ def federate(
         data", algorithm 1; record-level privacy within each silo as in Liu et al. 2022.
     """
     shares = weights / weights.sum()
-    start, updates = _vector(net), []
+    start, updates = flattened(net), []
     here = start
-    local = recipe.model_copy(
-        update={"steps": local_steps, "schedule": "constant", "warmup": 0.0, "compile": "off"}
-    )
     with progress.stage("rounds", rounds) as bar:
         for number in range(rounds):
             sent = []
             for index, owner in enumerate(owners):
-                own = copy.deepcopy(net)
-                own_seed = None if seed is None else integer_seed(seed, "round", number, index)
-                _local(own, owner, local, privacy, own_seed)
-                sent.append(_vector(own) - here)
-            updates.append(torch.stack(sent))
-            here = here + (shares.to(here)[:, None] * updates[-1]).sum(dim=0)
-            if not math.isfinite(float(here.sum())):
-                raise DataError(
-                    "the federation diverged", where="federation", fix="Lower recipe.lr."
+                sent.append(
+                    local_update(
+                        net,
+                        owner,
+                        recipe,
+                        privacy,
+                        steps=local_steps,
+                        seed=round_seed(seed, number, index),
+                    )
                 )
+            updates.append(torch.stack(sent))
+            here = averaged(here, updates[-1], shares)
             model_of(net, here)
             after_round(number, net)
             bar.advance()
     return Trained(start=start, updates=torch.stack(updates), weights=shares.to(here))
 
 
-def _local(
-    net: nn.Module,
-    owner: Owner,
-    recipe: Recipe,
-    privacy: DpConfig | None,
-    seed: int | None,
-) -> None:
-    if privacy is None:
-        drawn = secrets.randbits(63) if seed is None else seed
-        size = max(1, round(owner.rate * len(owner.data)))
-        own = recipe.model_copy(update={"batch_size": size})
-        train(net, owner.data, own, seed=drawn, progress=Silent(), label="owner")
-        return
-    noised = privacy.model_copy(
-        update={"target_epsilon": None, "noise_multiplier": owner.noise_multiplier}
-    )
-    train_private(
-        net,
-        owner.data,
-        recipe,
-        noised,
-        seed=seed,
-        progress=Silent(),
-        label="owner",
-        rate=owner.rate,
-    )
+def round_seed(seed: int | None, number: int, index: int) -> int | None:
+    """The seed of one owner's round; None, for the system's randomness, stays None."""
+    return None if seed is None else integer_seed(seed, "round", number, index)
+
+
+def averaged(here: torch.Tensor, sent: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """The common weights after a round.
+
+    Args:
+        here: Weights ``[P]`` before it.
+        sent: Updates ``[k, P]``.
+        shares: ``[k]``, adding up to one.
+
+    Raises:
+        DataError: They are not finite any more.
+    """
+    after: torch.Tensor = here + (shares.to(here)[:, None] * sent).sum(dim=0)
+    if not math.isfinite(float(after.sum())):
+        raise DataError("the federation diverged", where="federation", fix="Lower recipe.lr.")
+    return after
 
 
 def model_of(net: nn.Module, weights: torch.Tensor) -> nn.Module:
@@ -185,7 +142,3 @@ def model_of(net: nn.Module, weights: torch.Tensor) -> nn.Module:
             parameter.copy_(weights[at : at + parameter.numel()].reshape(parameter.shape))
             at += parameter.numel()
     return net
-
-
-def _vector(net: nn.Module) -> torch.Tensor:
-    return torch.cat([parameter.detach().reshape(-1) for parameter in net.parameters()]).clone()
