@@ -32,6 +32,10 @@ NOT_RUN = (
     "sudare release ",
     "sudare data fetch",
     "sudare federate simulate",
+    # Processes that talk to each other: tests/routes/test_flower.py runs them.
+    "sudare federate rehearse",
+    "sudare federate server",
+    "sudare federate client",
     "sudare sweep",
 )
 

@@ -14,10 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sudare.accounting.accountants import epsilon_of_history
 from sudare.core.errors import BudgetError
 
-__all__ = ["GAUSSIAN", "Ledger", "LedgerEntry", "composed_epsilon"]
+__all__ = ["GAUSSIAN", "HeldError", "Ledger", "LedgerEntry", "composed_epsilon"]
 
 GAUSSIAN = ("Gaussian", "Poisson-subsampled Gaussian")
 """Mechanisms whose whole history one accountant composes."""
+
+
+class HeldError(BudgetError):
+    """Another process holds the ledger."""
 
 
 class LedgerEntry(BaseModel):
@@ -71,7 +75,8 @@ class Ledger:
         max_epsilon: Budget at that delta that may not be overspent, or None.
 
     Raises:
-        BudgetError: Another process holds the file, or a line in it is no entry.
+        HeldError: Another process holds the file.
+        BudgetError: A line in it is no entry.
     """
 
     def __init__(
@@ -149,7 +154,7 @@ def _locked(path: Path) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(handle)
-        raise BudgetError(
+        raise HeldError(
             "another process holds this ledger",
             where=str(path),
             fix="End it first: two writers would each spend what is left.",

@@ -7,6 +7,15 @@ import sys
 from cyclopts import App
 
 from sudare import __version__
+from sudare.cli.audit import app as audit_app
+from sudare.cli.compare import compare
+from sudare.cli.config import app as config_app
+from sudare.cli.data import app as data_app
+from sudare.cli.doctor import doctor
+from sudare.cli.federate import app as federate_app
+from sudare.cli.release import open_release, release
+from sudare.cli.report import report
+from sudare.cli.sweep import app as sweep_app
 from sudare.core.errors import NotEvaluableError, SudareError
 from sudare.core.memory import keep_memory
 
@@ -25,17 +34,12 @@ app = App(
     Start with `sudare compare --preset demo`, then open `runs/demo/report.html`.
     """,
 )
-# By dotted name: a command's module, and torch with it, is imported when the command runs.
-app.command("sudare.cli.compare:compare", name="compare")
-app.command("sudare.cli.release:release", name="release")
-app.command("sudare.cli.release:open_release", name="open")
-app.command("sudare.cli.audit:app", name="audit")
-app.command("sudare.cli.sweep:app", name="sweep")
-app.command("sudare.cli.federate:app", name="federate")
-app.command("sudare.cli.report:report", name="report")
-app.command("sudare.cli.data:app", name="data")
-app.command("sudare.cli.doctor:doctor", name="doctor")
-app.command("sudare.cli.config:app", name="config")
+# Commands import what they need when they run, so that this costs no torch.
+for _command in (
+    *(compare, release, open_release, audit_app, sweep_app, federate_app),
+    *(report, data_app, doctor, config_app),
+):
+    app.command(_command, name="open" if _command is open_release else None)
 app.register_install_completion_command()
 
 ERROR, NOT_EVALUABLE, INTERRUPTED = 2, 3, 130

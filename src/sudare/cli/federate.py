@@ -9,9 +9,17 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from sudare.cli.federate_jobs import client, init, key, rehearse, server
+from sudare.cli.statements import statements_text
+
 __all__ = ["app"]
 
-app = App(name="federate", help="Federations: simulate one, and read what its owners are told.")
+app = App(
+    name="federate",
+    help="Federations: simulate one, run one over a network, read what its owners are told.",
+)
+for _command in (rehearse, init, key, server, client):
+    app.command(_command)
 
 
 @app.command
@@ -108,7 +116,7 @@ def simulate(
     )
     paths = write_report(folder)
     name = config.routes[1].name
-    progress.say(_statements(folder / "releases" / name))
+    progress.say(statements_text(folder / "releases" / name))
     progress.say(f"\nInternal report: {paths.internal}\nPublic report:   {paths.public}")
     return 0
 
@@ -128,41 +136,5 @@ def pay(release: Path) -> int:
     """
     from sudare.core.progress import auto
 
-    auto().say(_statements(release))
+    auto().say(statements_text(release))
     return 0
-
-
-def _statements(folder: Path) -> str:
-    from sudare.core.errors import ReleaseError
-    from sudare.releases.kinds.federation import FederationSpec
-    from sudare.releases.store import read_card
-
-    spec = read_card(folder).spec
-    if not isinstance(spec, FederationSpec):
-        raise ReleaseError(
-            "this is no federation", where=str(folder), fix="Make one: sudare federate simulate."
-        )
-    parts = []
-    for told in spec.statements:
-        spent = (
-            "no promise of privacy was made to you: your updates and scores are exact"
-            if told.epsilon is None
-            else f"your records' privacy: epsilon {told.epsilon:.2f} at delta {told.delta:g}, "
-            "training and released scores together"
-        )
-        tied = f"; not told apart from {', '.join(told.tied_with)}" if told.tied_with else ""
-        others = ", ".join(
-            f"{rule} {cents / 100:,.2f}"
-            for rule, cents in told.payouts.items()
-            if rule != spec.rule
-        )
-        parts.append(
-            f"{told.owner}: paid {told.payouts[spec.rule] / 100:,.2f} of "
-            f"{spec.budget_cents / 100:,.2f} ({spec.rule})\n"
-            f"  brought {told.shapley:+.4f} accuracy ({told.shapley_low:+.4f} to "
-            f"{told.shapley_high:+.4f}){tied}; without you {-told.leave_one_out:+.4f}\n"
-            f"  about {told.records:.0f} records of mean score {told.score:.2f} ({spec.score})\n"
-            f"  {spent}\n"
-            f"  under other rules: {others}"
-        )
-    return "\n".join(parts)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 
 from sudare.accounting.ledger import LedgerEntry, composed_epsilon
 from sudare.core.arrays import FloatArray
@@ -40,21 +40,17 @@ _DRAWS = 400
 _UNIT_QUANTILE = 0.9
 
 
-@dataclass(frozen=True, kw_only=True)
-class Told:
-    """What one owner said, and what saying it and training cost.
+class Told(BaseModel):
+    """What one owner says, and what saying it and training cost."""
 
-    Attributes:
-        name: The owner.
-        records: Number of its records, noised where there is a promise.
-        score: Their mean score, likewise.
-        ledger: All it spent; empty without a promise.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: str
-    records: float
-    score: float
-    ledger: tuple[LedgerEntry, ...] = ()
+    name: str = Field(max_length=60, description="The owner.")
+    records: float = Field(ge=0, description="Number of its records, noised if that is promised.")
+    score: float = Field(ge=0, description="Their mean score, likewise.")
+    ledger: tuple[LedgerEntry, ...] = Field(
+        default=(), max_length=100, description="All it spent; empty without a promise."
+    )
 
 
 def scored_rounds(rounds: int) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
 from sudare.nets.registry import NetConfig
 from sudare.routes.config import PlannedRelease, RouteConfig
@@ -87,11 +87,22 @@ class FederationConfig(RouteConfig):
         "of it where there is no privacy), views; its batch follows from rate.",
     )
     privacy: DpConfig | None = Field(
-        default=DpConfig(), description="Record-level differential privacy of each owner."
+        default=DpConfig(),
+        description="Record-level differential privacy of each owner; false for none.",
     )
     valuation: ValuationConfig = Field(
         default=ValuationConfig(), description="What owners are told and paid."
     )
+
+    @field_validator("privacy", mode="before")
+    @classmethod
+    def _switched_off(cls, value: object) -> object:
+        # TOML has no null, and leaving the field out means its default.
+        return None if value is False else value
+
+    @field_serializer("privacy")
+    def _writable(self, value: DpConfig | None) -> dict[str, object] | bool:
+        return False if value is None else value.model_dump()
 
     @field_validator("partition")
     @classmethod

@@ -26,6 +26,7 @@ __all__ = [
     "RecordScores",
     "flattened",
     "local_update",
+    "noise_of",
     "scores_entry",
     "told",
     "training_entry",
@@ -56,12 +57,17 @@ class Owner:
             rate: Chance of each image to be in a step's batch.
             steps: Steps it will take, all rounds together.
         """
-        if privacy is None:
-            return cls(data=data, rate=rate, noise_multiplier=0.0)
-        sigma = privacy.noise_multiplier or calibrate_noise(
-            privacy.target_epsilon or 0.0, sample_rate=rate, steps=steps, delta=privacy.delta
-        )
+        sigma = noise_of(privacy, rate=rate, steps=steps)
         return cls(data=data, rate=rate, noise_multiplier=sigma)
+
+
+def noise_of(privacy: DpConfig | None, *, rate: float, steps: int) -> float:
+    """Noise over clipping norm of each of so many steps; 0 where nothing is promised."""
+    if privacy is None:
+        return 0.0
+    return privacy.noise_multiplier or calibrate_noise(
+        privacy.target_epsilon or 0.0, sample_rate=rate, steps=steps, delta=privacy.delta
+    )
 
 
 def local_update(

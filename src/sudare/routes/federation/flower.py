@@ -1,0 +1,264 @@
+"""A job on Flower: what its ServerApp and ClientApp do with messages."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid, ServerApp
+from pydantic import ValidationError
+
+from sudare.accounting.ledger import HeldError
+from sudare.core.errors import DataError, SudareError
+from sudare.core.files import atomic_write
+from sudare.core.progress import Silent
+from sudare.data.images import ImageDataset
+from sudare.data.sources.registry import load_source
+from sudare.routes.federation.books import Told
+from sudare.routes.federation.coordinator import Coordinator
+from sudare.routes.federation.job import JOB_FILE, Job, read_job
+from sudare.routes.federation.silo import Silo, for_the_job
+
+__all__ = ["client_app", "server_app"]
+
+client_app, server_app = ClientApp(), ServerApp()
+
+_POLL_S = 0.3
+_FAREWELL_S = 90.0
+NODES_FILE, FAILURE_FILE, WAITING_FILE = "nodes.json", "failure.txt", "waiting.txt"
+
+
+# The owner's side.
+
+
+@client_app.train()
+def train(message: Message, context: Context) -> Message:
+    """One round."""
+
+    def work(silo: Silo, content: RecordDict) -> RecordDict:
+        sent = silo.update(_whole(content, "round"), _tensor(content, "weights"))
+        return RecordDict({"arrays": ArrayRecord({"update": sent})})
+
+    return _answer(message, context, work)
+
+
+@client_app.query("scores")
+def scores(message: Message, context: Context) -> Message:
+    """What the owner says of its records."""
+
+    def work(silo: Silo, content: RecordDict) -> RecordDict:
+        said = silo.scores(_tensor(content, "states"), float(str(content["config"]["unit"])))
+        return RecordDict({"config": ConfigRecord({"told": said.model_dump_json()})})
+
+    return _answer(message, context, work)
+
+
+@client_app.query("farewell")
+def farewell(message: Message, context: Context) -> Message:
+    """The owner's statement: the job is over."""
+
+    def work(silo: Silo, content: RecordDict) -> RecordDict:
+        silo.keep_statement(str(content["config"]["statement"]))
+        return RecordDict()
+
+    return _answer(message, context, work)
+
+
+def _answer(
+    message: Message, context: Context, work: Callable[[Silo, RecordDict], RecordDict]
+) -> Message:
+    """The answer, or why there is none, in words that say nothing of the owner's images.
+
+    An exception that left this function would go to the server with its trace.
+    """
+    folder = Path(str(context.node_config["folder"]))
+    try:
+        silo = _silo(context, folder, str(message.content["config"]["job"]))
+        content = work(silo, message.content)
+    except HeldError:
+        content = RecordDict({"config": ConfigRecord({"busy": True})})
+    except SudareError as error:
+        content = RecordDict({"config": ConfigRecord({"refused": error.what})})
+    except Exception:
+        # The trace may hold anything; it stays here.
+        with (folder / "errors.log").open("a") as log:
+            log.write(traceback.format_exc())
+        why = "its program failed; the owner's errors.log says why"
+        content = RecordDict({"config": ConfigRecord({"refused": why})})
+    return Message(content, reply_to=message)
+
+
+def _silo(context: Context, folder: Path, asked_for: str) -> Silo:
+    own = context.node_config
+    job = read_job(Path(str(own["job"])))
+    if asked_for != job.name:
+        raise DataError(f"this owner's job is {job.name}")
+    size = own.get("image-size")
+    source = load_source(str(own["data"]), image_size=int(str(size)) if size else None)
+    limit = own.get("max-epsilon")
+    return Silo(
+        job,
+        str(own["owner"]),
+        for_the_job(source.train, job),
+        folder,
+        max_epsilon=float(str(limit)) if limit else None,
+    )
+
+
+def _tensor(content: RecordDict, name: str) -> torch.Tensor:
+    try:
+        arrays = content["arrays"]
+        if isinstance(arrays, ArrayRecord):
+            return arrays.to_torch_state_dict()[name]
+    except (KeyError, ValueError, TypeError) as error:
+        raise DataError(f"a message without {name}") from error
+    raise DataError(f"a message without {name}")
+
+
+def _whole(content: RecordDict, name: str) -> int:
+    value = content["config"].get(name)
+    if not isinstance(value, int):
+        raise DataError(f"a message without {name}")
+    return value
+
+
+# The server's side.
+
+
+@server_app.main()
+def main(grid: Grid, context: Context) -> None:
+    """The whole job; what went wrong is left in a file, as nobody sees this process."""
+    folder = Path(str(context.run_config["folder"]))
+    try:
+        job = read_job(folder.parent / JOB_FILE)
+        source = load_source(str(context.run_config["public"]))
+        public = public_part(source.train, job)
+        nodes = {o: int(n) for o, n in json.loads((folder / NODES_FILE).read_text()).items()}
+        Coordinator(job, folder, public, FlowerOwners(grid, job, nodes, folder), Silent()).run()
+    except SudareError as error:
+        atomic_write(folder / FAILURE_FILE, error.what)
+        raise
+    except Exception as error:
+        atomic_write(folder / FAILURE_FILE, f"{type(error).__name__}: {error}")
+        raise
+
+
+_PUBLIC = 400
+
+
+def public_part(data: ImageDataset, job: Job) -> ImageDataset:
+    """The public images on which owners are valued."""
+    return for_the_job(data, job)[:_PUBLIC]
+
+
+class FlowerOwners:
+    """Owners behind Flower nodes. A lost message is sent again; an owner answers it at no cost.
+
+    Args:
+        grid: Flower's way to the nodes.
+        job: The job.
+        nodes: Node number of each owner, by the key it was registered with.
+        folder: Where to say who is waited for.
+    """
+
+    def __init__(self, grid: Grid, job: Job, nodes: Mapping[str, int], folder: Path) -> None:
+        self._grid, self._job, self._nodes, self._folder = grid, job, nodes, folder
+
+    def updates(self, number: int, weights: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Each owner's update of a round."""
+        config = ConfigRecord({"job": self._job.name, "round": number})
+        content = RecordDict({"arrays": ArrayRecord({"weights": weights}), "config": config})
+        answers = self._ask("train", f"round {number}", dict.fromkeys(self._nodes, content))
+        return {owner: _tensor(answer, "update") for owner, answer in answers.items()}
+
+    def scores(self, states: torch.Tensor, unit: float) -> Mapping[str, Told]:
+        """What each owner says of its records."""
+        config = ConfigRecord({"job": self._job.name, "unit": unit})
+        content = RecordDict({"arrays": ArrayRecord({"states": states}), "config": config})
+        answers = self._ask("query.scores", "scores", dict.fromkeys(self._nodes, content))
+        found = {}
+        for owner, answer in answers.items():
+            try:
+                said = Told.model_validate_json(str(answer["config"]["told"]))
+            except (ValidationError, KeyError) as error:
+                raise DataError(f"{owner} sent no scores") from error
+            # Who speaks is known by its key and not by what it says.
+            found[owner] = said.model_copy(update={"name": owner})
+        return found
+
+    def tell(self, statements: Mapping[str, str]) -> None:
+        """Hand each owner its statement; the release does not wait for one who left."""
+        contents = {
+            owner: RecordDict({"config": ConfigRecord({"job": self._job.name, "statement": text})})
+            for owner, text in statements.items()
+        }
+        try:
+            self._ask("query.farewell", "statements", contents, patience_s=_FAREWELL_S)
+        except DataError as error:
+            print(f"not every owner took its statement: {error.what}", flush=True)
+
+    def _ask(
+        self,
+        kind: str,
+        group: str,
+        contents: Mapping[str, RecordDict],
+        *,
+        patience_s: float | None = None,
+    ) -> dict[str, RecordDict]:
+        patience = patience_s or self._job.patience_s
+        end = time.monotonic() + patience
+        answers: dict[str, RecordDict] = {}
+        under_way: dict[str, str] = {}
+        while True:
+            self._send(kind, group, contents, answers, under_way, ttl=patience)
+            self._receive(answers, under_way)
+            missing = [owner for owner in contents if owner not in answers]
+            atomic_write(self._folder / WAITING_FILE, ", ".join(missing))
+            if not missing:
+                return answers
+            if time.monotonic() > end:
+                raise DataError(f"no answer from {', '.join(missing)} in {patience:g} s ({group})")
+            time.sleep(_POLL_S)
+
+    def _send(
+        self,
+        kind: str,
+        group: str,
+        contents: Mapping[str, RecordDict],
+        answers: Mapping[str, RecordDict],
+        under_way: dict[str, str],
+        *,
+        ttl: float,
+    ) -> None:
+        """Ask whoever is there, has not answered and is not being asked."""
+        online = set(self._grid.get_node_ids())
+        for owner, content in contents.items():
+            node = self._nodes[owner]
+            if owner in answers or owner in under_way.values() or node not in online:
+                continue
+            message = Message(content, dst_node_id=node, message_type=kind, group_id=group, ttl=ttl)
+            for sent in self._grid.push_messages([message]):
+                under_way[sent] = owner
+
+    def _receive(self, answers: dict[str, RecordDict], under_way: dict[str, str]) -> None:
+        """Take what came; who is gone or busy is asked again.
+
+        Raises:
+            DataError: An owner refuses.
+        """
+        for reply in self._grid.pull_messages(list(under_way)):
+            owner = under_way.pop(reply.metadata.reply_to_message_id)
+            if reply.has_error():
+                print(f"{owner}: {reply.error.reason}", flush=True)
+                continue
+            said = reply.content.get("config")
+            if isinstance(said, ConfigRecord) and "refused" in said:
+                raise DataError(f"{owner} refuses: {said['refused']!s}")
+            if not (isinstance(said, ConfigRecord) and "busy" in said):
+                answers[owner] = reply.content

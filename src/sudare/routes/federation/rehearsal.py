@@ -1,0 +1,102 @@
+"""A job on one machine: one collection divided, and every party a process of its own."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sudare.core.errors import ConfigError, DataError
+from sudare.core.progress import Progress
+from sudare.data.images import ImageDataset
+from sudare.routes.federation.keys import make_key
+from sudare.routes.federation.partition import silos_of
+
+__all__ = ["divide", "run_rehearsal", "unused_port"]
+
+_PUBLIC_SHARE = 5
+
+
+def divide(data: ImageDataset, folder: Path, owners: Sequence[str], *, partition: str) -> Path:
+    """Write each owner's images, and every fifth unit's as public ones.
+
+    Returns:
+        The public file.
+
+    Raises:
+        ConfigError: The folder has a job already.
+        DataError: An owner has no image.
+    """
+    if (folder / "job").exists():
+        raise ConfigError(
+            "there is a rehearsal already", where=str(folder), fix="Choose another folder."
+        )
+    public = data.unit % _PUBLIC_SHARE == 0
+    silos = silos_of(data, clients=len(owners), partition=partition)
+    for name, rows in [
+        ("public", public),
+        *((owner, ~public & (silos == index)) for index, owner in enumerate(owners)),
+    ]:
+        if not rows.any():
+            raise DataError(f"{name} has no image", fix="Take fewer owners or a flatter partition.")
+        part = data[rows]
+        place = folder / "images" / f"{name}.npz"
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        np.savez_compressed(
+            place,
+            images=part.images,
+            labels=part.classes,
+            unit=part.unit,
+            class_names=np.array(part.class_names),
+        )
+    return folder / "images" / "public.npz"
+
+
+def run_rehearsal(folder: Path, owners: Sequence[str], *, progress: Progress) -> int:
+    """Start the owners, serve the job, wait for all; the server's exit status."""
+    job = folder / "job"
+    base = [sys.executable, "-m", "sudare", "federate"]
+    for owner in owners:
+        public = make_key(folder / owner / "key")
+        (job / "keys").mkdir(exist_ok=True)
+        (job / "keys" / f"{owner}.pub").write_bytes(public.read_bytes())
+    clients: list[subprocess.Popen[bytes]] = []
+    try:
+        serving = subprocess.Popen(
+            [*base, "server", str(job), "--public", str(folder / "images" / "public.npz")]
+        )
+        for owner in owners:
+            with (folder / owner / "client.log").open("wb") as log:
+                clients.append(
+                    subprocess.Popen(
+                        [
+                            *(*base, "client", str(job / "job.toml"), "--owner", owner),
+                            *("--data", str(folder / "images" / f"{owner}.npz")),
+                            *("--key", str(folder / owner / "key")),
+                            *("--ca", str(job / "ca.crt"), "--folder", str(folder / owner)),
+                        ],
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                    )
+                )
+        status = serving.wait()
+        for owner, process in zip(owners, clients, strict=True):
+            if status == 0 and process.wait(60) == 0:
+                progress.say(f"Ledger of {owner}: {folder / owner / 'ledger.jsonl'}")
+    finally:
+        for process in [serving, *clients]:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+    return status
+
+
+def unused_port() -> int:
+    """A port of loopback that nothing listens on."""
+    with socket.socket() as tried:
+        tried.bind(("127.0.0.1", 0))
+        return int(tried.getsockname()[1])
