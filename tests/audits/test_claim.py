@@ -2,17 +2,17 @@
 
 import pytest
 
-from sudare.accounting import LedgerEntry
+from sudare.accounting import LedgerEntry, epsilon_spent
 from sudare.audits.findings import _claim
 from sudare.audits.maker import FindingMaker
 from sudare.releases.card import Card
 
 
-def claim(*budgets, guarantee="differential privacy"):
+def claim(*budgets, guarantee="differential privacy", mechanism="Gaussian"):
     ledger = tuple(
         LedgerEntry(
             purpose="training",
-            mechanism="Gaussian",
+            mechanism=mechanism,
             noise_multiplier=1.0,
             sample_rate=0.1,
             steps=10,
@@ -40,8 +40,15 @@ def test_one_mechanism_claims_its_epsilon_at_its_delta():
     assert found.method == "claimed at delta 1e-05, PRV upper bound"
 
 
-def test_of_several_mechanisms_epsilons_and_deltas_add_and_the_finding_says_so():
-    (found,) = claim((2.0, 1e-5), (1.0, 2e-5))
+def test_gaussian_mechanisms_are_composed_as_one_history():
+    (found,) = claim((2.0, 1e-5), (1.0, 1e-5))
+    one = epsilon_spent(1.0, sample_rate=0.1, steps=20, delta=1e-5)
+    assert found.value == pytest.approx(one, abs=0.02)
+    assert found.method == "claimed at delta 1e-05, PRV upper bound, composed of 2 mechanisms"
+
+
+def test_of_other_mechanisms_epsilons_and_deltas_add_and_the_finding_says_so():
+    (found,) = claim((2.0, 1e-5), (1.0, 2e-5), mechanism="exponential mechanism")
     assert found.value == pytest.approx(3.0)
     assert "at delta 3e-05" in found.method
     assert "basic composition of 2 mechanisms" in found.method

@@ -106,10 +106,10 @@ def test_the_command_line_takes_a_factory_weights_and_folders(tmp_path, monkeypa
     assert [gate.verdict for gate in result.gates] == ["pass"]
     RunSummary.model_validate_json((tmp_path / "run" / "run.json").read_text())
     torch.save(state, tmp_path / "w.pt")
-    with pytest.raises(AuditError, match="weights do not fit"):
+    with pytest.raises(AuditError, match="pickled weights are refused"):
         load_model("theirs:build", tmp_path / "w.pt")
     for wrong in ("theirs", "theirs:nothing", "no.such:thing", "", ":", "theirs:torch"):
-        with pytest.raises(AuditError, match="model cannot be made"):
+        with pytest.raises(AuditError, match="model cannot be made|names no factory"):
             load_model(wrong, None)
     with pytest.raises(DataError, match="40 of 40 non-members are members too"):
         audit_images(
@@ -194,7 +194,7 @@ def test_units_make_intervals_wider():
         ({"scores": np.zeros(4)}, "the file holds scores"),
         ({"scores": np.zeros(4), "membership": np.zeros(3)}, "do not fit"),
         ({"scores": np.array([1.0, np.nan]), "membership": np.array([0, 1])}, "finite"),
-        ({"scores": np.zeros(2), "membership": np.array([0, 2])}, "0 or 1"),
+        ({"scores": np.zeros(2), "membership": np.array([0, 2])}, "record 1 is neither 0 nor 1"),
         ({"scores": np.zeros(4), "membership": np.zeros(4)}, "members and non-members"),
         ({"scores": np.zeros(4), "membership": np.ones(4)}, "members and non-members"),
         (

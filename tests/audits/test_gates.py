@@ -1,9 +1,9 @@
 import pytest
 
-from sudare.audits.gates import exit_status, judge, parse_gate
+from sudare.audits.gates import check_gates, exit_status, gate_line, judge, parse_gate
 from sudare.core.errors import ConfigError
 from sudare.core.findings import Finding, Status
-from sudare.core.runs import Verdict
+from sudare.core.runs import GateResult, Verdict
 from sudare.core.threats import ThreatModel
 
 
@@ -78,3 +78,41 @@ def test_no_gates_pass():
 def test_text_that_is_no_gate_is_refused(text):
     with pytest.raises(ConfigError, match="is not a gate"):
         parse_gate(text)
+
+
+@pytest.mark.parametrize(
+    ("gate", "said"),
+    [
+        ("membership.lyra.auc > 0.5", "Did you mean membership.lira.auc"),
+        ("membership.lira.tpr@0.01 > 0.5", ""),
+        ("lira.auc > 0.5", "Did you mean membership.lira.auc"),
+        ("membership.shokri.auc > 0.5", "there will be no finding"),
+        ("plane: utility.accuracy < 0.5", "Did you mean plain"),
+        ("xyz: utility.accuracy < 0.5", "There are: plain, smooth"),
+        ("plain: utility.accuracy < 0.5", ""),
+        ("canaries.ood.lira.auc > 0.5", ""),
+        ("evasion.fgsm.accuracy@8 < 0.5", ""),
+    ],
+)
+def test_a_gate_that_can_name_no_finding_is_refused_before_any_work(gate, said):
+    arguments = [gate], ["plain", "smooth"], ["lira", "rmia"]
+    if not said:
+        assert check_gates(*arguments)[0].expression == gate
+        return
+    with pytest.raises(ConfigError, match=said):
+        check_gates(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "line"),
+    [
+        (Verdict.PASS, "PASS: plain: membership.lira.auc is not above 0.9 (0.53)"),
+        (Verdict.FAIL, "FAIL: plain: membership.lira.auc is above 0.9 (0.53)"),
+        (Verdict.UNDECIDED, "UNDECIDED: plain: membership.lira.auc > 0.9 (0.53)"),
+    ],
+)
+def test_a_passing_gate_does_not_read_as_if_its_line_was_crossed(verdict, line):
+    result = GateResult(
+        expression="membership.lira.auc > 0.9", release="plain", verdict=verdict, explanation="0.53"
+    )
+    assert gate_line(result) == line

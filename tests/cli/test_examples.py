@@ -37,6 +37,8 @@ NOT_RUN = (
     "sudare federate server",
     "sudare federate client",
     "sudare sweep",
+    # tests/cli/test_poc.py runs it small.
+    "sudare poc",
 )
 
 

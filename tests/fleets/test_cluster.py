@@ -130,3 +130,20 @@ def test_without_ray_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'sudare\[ray\]'"):
         make_executor("ray", Cache(tmp_path))
+
+
+@pytest.mark.parametrize(("mode", "version"), [("disabled", None), ("token", "2.51.0")])
+def test_a_cluster_that_anybody_may_join_is_refused(monkeypatch, tmp_path, mode, version):
+    import ray
+
+    monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    if version:
+        monkeypatch.setattr(ray, "__version__", version)
+    with pytest.raises(ConfigError, match=r"anybody"):
+        RayExecutor(Cache(tmp_path))
+
+
+def test_a_cluster_asks_for_its_token(monkeypatch, tmp_path):
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    RayExecutor(Cache(tmp_path))
+    assert os.environ["RAY_AUTH_MODE"] == "token"

@@ -1,6 +1,7 @@
 """A job on Flower: its apps in one process, then server and owners as processes of their own."""
 
 import json
+import signal
 import subprocess
 import sys
 import warnings
@@ -291,6 +292,8 @@ def test_three_owners_meet_a_server_over_tls_and_a_wrong_certificate_is_refused(
         )
     finally:
         serving.terminate()
-        serving.wait()
+        assert serving.wait(30) == 128 + signal.SIGTERM
+    left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False)
+    assert left.stdout == b""
     assert refused.returncode == 2
     assert "its certificate is not under ca.crt" in " ".join(refused.stderr.split())

@@ -27,6 +27,7 @@ from sudare.audits.measure import (
     measure_tasks,
 )
 from sudare.audits.record import RunRecord, RunResult, data_summary
+from sudare.core.archives import ArrayFile
 from sudare.core.arrays import BoolArray
 from sudare.core.errors import (
     AuditError,
@@ -34,6 +35,7 @@ from sudare.core.errors import (
     DataError,
     NotEvaluableError,
     ReleaseError,
+    SudareError,
 )
 from sudare.core.files import UNREADABLE
 from sudare.core.progress import Progress
@@ -106,7 +108,8 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
     Args:
         config: A run with one route; every image of the collection that is neither public
             nor population is used, whatever ``data.pool`` says.
-        folder: Gets ``release/`` and ``audit-key.npz``; ``releases/NAME`` if None.
+        folder: Gets ``release/``; ``releases/NAME`` if None. The key goes to a folder of its own,
+            called the same and ``-private``.
         progress: Where to report.
 
     Raises:
@@ -119,7 +122,9 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
             f"a release has one route, and {len(config.routes)} are configured", where="routes"
         )
     folder = folder or Path("releases") / config.routes[0].name
-    target, key = folder / "release", folder / "audit-key.npz"
+    # Not beside the release: who sends a folder sends all that is in it.
+    private = folder.with_name(f"{folder.name}-private")
+    target, key = folder / "release", private / "audit-key.npz"
     if target.exists() or key.exists():
         raise ReleaseError(
             "there is a release already", where=str(folder), fix="Choose another --out."
@@ -127,6 +132,15 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
     source = load_source(config.data.source, image_size=config.data.image_size, progress=progress)
     aside = config.data.public + config.data.population
     aside += test_size(config, source) if source.test is None else 0
+    if config.data.fit and aside > len(source.train) // 2:
+        # At least half of a small collection is what the release is made of.
+        share = len(source.train) / 2 / aside
+        parts = {"public": config.data.public, "population": config.data.population}
+        if source.test is None:
+            parts["test"] = test_size(config, source)
+        smaller = {part: int(share * size) for part, size in parts.items()}
+        config = config.model_copy(update={"data": config.data.model_copy(update=smaller)})
+        aside = sum(smaller.values())
     if aside >= len(source.train):
         raise DataError(
             f"{aside} images are set aside and there are {len(source.train)}",
@@ -152,6 +166,7 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
         "release": first.name,
     }
     folder.mkdir(parents=True, exist_ok=True)
+    private.mkdir(mode=0o700, exist_ok=True)
     # The key first: a release without its key could never be audited.
     key.touch(mode=0o600)
     np.savez(key, member=member, about=np.array(json.dumps(about)))
@@ -348,10 +363,12 @@ def _planned_as(route: RouteConfig, card: Card) -> PlannedRelease:
 
 def _read_key(key: Path) -> tuple[BoolArray, RunConfig, str]:
     try:
-        with np.load(key, allow_pickle=False) as arrays:
-            member, about = arrays["member"], json.loads(str(arrays["about"]))
+        arrays = ArrayFile(key)
+        member, about = arrays["member"], json.loads(str(arrays["about"]))
         config, pool = load_config(about["config"]), str(about["pool"])
         member = member.astype(bool)
+    except SudareError as error:
+        raise AuditError(f"the audit key cannot be read: {error.what}", where=str(key)) from error
     except UNREADABLE as error:
         raise AuditError(f"the audit key cannot be read: {error}", where=str(key)) from error
     if len(config.routes) != 1:

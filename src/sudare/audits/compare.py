@@ -25,7 +25,7 @@ from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, commitment, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
 from sudare.audits.folder import check_folder, claim
-from sudare.audits.gates import parse_gate
+from sudare.audits.gates import check_gates, parse_gate
 from sudare.audits.labels import Named
 from sudare.audits.measure import (
     MeasureConfig,
@@ -44,6 +44,7 @@ from sudare.data.canaries import parse_canaries, plant
 from sudare.data.plan import draw_plan
 from sudare.data.sources import Source, load_source
 from sudare.data.sources.metadata import NO_UNIT
+from sudare.data.sources.registry import is_named
 from sudare.data.splits import AuditSplit, SplitSizes, few_of_each, make_split
 from sudare.fleets.builds import (
     BuildPlan,
@@ -59,6 +60,7 @@ from sudare.fleets.tasks import Task
 from sudare.releases.store import read_card, read_release, write_release
 from sudare.routes.config import PlannedRelease, RouteConfig
 
+_OWN = "own images"
 LEAST_BUILDS = 8
 FEW_BUILDS = (
     "Intervals from fewer than 8 builds are too short where builds differ from one another: at 4 "
@@ -381,10 +383,10 @@ def check(config: RunConfig) -> None:
         )
     for name in config.attacks.membership:
         make_test(name, config.attacks.settings.get(name, {}))
-    for expression in config.audit.fail_on:
-        parse_gate(expression)
     for text in config.audit.canaries:
         parse_canaries(text)
+    releases = [release.name for route in config.routes for release in route.releases]
+    check_gates(config.audit.fail_on, releases, config.attacks.membership)
 
 
 def split_of(config: RunConfig, *, progress: Progress) -> tuple[Source, AuditSplit]:
@@ -393,12 +395,20 @@ def split_of(config: RunConfig, *, progress: Progress) -> tuple[Source, AuditSpl
     source = load_source(data.source, image_size=data.image_size, progress=progress)
     for note in source.notes:
         progress.say(f"Note: {note}.")
+    if not is_named(data.source):
+        # The name of a folder or a file is private; it would go onto every card.
+        name = data.name or _OWN
+        source = replace(source, name=name, train=replace(source.train, name=name))
+        if source.test is not None:
+            source = replace(source, test=replace(source.test, name=name))
     sizes = SplitSizes(
         pool=data.pool,
         public=data.public,
         population=data.population,
         test=test_size(config, source),
     )
+    if data.fit:
+        sizes = fitted(sizes, source, progress=progress)
     split = make_split(
         source.train,
         source.test,
@@ -409,6 +419,30 @@ def split_of(config: RunConfig, *, progress: Progress) -> tuple[Source, AuditSpl
     if data.per_class is not None:
         split = replace(split, pool=few_of_each(split.pool, 2 * data.per_class, seed=config.seed))
     return source, split
+
+
+_LEAST_POOL = 16
+
+
+def fitted(sizes: SplitSizes, source: Source, *, progress: Progress) -> SplitSizes:
+    """The parts in proportion, where the collection has fewer images than they ask for."""
+    apart = sizes.test if source.test is None else 0
+    wanted = sizes.pool + sizes.public + sizes.population + apart
+    there = len(source.train)
+    if wanted <= there:
+        return sizes
+    share = there / wanted
+    population, public = (int(share * size) for size in (sizes.population, sizes.public))
+    # An official test set is what it is; a part of the collection shrinks with the others.
+    test = int(share * sizes.test) if source.test is None else sizes.test
+    pool = there - population - public - (test if source.test is None else 0)
+    if pool < _LEAST_POOL:
+        return sizes
+    progress.say(
+        f"{there:,} images where {wanted:,} are asked for, so in proportion: pool {pool:,} (--set "
+        f"data.pool), population {population:,}, public {public:,}, test {test:,}."
+    )
+    return SplitSizes(pool=pool, public=public, population=population, test=test)
 
 
 def test_size(config: RunConfig, source: Source) -> int:

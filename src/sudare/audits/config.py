@@ -25,6 +25,7 @@ from sudare.audits.checks.registry import parse_check
 from sudare.core.errors import ConfigError
 from sudare.core.limits import MAX_SIZE_PX, MIN_SIZE_PX
 from sudare.core.runs import Thresholds
+from sudare.core.validation import config_error
 from sudare.fleets.executors import ExecutorName
 from sudare.recipients.config import RecipientConfig
 from sudare.routes.config import RouteConfig
@@ -32,7 +33,7 @@ from sudare.routes.registry import ROUTES, config_class, parse_route
 
 __all__ = ["PRESETS", "RunConfig", "apply_overrides", "load_config", "read_toml"]
 
-PRESETS = ("smoke", "demo", "lite", "paper", "inversion")
+PRESETS = ("smoke", "poc", "demo", "lite", "paper", "inversion")
 
 
 class _Section(BaseModel):
@@ -43,6 +44,17 @@ class DataConfig(_Section):
     """Which images, and how many for what."""
 
     source: str = Field(default="pneumonia", description="A named source, folder or file.")
+    name: str = Field(
+        default="",
+        max_length=100,
+        description="Public name of your own images, for cards and pages; 'own images' if empty: "
+        "the name of a folder or file can say too much.",
+    )
+    fit: bool = Field(
+        default=False,
+        description="Take pool, population, public and test in proportion where the collection is "
+        "smaller; --data does so.",
+    )
     image_size: int | None = Field(
         default=None, ge=MIN_SIZE_PX, le=MAX_SIZE_PX, description="Resize to, pixels."
     )
@@ -68,7 +80,7 @@ class DataConfig(_Section):
 class FleetConfig(_Section):
     """How many builds, and on what."""
 
-    builds: int = Field(default=16, ge=4, description="Builds per release, even.")
+    builds: int = Field(default=16, ge=4, le=4096, description="Builds per release, even.")
     workers: int | None = Field(default=None, ge=1, description="Processes; one per core.")
     threads: int = Field(default=1, ge=1, description="Threads of each process.")
     executor: ExecutorName = Field(
@@ -227,7 +239,11 @@ def read_toml(source: str) -> dict[str, Any]:
         text = (resources.files("sudare.presets") / f"{source}.toml").read_text()
     else:
         try:
-            text = Path(source).read_text()
+            text = Path(source).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ConfigError(
+                "the file is not UTF-8", where=source, fix="Save it as text in UTF-8."
+            ) from error
         except OSError as error:
             raise ConfigError(
                 f"{source!r} is neither a preset nor a readable file",
@@ -276,13 +292,8 @@ def load_config(values: Mapping[str, Any]) -> RunConfig:
     try:
         return RunConfig.model_validate({**merged, "routes": routes})
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(
-            message[:1].lower() + message[1:],
-            where=place,
-            fix="`sudare config schema` lists every field.",
+        raise config_error(
+            error, RunConfig, fix="`sudare config schema` lists every field."
         ) from error
 
 
@@ -327,7 +338,8 @@ def _set(values: dict[str, Any], path: list[str], value: object, override: str) 
         elif isinstance(here, dict):
             here = here.setdefault(step, {})
         else:
-            raise ConfigError(f"there is nothing at {step!r}", where=override)
+            count = f"; there are {len(here)}" if isinstance(here, list) else ""
+            raise ConfigError(f"there is nothing at {step!r}{count}", where=override)
     if isinstance(here, list) and path[-1].isdigit() and int(path[-1]) < len(here):
         here[int(path[-1])] = value
     elif isinstance(here, dict):

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from sudare.audits.labels import Labelled, Labels, Named, Subject
 from sudare.audits.measure import Measured, PartialSignals
+from sudare.core.archives import ArrayFile
 from sudare.core.arrays import BoolArray
-from sudare.core.errors import AuditError
+from sudare.core.errors import AuditError, DataError
 from sudare.core.files import UNREADABLE
 from sudare.core.hashing import hash_json
 from sudare.core.scores import Scale, ScoreTable
@@ -132,11 +133,12 @@ def read_evidence(path: Path) -> Evidence:
         AuditError: A file that is none.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = ArrayFile(path).all()
         about: Mapping[str, object] = json.loads(str(arrays["about"]))
         return _evidence(arrays, about)
-    except UNREADABLE as error:
+    except DataError as error:
+        raise AuditError(f"the evidence cannot be read: {error.what}", where=str(path)) from error
+    except (*UNREADABLE, IndexError) as error:
         raise AuditError(f"the evidence cannot be read: {error}", where=str(path)) from error
 
 

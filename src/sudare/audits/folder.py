@@ -75,7 +75,10 @@ def claim(folder: Path, config: RunConfig, *, force: bool = False) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Private images and who is a member lie in it; the public page may be copied out.
+        folder.mkdir(mode=0o700)
     atomic_write(folder / _CONFIG, to_toml(config.model_dump(mode="json")))
 
 

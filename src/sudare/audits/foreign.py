@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +25,11 @@ from sudare.audits.maker import FindingMaker
 from sudare.audits.measure import Measured
 from sudare.audits.membership import JudgedTest
 from sudare.audits.record import RunRecord, RunResult
+from sudare.core.archives import ArrayFile
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import AuditError, DataError
 from sudare.core.files import UNREADABLE
+from sudare.core.printable import escaped
 from sudare.core.progress import Progress, Silent
 from sudare.core.runs import DataSummary, Mode, ReleaseSummary
 from sudare.core.scores import Scale, ScoreTable
@@ -50,6 +55,7 @@ __all__ = [
     "read_scores",
 ]
 
+_SCORE_FILE = ("scores", "membership", "units")
 _LEAST_PROBABILITY = 1e-12
 _BATCH = 512
 _SHADOW_FREE = ("loss", "modified_entropy", "entropy", "margin", "gap")
@@ -253,6 +259,8 @@ def audit_images(
         AuditError: A model that cannot be made.
         DataError: Images that cannot be read, or of other classes.
     """
+    # The factory first: reading images may take minutes, a misspelt name is seen at once.
+    loaded = load_model(model, weights)
     sources = [
         load_source(name, image_size=image_size, progress=progress)
         for name in (members, non_members)
@@ -273,7 +281,7 @@ def audit_images(
             fix="Give --image-size.",
         )
     return audit_model(
-        load_model(model, weights),
+        loaded,
         (inside.images, inside.classes),
         (outside.images, outside.classes),
         folder=folder,
@@ -298,8 +306,13 @@ def load_model(path: str, weights: Path | None) -> object:
     import torch
 
     module_name, _, factory = path.partition(":")
+    if not module_name or not factory:
+        raise AuditError(
+            f"{path!r} names no factory", fix="Give package.module:factory, such as mynets:build."
+        )
     try:
-        model = getattr(importlib.import_module(module_name), factory)()
+        with _from_here():
+            model = getattr(importlib.import_module(module_name), factory)()
     except Exception as error:
         # Whatever the user's own code raises.
         raise AuditError(
@@ -311,11 +324,35 @@ def load_model(path: str, weights: Path | None) -> object:
         return model
     if not isinstance(model, torch.nn.Module):
         raise AuditError("only a torch module takes weights", where=path)
+    if weights.suffix in _PICKLES:
+        raise AuditError(
+            "pickled weights are refused, as reading them can run anything",
+            where=str(weights),
+            fix="Where you trust the file, save its tensors once: "
+            "safetensors.torch.save_file(torch.load(file, weights_only=True), 'w.safetensors').",
+        )
     try:
         model.load_state_dict(load_tensors(weights.read_bytes()))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise AuditError(f"the weights do not fit: {error}", where=str(weights)) from error
     return model
+
+
+@contextlib.contextmanager
+def _from_here() -> Iterator[None]:
+    """Import from the current folder as well, as servers of Python apps do."""
+    here = str(Path.cwd())
+    added = here not in sys.path
+    if added:
+        sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        if added:
+            sys.path.remove(here)
+
+
+_PICKLES = (".pt", ".pth", ".pkl", ".bin", ".ckpt")
 
 
 def read_scores(path: Path) -> GivenTable:
@@ -327,14 +364,16 @@ def read_scores(path: Path) -> GivenTable:
         AuditError: A file that is none, or arrays that do not fit.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        file = ArrayFile(path)
+        arrays = {name: file[name] for name in _SCORE_FILE if name in file}
         scores = np.atleast_2d(arrays.get("scores", np.empty(0))).astype(np.float64)
+    except DataError as error:
+        raise AuditError(f"the scores cannot be read: {error.what}", where=str(path)) from error
     except UNREADABLE as error:
         raise AuditError(f"the scores cannot be read: {error}", where=str(path)) from error
     if not {"scores", "membership"} <= set(arrays):
         raise AuditError(
-            f"the file holds {', '.join(sorted(arrays)) or 'nothing'}",
+            f"the file holds {', '.join(map(escaped, sorted(file.names))) or 'nothing'}",
             where=str(path),
             fix="Write it with numpy.savez(path, scores=..., membership=...).",
         )
@@ -349,8 +388,11 @@ def read_scores(path: Path) -> GivenTable:
             "not fit",
             where=str(path),
         )
-    if not np.isin(membership, (0, 1)).all() or not np.isfinite(scores).all():
-        raise AuditError("membership must be 0 or 1 and scores finite", where=str(path))
+    for name, fits in (("score", np.isfinite(scores)), ("membership", np.isin(membership, (0, 1)))):
+        if not fits.all():
+            row = int(np.nonzero(~fits)[1][0])
+            what = "not finite" if name == "score" else "neither 0 nor 1"
+            raise AuditError(f"the {name} of record {row} is {what}", where=str(path))
     if not (membership.any(axis=1) & ~membership.all(axis=1).astype(bool)).all():
         raise AuditError("each model needs members and non-members", where=str(path))
     return GivenTable(
@@ -373,7 +415,7 @@ def _answers(model: object, records: npt.NDArray[Any]) -> tuple[FloatArray, bool
         raise AuditError("there are no records", fix="Give members and non-members.")
     if not (callable(model) or hasattr(model, "predict_proba")):
         raise AuditError(
-            f"a {type(model).__name__} is no model",
+            f"{type(model).__name__} is no model",
             fix="Give a torch module, an estimator with predict_proba, or a function.",
         )
     try:

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from sudare.cli.options import Whole
+
 __all__ = ["app"]
 
 app = App(name="audit")
@@ -23,14 +25,14 @@ def audit(
     weights: Path | None = None,
     members: str | None = None,
     non_members: str | None = None,
-    builds: int = 16,
-    image_size: int | None = None,
+    builds: Whole = 16,
+    image_size: Whole | None = None,
     queries: Literal["auto", "image", "mirror"] = "auto",
     fail_on: tuple[str, ...] = (),
     null: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
     force: Annotated[bool, Parameter(negative="")] = False,
-    workers: int | None = None,
+    workers: Whole | None = None,
     cache: Path | None = None,
 ) -> int:
     """Attack one release: what does this very artefact tell about its training images?
@@ -44,7 +46,7 @@ def audit(
     or any torch module or scikit-learn estimator with --model.
 
     Examples:
-    `sudare audit releases/plain/release --key releases/plain/audit-key.npz`
+    `sudare audit releases/plain/release --key releases/plain-private/audit-key.npz`
 
     `sudare audit theirs/ --members in/ --non-members out/ --fail-on "membership.loss.auc > 0.6"`
 
@@ -77,7 +79,7 @@ def audit(
     """
     from sudare.audits.artefact import AuditRequest, audit_artefact
     from sudare.audits.foreign import audit_images, audit_scores, read_scores
-    from sudare.audits.gates import exit_status
+    from sudare.audits.gates import exit_status, gate_line
     from sudare.core.errors import ConfigError
     from sudare.core.files import default_cache
     from sudare.core.progress import auto
@@ -140,9 +142,7 @@ def audit(
         progress.say(line)
     progress.say(f"\nInternal report: {paths.internal}\nPublic report:   {paths.public}")
     for gate in result.gates:
-        progress.say(
-            f"{gate.verdict.upper()}: {gate.release}: {gate.expression} ({gate.explanation})"
-        )
+        progress.say(gate_line(gate))
     return exit_status(result.gates)
 
 
@@ -212,8 +212,8 @@ def mechanism(
     preset: Annotated[str, Parameter(name=["--preset", "--config", "-c"])] = "demo",
     data: str | None = None,
     route: str = "",
-    canaries: int = 2000,
-    seed: int | None = None,
+    canaries: Whole = 2000,
+    seed: Whole | None = None,
     override: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"])] = (),
 ) -> int:
     """Audit DP-SGD itself: can one training run refute the epsilon it claims?

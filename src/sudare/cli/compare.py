@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from sudare.cli.options import Whole
+
 __all__ = ["compare"]
 
 
@@ -17,9 +19,9 @@ def compare(
     preset: Annotated[str, Parameter(name=["--preset", "--config", "-c"])] = "demo",
     data: str | None = None,
     routes: str | None = None,
-    builds: int | None = None,
-    seed: int | None = None,
-    workers: int | None = None,
+    builds: Whole | None = None,
+    seed: Whole | None = None,
+    workers: Whole | None = None,
     executor: Literal["local", "ray"] | None = None,
     device: str | None = None,
     fail_on: tuple[str, ...] = (),
@@ -72,7 +74,7 @@ def compare(
     """
     from sudare.audits.compare import compare as run
     from sudare.audits.config import apply_overrides, load_config, read_toml
-    from sudare.audits.gates import exit_status
+    from sudare.audits.gates import exit_status, gate_line
     from sudare.cli.options import choose_routes, with_options
     from sudare.core.files import default_cache
     from sudare.core.progress import auto
@@ -82,6 +84,7 @@ def compare(
     values = choose_routes(read_toml(preset), routes)
     options = {
         "data.source": data,
+        "data.fit": True if data else None,
         "fleet.builds": builds,
         "fleet.workers": workers,
         "fleet.executor": executor,
@@ -110,7 +113,5 @@ def compare(
         progress.say(line)
     progress.say(f"\nInternal report: {paths.internal}\nPublic report:   {paths.public}")
     for gate in result.gates:
-        progress.say(
-            f"{gate.verdict.upper()}: {gate.release}: {gate.expression} ({gate.explanation})"
-        )
+        progress.say(gate_line(gate))
     return exit_status(result.gates)

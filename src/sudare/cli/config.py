@@ -33,6 +33,33 @@ def schema(of: Literal["run", "findings"] = "run") -> int:
 
 
 @app.command
+def figures() -> int:
+    """List every figure a gate can name, with what it means.
+
+    Example: `sudare config figures`
+
+    Returns:
+        0.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from sudare.audits.checks.registry import declare_figures
+    from sudare.core.figures import declared, figure_of
+
+    declare_figures()
+    table = Table("figure", "means", box=SIMPLE_HEAD, pad_edge=False)
+    for name in sorted(declared()):
+        found = figure_of(name)
+        table.add_row(name, found.meaning if found else "")
+    console = Console(highlight=False, markup=False)
+    console.print(table)
+    console.print("* is an attack or a part; tpr and fpr take a rate: membership.lira.tpr@0.01.")
+    return 0
+
+
+@app.command
 def show(preset: str = "demo") -> int:
     """Print a preset or TOML file with every default spelled out.
 

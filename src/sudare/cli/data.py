@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from sudare.cli.options import Whole
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
@@ -55,7 +57,7 @@ def describe(
     name: str,
     *,
     picture: Path | None = None,
-    image_size: int | None = None,
+    image_size: Whole | None = None,
     near: bool | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:

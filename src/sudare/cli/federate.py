@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from sudare.cli.federate_jobs import client, init, key, rehearse, server
+from sudare.cli.options import Whole
 from sudare.cli.statements import statements_text
 
 __all__ = ["app"]
@@ -26,17 +27,17 @@ for _command in (rehearse, init, key, server, client):
 def simulate(
     *,
     data: str = "pneumonia",
-    clients: int = 4,
+    clients: Whole = 4,
     partition: str = "dirichlet:0.5",
     epsilon: float = 8.0,
-    rounds: int = 20,
+    rounds: Whole = 20,
     score: str = "plis",
     rule: str = "shapley",
     budget: float = 1000.0,
-    builds: int = 4,
+    builds: Whole = 4,
     override: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"])] = (),
     out: Path | None = None,
-    workers: int | None = None,
+    workers: Whole | None = None,
     cache: Path | None = None,
     force: bool = False,
 ) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from sudare.cli.options import Whole
 from sudare.cli.statements import statement_text, statements_text
 
 __all__ = ["client", "init", "key", "rehearse", "server"]
@@ -20,11 +21,11 @@ def init(
     public: str,
     address: str = "127.0.0.1:8000",
     epsilon: float = 8.0,
-    rounds: int = 20,
-    local_steps: int = 5,
+    rounds: Whole = 20,
+    local_steps: Whole = 5,
     budget: float = 1000.0,
-    spare_rounds: int = 2,
-    seed: int | None = None,
+    spare_rounds: Whole = 2,
+    seed: Whole | None = None,
     override: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"])] = (),
 ) -> int:
     """Write down what owners and a server agree on, and make the server's certificate.
@@ -157,7 +158,7 @@ def client(
     ca: Path,
     folder: Path | None = None,
     server: str | None = None,
-    image_size: int | None = None,
+    image_size: Whole | None = None,
     max_epsilon: float | None = None,
 ) -> int:
     """Take part in a job with your own images, until you have your statement.
@@ -216,8 +217,8 @@ def rehearse(
     owners: str = "north,south,east",
     partition: str = "dirichlet:2",
     epsilon: float = 8.0,
-    rounds: int = 3,
-    seed: int | None = None,
+    rounds: Whole = 3,
+    seed: Whole | None = None,
     override: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"])] = (),
 ) -> int:
     """The whole of a job on this machine: a server and every owner as processes of their own.

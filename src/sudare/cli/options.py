@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Annotated, Any, TypeAlias
+
+from cyclopts import Parameter, Token
 
 from sudare.core.errors import ConfigError
 
-__all__ = ["choose_route", "choose_routes", "numbers", "with_options"]
+__all__ = ["Whole", "choose_route", "choose_routes", "numbers", "with_options"]
 
 
 def with_options(values: Mapping[str, Any], options: Mapping[str, object]) -> dict[str, Any]:
@@ -22,6 +24,22 @@ def with_options(values: Mapping[str, Any], options: Mapping[str, object]) -> di
                 here = here.setdefault(step, {})
             here[last] = value
     return result
+
+
+def whole(kind: object, tokens: Sequence[Token]) -> int:
+    """A whole number; 4.5 is none, and is not cut to 4.
+
+    Raises:
+        ValueError: Something else.
+    """
+    text = tokens[0].value
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no whole number.") from error
+
+
+Whole: TypeAlias = Annotated[int, Parameter(converter=whole)]
 
 
 def numbers(text: str, *, where: str) -> list[float]:

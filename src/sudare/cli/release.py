@@ -7,6 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from sudare.cli.options import Whole
+
 __all__ = ["open_release", "release"]
 
 
@@ -22,8 +24,8 @@ def release(
     """Build one release that may leave the premises, with its card.
 
     A random fifth of the patients, persons or sites is withheld, and `audit-key.npz` is written
-    beside the release, never inside it: with it this very artefact can be audited later. Every
-    random number comes from the operating system; no seed is kept.
+    to a folder of its own, never with the release: with it this very artefact can be audited
+    later. Every random number comes from the operating system; no seed is kept.
 
     Examples:
     `sudare release smoothing-0.05 --data pneumonia`
@@ -38,7 +40,8 @@ def release(
         data: A source of `sudare data list`, a folder of images or an .npz file.
         preset: Where the route's settings come from: a preset or a TOML file.
         override: A value by dotted name; the chosen route is routes.0.
-        out: Folder for `release/` and `audit-key.npz`; releases/NAME by default.
+        out: Folder for `release/`; releases/NAME by default. The key goes to a folder of the same
+            name and `-private`.
         device: auto, cpu or cuda.
 
     Returns:
@@ -50,7 +53,7 @@ def release(
     from sudare.core.progress import auto
 
     values = choose_route(read_toml(preset), route)
-    options = {"data.source": data, "fleet.device": device}
+    options = {"data.source": data, "data.fit": True if data else None, "fleet.device": device}
     config = load_config(apply_overrides(with_options(values, options), override))
     progress = auto()
     made = make_artefact(config, out, progress=progress)
@@ -67,8 +70,8 @@ def open_release(
     *,
     images: str | None = None,
     picture: Path | None = None,
-    samples: int = 0,
-    seed: int = 0,
+    samples: Whole = 0,
+    seed: Whole = 0,
     out: Path = Path("samples.npz"),
 ) -> int:
     """Open a release somebody gave you: check it, say what it is, and use it.

@@ -7,7 +7,13 @@ from pathlib import Path
 __all__ = ["report"]
 
 
-def report(run_folder: Path = Path("runs/demo"), *, open_browser: bool = False) -> None:
+def report(
+    run_folder: Path = Path("runs/demo"),
+    *,
+    fail_on: tuple[str, ...] = (),
+    require: tuple[str, ...] = (),
+    open_browser: bool = False,
+) -> int:
     """Write the two pages of a run again, and print its verdict.
 
     A run writes its findings as they come, so this works while it is still under way. The
@@ -16,11 +22,22 @@ def report(run_folder: Path = Path("runs/demo"), *, open_browser: bool = False) 
     - report.html, internal: with the most exposed private images. Do not share it.
     - report-public.html, to hand on: no private image, no private count, no seed.
 
-    Example: `sudare report runs/demo --open-browser`
+    Gates can be tried on a finished run: nothing is built or attacked again.
+
+    Example: `sudare report runs/demo --open-browser`,
+    or `sudare report runs/demo --fail-on "membership.rmia.auc > 0.6"`,
+    or `sudare report runs/demo --require "balanced_accuracy >= 0.8" --require "tpr@0.01 <= 0.02"`
 
     Args:
         run_folder: The folder that `sudare compare` or `sudare audit` wrote.
+        fail_on: A gate such as "membership.rmia.auc > 0.6"; may be given several times.
+        require: What a release must meet, such as "accuracy >= 0.85", "tpr@0.01 <= 0.02" (of the
+            primary attack) or "transfer_mb <= 10"; releases are ranked, and where none qualifies
+            it is said what would have to change.
         open_browser: Open the internal page in the default browser.
+
+    Returns:
+        0 if all gates pass, 1 if one fails, 2 after an error, 3 if one is undecided.
     """
     # Charts take half a second to import; `sudare --help` must not wait for them.
     from rich.console import Console
@@ -38,3 +55,31 @@ def report(run_folder: Path = Path("runs/demo"), *, open_browser: bool = False) 
         import webbrowser
 
         webbrowser.open(paths.internal.resolve().as_uri())
+    if not fail_on and not require:
+        return 0
+    from sudare.audits.decide import decide, parse_requirement, said
+    from sudare.audits.gates import check_gates, exit_status, gate_line, judge
+    from sudare.report.load import load_run
+
+    run = load_run(run_folder)
+    releases = [release.name for release in run.summary.releases]
+    if require:
+        primary = next(iter(run.summary.primary.values()), "membership.rmia").partition(".")[2]
+        wanted = [parse_requirement(text, primary=primary) for text in require]
+        labels = {release.name: release.label for release in run.summary.releases}
+        console.print()
+        showing = [name for name in releases if run.shows_members(name)]
+        decisions = decide(wanted, run.findings, releases, showing=showing)
+        for line in said(decisions, wanted, labels):
+            console.print(line)
+    attacks = {
+        finding.id.split(".")[1] for finding in run.findings if finding.id.startswith("membership.")
+    }
+    results = [
+        result
+        for gate in check_gates(fail_on, releases, sorted(attacks))
+        for result in judge(gate, run.findings, releases)
+    ]
+    for result in results:
+        console.print(gate_line(result))
+    return exit_status(results)

@@ -9,6 +9,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from sudare.cli.options import Whole
+
 __all__ = ["app"]
 
 app = App(name="sweep", help="Try a setting at several strengths and data sizes.")
@@ -19,13 +21,13 @@ def smoothing(
     *,
     alpha: Annotated[str, Parameter(allow_leading_hyphen=True)] = "-0.05,0,0.1",
     per_class: str = "all",
-    seeds: int = 1,
+    seeds: Whole = 1,
     recommend: bool = False,
     data: str | None = None,
     preset: Annotated[str, Parameter(name=["--preset", "--config", "-c"])] = "inversion",
     override: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"])] = (),
     out: Path | None = None,
-    workers: int | None = None,
+    workers: Whole | None = None,
     cache: Path | None = None,
 ) -> int:
     """Does label smoothing help or hurt, at your data size?

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sudare.core.errors import ConfigError
 
-__all__ = ["Figure", "declare", "figure_of", "rate_of"]
+__all__ = ["Figure", "declare", "declared", "figure_of", "rate_of"]
 
 
 class Figure(BaseModel):
@@ -59,6 +59,11 @@ def figure_of(name: str) -> Figure | None:
         return figure_of("membership." + stem.split(".", 2)[2])
     room, _, rest = stem.partition(".")
     return _DECLARED.get(f"{room}.*.{rest.partition('.')[2]}")
+
+
+def declared() -> tuple[str, ...]:
+    """Ids of all declared figures, without rates."""
+    return tuple(_DECLARED)
 
 
 def rate_of(name: str) -> float | None:

@@ -36,8 +36,14 @@ def default_cache() -> Path:
     return Path(named) if named else Path.home() / ".cache" / "sudare"
 
 
-def atomic_write(path: Path, content: str | bytes) -> None:
-    """Write a file through a temporary one beside it and a rename."""
+def atomic_write(path: Path, content: str | bytes, *, public: bool = False) -> None:
+    """Write a file through a temporary one beside it and a rename.
+
+    Args:
+        path: The file.
+        content: What goes in.
+        public: Whether it is meant for others than its owner.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -46,8 +52,8 @@ def atomic_write(path: Path, content: str | bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp gives 0600; reports are meant to be opened by others than their author.
-        os.chmod(name, 0o644)
+        if public:
+            os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

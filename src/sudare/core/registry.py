@@ -11,6 +11,7 @@ from typing import TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from sudare.core.errors import ConfigError
+from sudare.core.validation import config_error
 
 __all__ = ["Registry", "load"]
 
@@ -89,9 +90,8 @@ class Registry(Mapping[str, str]):
         if not isinstance(kind, str):
             known = ", ".join(sorted(self)) or "none is installed"
             raise ConfigError(f"a {self.kind} needs a kind", where=where, fix=f"One of: {known}.")
+        model = cast("type[ConfigT]", self.load(kind))
         try:
-            return cast("type[ConfigT]", self.load(kind)).model_validate(dict(values))
+            return model.model_validate(dict(values))
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(first["msg"].lower(), where=f"{where}.{kind}.{place}") from error
+            raise config_error(error, model, where=f"{where}.{kind}") from error

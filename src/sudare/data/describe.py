@@ -83,8 +83,21 @@ def describe(
         test_in_train=int(np.isin(clusters[len(source.train) :], seen).sum()),
         near_copies=_near_copies(whole, clusters, progress or Silent()) if near else None,
         label_conflicts=_conflicts(clusters, whole),
-        notes=source.notes,
+        notes=(*source.notes, *_odd(whole, clusters)),
     )
+
+
+def _odd(whole: ImageDataset, clusters: IntArray) -> tuple[str, ...]:
+    """What no audit can work with, in words."""
+    found = []
+    if whole.n_classes < 2:
+        found.append("there is one class: a classifier needs at least two")
+    if len(np.unique(clusters)) < len(whole) / 2:
+        found.append(
+            f"only {len(np.unique(clusters)):,} of {len(whole):,} images are distinct; identical "
+            "ones are in or out together"
+        )
+    return tuple(found)
 
 
 def _counts(part: ImageDataset) -> PartCounts:

@@ -13,6 +13,8 @@ from sudare.core.seeds import generator
 from sudare.data.duplicates import duplicate_clusters, near_matches
 from sudare.data.images import ImageDataset
 
+_LEAST_UNITS = 4
+
 __all__ = ["AuditSplit", "SplitSizes", "few_of_each", "make_split", "merge_partitions"]
 
 MIN_PER_CLASS = 4
@@ -125,6 +127,16 @@ def make_split(
             fix="Ask for a smaller pool, public, population or test.",
         )
     parts = {name: train[rows] for name, rows in _deal(train, dict(wanted), seed=seed).items()}
+    units = len(np.unique(parts["pool"].unit))
+    if units < _LEAST_UNITS:
+        every = len(np.unique(train.unit))
+        raise DataError(
+            f"the pool has {units} units (patients, persons or distinct images), and the whole "
+            f"collection {every}",
+            where=train.name,
+            fix=f"An audit needs at least {_LEAST_UNITS} in the pool: identical images and images "
+            "of one unit are in or out together.",
+        )
     if test is not None:
         rng = generator(seed, "split", "test")
         keep = np.sort(rng.permutation(len(test))[: sizes.test or len(test)])

@@ -21,6 +21,7 @@ __all__ = ["RayExecutor", "run_chain"]
 
 _TRIES = 2
 _POLL_S = 1.0
+_LEAST_VERSION = (2, 60)
 
 
 class RayExecutor:
@@ -36,19 +37,36 @@ class RayExecutor:
         threads: Threads of each worker.
         gpus: GPUs of each worker.
 
+    Ray listens on every interface of the machine and runs what whoever may join sends it, so
+    nobody joins without its token (``RAY_AUTH_MODE=token``, set here).
+
     Raises:
-        ConfigError: Ray is not installed.
+        ConfigError: Ray is not installed, too old to ask for a token, or told not to.
     """
 
     def __init__(
         self, cache: Cache, *, workers: int | None = None, threads: int = 1, gpus: int = 0
     ) -> None:
+        mode = os.environ.setdefault("RAY_AUTH_MODE", "token")
+        if mode.lower() != "token":
+            raise ConfigError(
+                f"RAY_AUTH_MODE is {mode!r}, so that anybody who reaches a port of this machine "
+                "runs code on it",
+                where="fleet.executor",
+                fix="Unset it, or set it to token.",
+            )
         try:
             import ray
         except ImportError as error:
             raise ConfigError(
                 "Ray is not installed", where="fleet.executor", fix="pip install 'sudare[ray]'"
             ) from error
+        if tuple(int(part) for part in ray.__version__.split(".")[:2]) < _LEAST_VERSION:
+            raise ConfigError(
+                f"Ray {ray.__version__} lets anybody join",
+                where="fleet.executor",
+                fix="pip install 'sudare[ray]': a version that asks for a token.",
+            )
         self._ray: Any = ray
         self.cache, self.threads, self.gpus, self.workers = cache, threads, gpus, workers
         self._started = False
@@ -115,6 +133,10 @@ class RayExecutor:
             logging_level="error",
         )
         self._started = True
+        # Ray leaves its token readable by all.
+        token = Path.home() / ".ray" / "auth_token"
+        if token.is_file():
+            token.chmod(0o600)
 
     def _outcome(self, reference: object) -> None:
         try:

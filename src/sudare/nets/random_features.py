@@ -29,7 +29,7 @@ class RandomFeatures(nn.Module):
         super().__init__()
         channels = shape[0]
         generator = torch.Generator().manual_seed(_PUBLIC_SEED)
-        filters = torch.randn((width, channels, 6, 6), generator=generator)
+        filters = torch.randn((width, channels, 6, 6), generator=generator, device="cpu")
         # Filters that ignore brightness respond to shape.
         filters = filters - filters.mean(dim=(1, 2, 3), keepdim=True)
         filters = filters / filters.flatten(1).norm(dim=1)[:, None, None, None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sudare.core.errors import ConfigError
 from sudare.core.limits import MAX_SIZE_PX, MIN_SIZE_PX
@@ -43,6 +43,13 @@ class NetConfig(BaseModel):
     name: str = Field(default="convnet", description="Name of the net.")
     width: int | None = Field(default=None, ge=1, le=1024, description="Channels or units.")
     depth: int | None = Field(default=None, ge=1, le=5, description="Blocks or hidden layers.")
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in NETS:
+            raise ValueError(f"there is no net {name!r}; there are: {', '.join(sorted(NETS))}")
+        return name
 
 
 class _Factory(Protocol):

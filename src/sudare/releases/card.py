@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -20,6 +20,11 @@ from sudare.releases.registry import KINDS, kind_class
 __all__ = ["RELEASE_SCHEMA", "Card", "FileEntry", "Spec", "Statistic"]
 
 RELEASE_SCHEMA = "sudare.release/2"
+MAX_CLASSES = 10_000
+# A card is read before it is trusted: nothing in it may be large enough to be a burden.
+Line: TypeAlias = Annotated[str, Field(max_length=300)]
+Text: TypeAlias = Annotated[str, Field(max_length=4_000)]
+Side: TypeAlias = Annotated[int, Field(ge=1, le=4_096)]
 
 
 class _Value(BaseModel):
@@ -33,7 +38,7 @@ class Spec(_Value):
 class FileEntry(_Value):
     """A file of the release."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+    name: Literal["README.md", "tensors.safetensors"]
     bytes: int = Field(ge=0, le=4 * 2**30)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
@@ -41,8 +46,8 @@ class FileEntry(_Value):
 class Statistic(_Value):
     """A number that was computed on private images, and how it was protected."""
 
-    name: str
-    value: str
+    name: Line
+    value: Text
     status: Literal["public", "noised", "leak"] = Field(
         description="public: taken from public data; noised: in the ledger; leak: neither."
     )
@@ -53,23 +58,25 @@ class Card(_Value):
 
     schema_name: str = Field(default=RELEASE_SCHEMA, alias="schema")
     kind: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="What it can do.")
-    route: str = Field(description="How it was made.")
-    title: str = Field(description="One line for people.")
-    what_leaves: str = Field(description="One sentence: what the recipient gets.")
+    route: Line = Field(description="How it was made.")
+    title: Line = Field(description="One line for people.")
+    what_leaves: Text = Field(description="One sentence: what the recipient gets.")
     purpose: Literal["release", "evaluation"] = Field(
         default="release",
         description="'evaluation' copies were built for an audit and are not meant to be shared.",
     )
-    class_names: tuple[str, ...] = Field(min_length=2)
-    image_shape: tuple[int, int, int] = Field(description="Channels, height, width.")
+    class_names: tuple[Line, ...] = Field(min_length=2, max_length=MAX_CLASSES)
+    image_shape: tuple[Side, Side, Side] = Field(description="Channels, height, width.")
     spec: SerializeAsAny[Spec] = Field(default=Spec(), description="What its kind adds.")
-    settings: dict[str, str] = Field(default_factory=dict, description="How it was trained.")
-    statistics: tuple[Statistic, ...] = ()
-    ledger: tuple[LedgerEntry, ...] = ()
-    guarantee: str = Field(default="", description="Formal guarantee in words, or empty.")
-    data_name: str = ""
-    data_licence: str = ""
-    files: tuple[FileEntry, ...] = ()
+    settings: dict[Line, Text] = Field(
+        default_factory=dict, max_length=200, description="How it was trained."
+    )
+    statistics: tuple[Statistic, ...] = Field(default=(), max_length=200)
+    ledger: tuple[LedgerEntry, ...] = Field(default=(), max_length=200)
+    guarantee: Text = Field(default="", description="Formal guarantee in words, or empty.")
+    data_name: Line = Field(default="", description="The collection's public name, or empty.")
+    data_licence: Line = ""
+    files: tuple[FileEntry, ...] = Field(default=(), max_length=2)
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
@@ -107,7 +114,7 @@ class Card(_Value):
                 f"- Kind: {self.kind}; route: {self.route}",
                 f"- Classes: {', '.join(self.class_names)}",
                 f"- Images: {' x '.join(str(side) for side in self.image_shape)} (c x h x w)",
-                f"- Data: {self.data_name}, licence: {self.data_licence}",
+                f"- Data: {self.data_name or 'not named'}, licence: {self.data_licence}",
                 f"- Guarantee: {self.guarantee or 'none'}\n",
                 "## Settings\n\n| setting | value |\n| --- | --- |",
                 *rows,

@@ -81,13 +81,18 @@ def read_card(folder: Path) -> Card:
     if folder.is_symlink() or not folder.is_dir():
         raise ReleaseError("a release is a folder", where=str(folder))
     names = sorted(entry.name for entry in folder.iterdir())
+    if CARD_FILE not in names:
+        inside = folder / "release"
+        raise ReleaseError(
+            f"this is no release: there is no {CARD_FILE}",
+            where=str(folder),
+            fix=f"The release is {inside}." if (inside / CARD_FILE).is_file() else "",
+        )
     for name in names:
         mode = (folder / name).lstat().st_mode
         if not stat.S_ISREG(mode):
             kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a plain file"
             raise ReleaseError(f"{name!r} is {kind}", where=str(folder))
-    if CARD_FILE not in names:
-        raise ReleaseError(f"there is no {CARD_FILE}", where=str(folder))
     card = _parse_card(folder / CARD_FILE)
     _check_files(folder, card, set(names) - {CARD_FILE})
     return card
@@ -110,7 +115,7 @@ def _parse_card(path: Path) -> Card:
         raise ReleaseError(
             escaped(f"the card is not valid: {place}: {first['msg']}"), where=str(path)
         ) from error
-    _refuse_hidden(json.loads(text), path)
+    _refuse_hidden(_once(text, path), path)
     if card.schema_name != RELEASE_SCHEMA:
         raise ReleaseError(
             f"the card has schema {card.schema_name!r}, this version reads {RELEASE_SCHEMA!r}",
@@ -118,6 +123,17 @@ def _parse_card(path: Path) -> Card:
             fix="Install the version of sudare that wrote it.",
         )
     return card
+
+
+def _once(text: bytes, path: Path) -> object:
+    """The values, refused where a key is there twice: readers differ in which one they take."""
+
+    def pairs(found: list[tuple[str, object]]) -> dict[str, object]:
+        if len({name for name, _ in found}) != len(found):
+            raise ReleaseError("the card says something twice", where=str(path))
+        return dict(found)
+
+    return json.loads(text, object_pairs_hook=pairs)
 
 
 def _refuse_hidden(card: object, path: Path) -> None:
@@ -152,5 +168,25 @@ def _check_files(folder: Path, card: Card, present: set[str]) -> None:
             raise ReleaseError(
                 f"{entry.name!r} has {size} bytes, the card says {entry.bytes}", where=str(folder)
             )
+        if entry.name == README_FILE:
+            _check_readme(path)
         if hash_file(path) != entry.sha256:
             raise ReleaseError(f"{entry.name!r} is not the file the card lists", where=str(folder))
+
+
+def _check_readme(path: Path) -> None:
+    """A text that people open: small, and nothing in it that acts on a terminal.
+
+    Raises:
+        ReleaseError: It is not that.
+    """
+    if path.stat().st_size > MAX_CARD_BYTES:
+        raise ReleaseError("the file is larger than 1 MiB", where=str(path))
+    try:
+        hidden = _hidden(path.read_text(encoding="utf-8").translate({10: None, 9: None}))
+    except UnicodeDecodeError as error:
+        raise ReleaseError("the file is not UTF-8", where=str(path)) from error
+    if hidden:
+        raise ReleaseError(
+            f"the file holds a character that is not for print: {hidden!r}", where=str(path)
+        )

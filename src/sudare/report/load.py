@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from sudare.core import AuditError, Finding, Findings
 from sudare.core.figures import declare
 from sudare.core.findings import SCHEMA
+from sudare.core.printable import unprintable
 from sudare.core.runs import RUN_SCHEMA, Mode, ReleaseSummary, RunSummary
 from sudare.core.threats import declare_threats
 from sudare.report.text import finding_name, say
@@ -202,6 +204,9 @@ def load_run(folder: Path) -> Run:
                 fix="Report with the version of Sudare that wrote the run.",
             )
     config = folder / "config.toml"
+    if config.is_symlink():
+        # Its text goes into the page, and a link may lead to any file of this machine.
+        raise AuditError("this is a link", where=str(config), fix="Put the file itself there.")
     return Run(
         folder=folder,
         summary=summary,
@@ -212,7 +217,15 @@ def load_run(folder: Path) -> Run:
 
 def _read(path: Path, model: type[Model]) -> Model:
     try:
-        return model.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        _refuse_hidden(json.loads(content), path)
+        return model.model_validate_json(content)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise AuditError(
+            f"the file is not valid JSON: {error}",
+            where=str(path),
+            fix="Run the audit again, or report with the version that wrote it.",
+        ) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -221,3 +234,26 @@ def _read(path: Path, model: type[Model]) -> Model:
             where=str(path),
             fix="Run the audit again, or report with the version that wrote it.",
         ) from error
+
+
+def _refuse_hidden(value: object, path: Path) -> None:
+    """Refuse text that acts on a terminal, or aborts what draws the charts.
+
+    Raises:
+        AuditError: There is some.
+    """
+    if isinstance(value, str):
+        if hidden := unprintable(value.translate(_BREAKS)):
+            raise AuditError(
+                f"the file holds a character that is not for print: {hidden!r}", where=str(path)
+            )
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            _refuse_hidden(name, path)
+            _refuse_hidden(part, path)
+    elif isinstance(value, list):
+        for part in value:
+            _refuse_hidden(part, path)
+
+
+_BREAKS = {ord("\n"): None, ord("\t"): None}

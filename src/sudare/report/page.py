@@ -96,7 +96,7 @@ def write_report(run_folder: Path) -> ReportPaths:
     internal_path, public_path = run_folder / "report.html", run_folder / "report-public.html"
     inside = replace(charts, profiles=profiles(run))
     atomic_write(internal_path, _page(run, Edition.INTERNAL, inside, galleries(run)))
-    atomic_write(public_path, _page(public, Edition.PUBLIC, charts, []))
+    atomic_write(public_path, _page(public, Edition.PUBLIC, charts, []), public=True)
     return ReportPaths(internal=internal_path, public=public_path, verdict=verdict(run).sentences)
 
 

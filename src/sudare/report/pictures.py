@@ -15,6 +15,7 @@ from sudare.report.load import Run
 __all__ = ["Gallery", "PairGallery", "Picture", "embedded", "galleries", "pair_galleries"]
 
 _MOST_PER_RELEASE = 12
+_MOST_PIXELS = 16_000_000
 _LARGEST_PX = 160
 
 
@@ -84,9 +85,11 @@ def embedded(run: Run, picture: str, largest: int = _LARGEST_PX) -> str:
         return ""
     try:
         with Image.open(path, formats=["PNG"]) as opened:
+            if opened.width * opened.height > _MOST_PIXELS:
+                return ""
             # Written anew: a file's own metadata may name a patient or a path.
             image = opened.convert("L" if opened.mode in {"1", "L", "I;16"} else "RGB")
-    except (UnidentifiedImageError, OSError, ValueError):
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
         return ""
     image.thumbnail((largest, largest))
     image.info.clear()

@@ -60,8 +60,8 @@ def test_a_unit_in_train_and_test_is_refused_with_both_files(root):
         ("file,unit", [f"{f},1" for f in FILES[1:]], "'cat/0.png' has no row"),
         ("file,unit", [f"{f},1" for f in [*FILES, "cat/9.png"]], "'cat/9.png' is no image"),
         ("file,unit", [f"{f},1" for f in [*FILES, FILES[2]]], "'cat/2.png' has two rows"),
-        ("file,unit", [f"{f}," for f in FILES], "line 2 has empty or missing cells"),
-        ("file,unit", FILES, "line 2 has empty or missing cells"),
+        ("file,unit", [f"{f}," for f in FILES], "line 2 has no unit"),
+        ("file,unit", FILES, "line 2 has 1 of 2 cells"),
         ("file,split", [f"{f},dev" for f in FILES], "split 'dev' of 'cat/0.png' is unknown"),
         ("file,unit,unit", [f"{f},1,2" for f in FILES], "two columns have the same name"),
         ("file,split", [f"{f},test" for f in FILES], "there is no training image"),
@@ -83,3 +83,30 @@ def test_a_table_in_another_encoding_is_refused(root):
     write(root, "file,unit", [f"{f},Müller" for f in FILES], encoding="latin-1")
     with pytest.raises(DataError, match="the table cannot be read"):
         load_source(str(root))
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "message"),
+    [
+        ("file;unit", "{};1", "separated by semicolons"),
+        ("file\tunit", "{}\t1", "separated by tabs"),
+        ("filename,unit", "{},1", "Rename 'filename' to 'file'"),
+        ("File,unit", "{},1", "Rename 'File' to 'file'"),
+        ("picture,unit", "{},1", "there is no column 'file' but picture, unit"),
+    ],
+)
+def test_a_header_that_is_nearly_right_says_what_to_change(root, header, row, message):
+    write(root, header, [row.format(file) for file in FILES])
+    with pytest.raises(DataError, match=message):
+        load_source(str(root))
+
+
+def test_bare_file_names_are_told_of_their_class_folder(root):
+    write(root, "file,unit", [f"{file.split('/')[1]},{n}" for n, file in enumerate(FILES)][:4])
+    with pytest.raises(DataError, match=r"Write the class folder before it"):
+        load_source(str(root))
+
+
+def test_blank_cells_of_a_column_that_is_not_used_are_blank(root):
+    write(root, "file,unit,notes", [f"{file},{n}," for n, file in enumerate(FILES)])
+    assert len(load_source(str(root)).train) == len(FILES)

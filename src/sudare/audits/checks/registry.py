@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from sudare.audits.checks.config import CheckConfig
+from sudare.core.figures import declare
 from sudare.core.registry import Registry, load
 
 if TYPE_CHECKING:
     from sudare.audits.checks.base import Check
 
-__all__ = ["CHECKS", "check_class", "make_check", "parse_check"]
+__all__ = ["CHECKS", "check_class", "declare_figures", "make_check", "parse_check"]
 
 CHECKS = Registry(
     "check",
@@ -38,6 +39,12 @@ def parse_check(values: object) -> CheckConfig:
         ConfigError: No table, no kind, an unknown one, or values that do not fit.
     """
     return CHECKS.parse(values, CheckConfig)
+
+
+def declare_figures() -> None:
+    """Make the figures of every check known, whether it runs or not. Imports torch."""
+    for kind in CHECKS:
+        declare(cast("type[Check[CheckConfig]]", load(check_class(kind).check)).figures)
 
 
 def make_check(config: CheckConfig) -> Check[CheckConfig]:

@@ -73,7 +73,7 @@ def fetch(remote: Remote, folder: Path, *, progress: Progress) -> Path:
             where=remote.url,
             fix=by_hand,
         )
-    atomic_write(path, content)
+    atomic_write(path, content, public=True)
     return path
 
 

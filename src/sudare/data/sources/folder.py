@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from sudare.core.archives import LARGEST_BYTES
 from sudare.core.arrays import ByteArray, IntArray
 from sudare.core.errors import DataError
 from sudare.data.duplicates import exact_clusters
 from sudare.data.images import ImageDataset
-from sudare.data.sources.arrays import LARGEST_BYTES
 from sudare.data.sources.metadata import Metadata, read_metadata
 from sudare.data.sources.pixels import Header, read_header, read_pixels
 from sudare.data.sources.source import TEST, Request, Source, divided
@@ -20,8 +20,9 @@ from sudare.data.sources.source import TEST, Request, Source, divided
 __all__ = ["MIN_PER_CLASS", "folder"]
 
 MIN_PER_CLASS = 4
+_NAMED = 10
 _ENDINGS = (".png", ".jpg", ".jpeg")
-_LITTER = ("thumbs.db", "desktop.ini")
+_LITTER = ("thumbs.db", "desktop.ini", "__macosx")
 
 
 @dataclass(frozen=True)
@@ -104,16 +105,25 @@ def _read(listing: _Listing, request: Request) -> ImageDataset:
     size, progress = request.image_size, request.progress
     headers = []
     with progress.stage(f"look at {len(listing.paths):,} images", len(listing.paths)) as task:
+        broken: list[DataError] = []
         for path in listing.paths:
-            headers.append(read_header(path))
+            try:
+                headers.append(read_header(path))
+            except DataError as error:
+                broken.append(error)
             task.advance()
+        _refuse(broken)
     # Grey by content, if any image is stored in grey: a mixture is then refused where it shows.
     grey = any(header.grey for header in headers)
     images = _room(headers, listing.paths, grey=grey, size=size)
     with progress.stage(f"read {len(listing.paths):,} images", len(listing.paths)) as task:
         for row, path in enumerate(listing.paths):
-            images[row] = read_pixels(path, grey=grey, size=size)
+            try:
+                images[row] = read_pixels(path, grey=grey, size=size)
+            except DataError as error:
+                broken.append(error)
             task.advance()
+        _refuse(broken)
     return ImageDataset(
         images=images,
         labels=listing.labels,
@@ -123,6 +133,24 @@ def _read(listing: _Listing, request: Request) -> ImageDataset:
         licence="not stated",
         source="the owner's own folder",
     )
+
+
+def _refuse(broken: Sequence[DataError]) -> None:
+    """Name all images that cannot be read, so that it takes one run and not one for each.
+
+    Raises:
+        DataError: There are any.
+    """
+    if len(broken) == 1:
+        raise broken[0]
+    if broken:
+        named = ", ".join(error.where for error in broken[:_NAMED])
+        more = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
+        raise DataError(
+            f"{len(broken)} images cannot be read; the first: {broken[0].what}",
+            where=f"{named}{more}",
+            fix="Repair or remove them.",
+        )
 
 
 def _room(
@@ -137,7 +165,8 @@ def _room(
                 f"the image is {header.width} x {header.height} pixels, others are "
                 f"{first.width} x {first.height}",
                 where=str(path),
-                fix="Choose an image size, such as 32, to resize all to.",
+                fix="Resize all, for example to 32: --image-size 32, or "
+                "--set data.image_size=32 in compare and release.",
             )
     height, width = (first.height, first.width) if size is None else (size, size)
     shape = (len(headers), 1 if grey else 3, height, width)

@@ -11,9 +11,9 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
+from sudare.core.archives import LARGEST_BYTES
 from sudare.core.arrays import ByteArray, IntArray
 from sudare.core.errors import DataError
-from sudare.data.sources.arrays import LARGEST_BYTES
 from sudare.data.sources.catalogue import CATALOGUE, IDX_FILES
 from sudare.data.sources.download import fetch
 from sudare.data.sources.source import Request, Source, assemble

@@ -7,9 +7,10 @@ from typing import TypeAlias
 
 import numpy as np
 
+from sudare.core.archives import ArrayFile
 from sudare.core.arrays import BoolArray, ByteArray, IntArray
 from sudare.core.errors import DataError
-from sudare.data.sources.arrays import ArrayFile, as_labels, as_pixels
+from sudare.data.sources.arrays import as_labels, as_pixels
 from sudare.data.sources.catalogue import CATALOGUE
 from sudare.data.sources.download import fetch
 from sudare.data.sources.source import Request, Source, assemble

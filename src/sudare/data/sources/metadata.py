@@ -24,6 +24,16 @@ NO_UNIT = (
 METADATA = "metadata.csv"
 _SPLITS = ("train", "val", TEST)
 _KNOWN = ("file", "unit", "group", "silo", "split")
+_WORDS_FOR_FILE = (
+    "filename",
+    "file_name",
+    "file name",
+    "image",
+    "path",
+    "filepath",
+    "name",
+    "file",
+)
 _WORDS_FOR_UNIT = ("patient", "subject", "person", "case", "participant", "proband", "individual")
 
 
@@ -122,16 +132,27 @@ def read_metadata(root: Path, files: Sequence[str]) -> Metadata:
     header, rows = _rows(path)
     empty = Metadata(path, {})
     if "file" not in header:
-        raise empty.error("there is no column 'file'", "Name each image, as in class/image.png.")
+        raise empty.error(*_no_file(header))
     position = header.index("file")
     named: dict[str, list[str]] = {}
     for number, row in enumerate(rows, start=2):
-        if len(row) != len(header) or not all(row):
-            raise empty.error(f"line {number} has empty or missing cells", "Fill every column.")
+        if len(row) != len(header):
+            raise empty.error(
+                f"line {number} has {len(row)} of {len(header)} cells", "Fill every column."
+            )
+        blank = [name for name, cell in zip(header, row, strict=True) if not cell.strip()]
+        if needed := [name for name in blank if name in _KNOWN]:
+            raise empty.error(f"line {number} has no {needed[0]}", "Fill the cell.")
         if named.setdefault(row[position].replace("\\", "/"), row) is not row:
             raise empty.error(f"{row[position]!r} has two rows", "Keep one.")
     if unknown := sorted(set(named) - set(files)):
-        raise empty.error(f"{unknown[0]!r} is no image of the folder", "Correct or remove the row.")
+        bare = "/" not in unknown[0] and any(file.endswith(f"/{unknown[0]}") for file in files)
+        raise empty.error(
+            f"{unknown[0]!r} is no image of the folder",
+            "Write the class folder before it, as in class/image.png."
+            if bare
+            else "Correct or remove the row.",
+        )
     if absent := sorted(set(files) - set(named)):
         raise empty.error(f"{absent[0]!r} has no row", "Add a row for every image.")
     columns = {
@@ -139,6 +160,17 @@ def read_metadata(root: Path, files: Sequence[str]) -> Metadata:
         for index, name in enumerate(header)
     }
     return Metadata(path, columns | {"file": tuple(files)})
+
+
+def _no_file(header: Sequence[str]) -> tuple[str, str]:
+    """What is wrong with a header without the column `file`, and what to do."""
+    whole = ", ".join(header)
+    for name, sign in (("semicolons", ";"), ("tabs", "\t")):
+        if len(header) == 1 and sign in whole:
+            return f"cells seem to be separated by {name}", "Save the table with commas."
+    alike = [name for name in header if name.lower() in ("file", *_WORDS_FOR_FILE)]
+    fix = f"Rename {alike[0]!r} to 'file'." if alike else "Name each image, as in class/image.png."
+    return f"there is no column 'file' but {whole or 'nothing'}", fix
 
 
 def _rows(path: Path) -> tuple[list[str], list[list[str]]]:

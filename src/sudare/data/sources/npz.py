@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from sudare.core.archives import Array, ArrayFile
 from sudare.core.arrays import BoolArray, IntArray
 from sudare.core.errors import DataError
 from sudare.data.images import check_labels
-from sudare.data.sources.arrays import Array, ArrayFile, as_labels, as_pixels
+from sudare.data.sources.arrays import as_labels, as_pixels
 from sudare.data.sources.medmnist import is_medmnist, medmnist_file, numbered
 from sudare.data.sources.metadata import NO_UNIT
 from sudare.data.sources.source import Request, Source, assemble

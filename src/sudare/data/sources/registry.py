@@ -78,6 +78,11 @@ def load_source(
     return loader(request)
 
 
+def is_named(name_or_path: str) -> bool:
+    """Whether this is a published collection and not the owner's own folder or file."""
+    return _loader(name_or_path) not in _FORMATS or name_or_path in _NAMED
+
+
 def at_hand(name: str, *, cache: Path | None = None) -> bool:
     """Whether a source of the catalogue can be loaded without a download.
 

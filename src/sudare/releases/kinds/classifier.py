@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -13,6 +14,7 @@ from sudare.core.errors import ReleaseError
 from sudare.core.threats import ThreatModel
 from sudare.nets.registry import NetConfig
 from sudare.nets.registry import build as build_net
+from sudare.nets.shapes import weight_shapes
 from sudare.releases.card import Card, Spec
 from sudare.releases.kinds.base import LabelsView, LogitsView, Release, WeightsView
 
@@ -74,19 +76,22 @@ class ClassifierRelease(Release):
         """
         if not isinstance(self.card.spec, ClassifierSpec):
             raise ReleaseError("a classifier's card must name its net", where="release.json")
-        net = build_net(
+        make = partial(
+            build_net,
             self.card.spec.net,
             image_shape=self.card.image_shape,
             n_classes=len(self.card.class_names),
             seed=0,
         )
-        expected = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+        # Shapes first: a card of a kilobyte can declare a net of gigabytes.
+        expected = weight_shapes(make)
         given = {name: tuple(value.shape) for name, value in self.state.items()}
         if expected != given:
             wrong = sorted(set(expected.items()) ^ set(given.items()))[0][0]
             raise ReleaseError(f"weights do not fit the net, first at {wrong!r}", where="weights")
         if not all(bool(value.isfinite().all()) for value in self.state.values()):
             raise ReleaseError("weights hold NaN or infinity", where="weights")
+        net = make()
         net.load_state_dict(self.state)
         return net.to(device).eval()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from sudare.core.errors import ReleaseError
 from sudare.core.threats import Threat, ThreatModel
 from sudare.nets.generator import Generator
 from sudare.nets.predict import to_pixels
+from sudare.nets.shapes import weight_shapes
 from sudare.releases.card import Card, Spec
 from sudare.releases.kinds.base import Lesson, Release, WeightsView
 
@@ -33,7 +35,7 @@ class GeneratorSpec(Spec):
     latent: int = Field(ge=1, le=4096, description="Length of the latent.")
     width: int = Field(ge=1, le=1024, description="Channels of its last stage.")
     sigma: float = Field(gt=0, le=10, description="Standard deviation of the latent.")
-    images: int = Field(ge=1, le=10_000_000, description="Images that a recipient trains on.")
+    images: int = Field(ge=1, le=200_000, description="Images that a recipient trains on.")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,18 +80,21 @@ class GeneratorRelease(Release):
             ReleaseError: Weights that do not fit, or are not finite.
         """
         spec = self._spec()
-        net = Generator(
+        make = partial(
+            Generator,
             self.card.image_shape,
             len(self.card.class_names),
             latent=spec.latent,
             width=spec.width,
         )
-        expected = {n: (tuple(v.shape), v.dtype) for n, v in net.state_dict().items()}
-        given = {n: (tuple(v.shape), v.dtype) for n, v in self.state.items()}
-        if expected != given:
+        # Shapes first: a card of a kilobyte can declare a generator of gigabytes.
+        given = {name: tuple(value.shape) for name, value in self.state.items()}
+        odd = any(value.dtype != torch.float32 for value in self.state.values())
+        if odd or weight_shapes(make) != given:
             raise ReleaseError("weights do not fit the generator", where="weights")
         if not all(bool(value.isfinite().all()) for value in self.state.values()):
             raise ReleaseError("weights hold NaN or infinity", where="weights")
+        net = make()
         net.load_state_dict(self.state)
         return net.to(device).eval()
 

@@ -354,15 +354,22 @@ def _process(
             # Ctrl-C is for us; we then ask it to end.
             start_new_session=True,
         )
+    # Asked to end, we end what we started first.
+    before = signal.signal(signal.SIGTERM, _ended)
     try:
         yield process
     finally:
+        signal.signal(signal.SIGTERM, before)
         process.terminate()
         try:
             process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def _ended(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _program(name: str) -> str:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sudare.core.errors import ConfigError
 from sudare.core.files import atomic_write
+from sudare.core.validation import config_error
 from sudare.routes.federation.config import FederationConfig
 
 __all__ = ["JOB_FILE", "Job", "agreed", "read_job", "write_job"]
@@ -140,17 +141,12 @@ def _validated(model: type[_Model], values: object, where: str) -> _Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(
-            message[:1].lower() + message[1:], where=f"{where}.{place}" if place else where
-        ) from error
+        raise config_error(error, model, where=where) from error
 
 
 def write_job(job: Job, path: Path) -> None:
     """Write a job file."""
-    atomic_write(path, tomli_w.dumps(_plain(job.model_dump(mode="json"))))
+    atomic_write(path, tomli_w.dumps(_plain(job.model_dump(mode="json"))), public=True)
 
 
 def _plain(values: dict[str, object]) -> dict[str, object]:

@@ -53,7 +53,9 @@ def make_key(path: Path) -> Path:
     key = ec.generate_private_key(ec.SECP384R1())
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     _secret(path, key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
-    atomic_write(public, key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH))
+    atomic_write(
+        public, key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH), public=True
+    )
     return public
 
 
@@ -130,7 +132,7 @@ def make_certificates(authority: Path, server: Path, *, host: str) -> None:
         )
         .sign(root, hashes.SHA256())
     )
-    atomic_write(authority, above.public_bytes(Encoding.PEM))
+    atomic_write(authority, above.public_bytes(Encoding.PEM), public=True)
     atomic_write(server, below.public_bytes(Encoding.PEM))
     _secret(
         server.with_suffix(".key"),

@@ -1,0 +1,103 @@
+"""``sudare poc``: a first answer about your own images, in minutes."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from sudare.cli.options import Whole
+
+__all__ = ["poc"]
+
+
+def poc(
+    images: str = "pneumonia",
+    *,
+    routes: str | None = None,
+    image_size: Whole | None = None,
+    override: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"])] = (),
+    out: Path | None = None,
+    force: Annotated[bool, Parameter(negative="")] = False,
+    workers: Whole | None = None,
+    cache: Path | None = None,
+) -> int:
+    """A first answer in minutes: is a classifier of these images useful, leaky, fragile?
+
+    A small classifier is trained on four random halves. Attackers train nothing: they look at the
+    loss, the entropy and the margin of each image, and at what such an image's loss should be;
+    every pixel is moved a little against the classifier. Each question is passed or failed where
+    its whole interval is on one side of a line, and open (warn) otherwise. A report is written as
+    by `sudare compare`.
+
+    Examples:
+    `sudare poc my-images/`
+
+    `sudare poc my-images/ --image-size 16 --routes plain,dpsgd`
+
+    Args:
+        images: A source of `sudare data list`, a folder of images or an .npz file.
+        routes: Ways to share, separated by commas; the plain classifier by default.
+        image_size: Cut to the largest square and resize to this side in pixels.
+        override: A value by dotted name, such as data.pool=2000.
+        out: Run folder; runs/poc-NAME by default.
+        force: Replace a run of another configuration in that folder.
+        workers: Worker processes; one per core.
+        cache: Where builds are kept; $SUDARE_CACHE or ~/.cache/sudare.
+
+    Returns:
+        0 all pass, 1 one fails, 2 error, 3 one is open.
+    """
+    from sudare.audits.compare import compare as run
+    from sudare.audits.config import apply_overrides, load_config, read_toml
+    from sudare.audits.poc import ADDED, questions, status_of
+    from sudare.cli.options import choose_routes, with_options
+    from sudare.core.files import default_cache
+    from sudare.core.progress import auto
+    from sudare.fleets.cache import Cache
+    from sudare.report import as_it_goes, write_report
+    from sudare.report.load import load_run
+
+    options = {
+        "data.source": images,
+        "data.fit": True,
+        "data.image_size": image_size,
+        "fleet.workers": workers,
+    }
+    values = with_options(choose_routes(read_toml("poc"), routes), options)
+    config = load_config(apply_overrides(values, override))
+    folder = out or Path("runs") / f"poc-{Path(images).stem}"
+    progress = auto()
+    run(
+        config,
+        folder,
+        cache=Cache(cache or default_cache()),
+        progress=progress,
+        command=shlex.join(["sudare", *sys.argv[1:]]),
+        after_stage=as_it_goes(),
+        force=force,
+    )
+    paths, done = write_report(folder), load_run(folder)
+    answers = [
+        answer
+        for release in done.summary.releases
+        for answer in questions(
+            done.findings,
+            release.name,
+            n_classes=len(done.summary.data.class_names),
+            thresholds=config.verdict,
+        )
+    ]
+    progress.say("")
+    for answer in answers:
+        label = done.label(answer.release)
+        progress.say(f"{answer.outcome.upper():4}  {label}: {answer.question}")
+        progress.say(f"      {answer.told}; {answer.line}")
+    progress.say(f"\n{ADDED}\n")
+    again = shlex.join(["sudare", "compare", "--data", images, "--preset", "demo"])
+    progress.say(f"The full audit: {again}")
+    progress.say(f"Internal report: {paths.internal}\nPublic report:   {paths.public}")
+    return status_of(answers)
