@@ -109,7 +109,7 @@ def test_the_command_line_takes_a_factory_weights_and_folders(tmp_path, monkeypa
     with pytest.raises(AuditError, match="pickled weights are refused"):
         load_model("theirs:build", tmp_path / "w.pt")
     for wrong in ("theirs", "theirs:nothing", "no.such:thing", "", ":", "theirs:torch"):
-        with pytest.raises(AuditError, match="model cannot be made|names no factory"):
+        with pytest.raises(AuditError, match=r"model cannot be made|names no factory"):
             load_model(wrong, None)
     with pytest.raises(DataError, match="40 of 40 non-members are members too"):
         audit_images(
