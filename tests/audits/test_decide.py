@@ -107,7 +107,7 @@ def test_where_none_qualifies_it_is_said_what_would_have_to_change():
         ("accuracy > 0.8", "is not a requirement"),
         ("accuracy >= much", "is not a requirement"),
         ("accuracy >= 1.2.3", "is not a requirement"),
-        ("acc >= 0.8", "Did you mean accuracy"),
+        ("acurracy >= 0.8", "Did you mean accuracy"),
         ("membership.lyra.auc <= 0.6", "there will be no finding"),
     ],
 )

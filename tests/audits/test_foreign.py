@@ -226,3 +226,18 @@ def test_files_that_hold_no_scores_are_refused_and_nothing_in_them_runs(tmp_path
         with pytest.raises(AuditError, match="cannot be read"):
             read_scores(tmp_path / name)
     assert not marker.exists()
+
+
+def test_an_estimator_takes_images_as_rows_of_pixels():
+    """From the command line images come as [n, c, h, w]; a forest takes [n, c h w]."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (80, 1, 8, 8), dtype=np.uint8)
+    labels = np.arange(80) % 2
+    forest = RandomForestClassifier(n_estimators=10, random_state=0)
+    forest.fit(images[:40].reshape(40, -1), labels[:40])
+    given = audit_model(forest, (images[:40], labels[:40]), (images[40:], labels[40:]))
+    rows = images.reshape(80, -1)
+    flat = audit_model(forest, (rows[:40], labels[:40]), (rows[40:], labels[40:]))
+    assert [f.value for f in given.findings.findings if f.id.startswith("membership")] == [
+        f.value for f in flat.findings.findings if f.id.startswith("membership")
+    ]

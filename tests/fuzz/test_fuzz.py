@@ -111,7 +111,7 @@ def attack(originals, place, count, seed):
         if kind in KINDS and rng.random() < 0.8:
             relisted(target)
         whole = kind in KINDS or kind in ("runs", "evidence")
-        start = time.monotonic()
+        start = time.process_time()
         try:
             READERS[kind](target if whole else files[0])
             accepted += 1
@@ -119,8 +119,8 @@ def attack(originals, place, count, seed):
             pass
         except Exception as error:
             escaped.append((number, kind, type(error).__name__, str(error)[:200]))
-        if time.monotonic() - start > MOST_SECONDS:
-            escaped.append((number, kind, "slow", f"{time.monotonic() - start:.0f} s"))
+        if time.process_time() - start > MOST_SECONDS:
+            escaped.append((number, kind, "slow", f"{time.process_time() - start:.0f} s"))
     return escaped, accepted
 
 

@@ -436,6 +436,10 @@ def _ask(model: object, records: npt.NDArray[Any]) -> tuple[FloatArray, bool]:
     if isinstance(model, torch.nn.Module):
         return _from_scores(_module_logits(model, records))
     if hasattr(model, "predict_proba"):
+        length = int(np.prod(records.shape[1:]))
+        if records.ndim > 2 and getattr(model, "n_features_in_", None) == length:
+            # Estimators learn from rows of numbers; folders give images.
+            records = records.reshape(len(records), length)
         shares = np.asarray(model.predict_proba(records), dtype=np.float64)
         # Probabilities that are not finite must not pass as small ones.
         values: FloatArray = np.log(np.clip(shares, _LEAST_PROBABILITY, None))
