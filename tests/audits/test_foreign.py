@@ -235,9 +235,9 @@ def test_an_estimator_takes_images_as_rows_of_pixels():
     labels = np.arange(80) % 2
     forest = RandomForestClassifier(n_estimators=10, random_state=0)
     forest.fit(images[:40].reshape(40, -1), labels[:40])
-    given = audit_model(forest, (images[:40], labels[:40]), (images[40:], labels[40:]))
+    given = sudare.audit_model(forest, (images[:40], labels[:40]), (images[40:], labels[40:]))
     rows = images.reshape(80, -1)
-    flat = audit_model(forest, (rows[:40], labels[:40]), (rows[40:], labels[40:]))
+    flat = sudare.audit_model(forest, (rows[:40], labels[:40]), (rows[40:], labels[40:]))
     assert [f.value for f in given.findings.findings if f.id.startswith("membership")] == [
         f.value for f in flat.findings.findings if f.id.startswith("membership")
     ]
