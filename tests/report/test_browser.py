@@ -37,6 +37,8 @@ def opened(browser: Browser, path: Path, *, width: int, scheme: str = "light") -
         ),
     )
     page.goto(path.resolve().as_uri())
+    # What is folded is looked at as well.
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
     yield page
     context.close()
     assert not complaints
@@ -116,7 +118,7 @@ def test_findings_are_filtered_by_text_and_sorted_by_number(browser: Browser, pa
         assert 0 < rows.count() < everything
         assert all("DP-SGD" in text and "RMIA" in text for text in rows.all_inner_texts())
         page.locator("#table-releases").get_by_role("button", name="AUC").click()
-        cells = page.locator("#table-releases tbody tr td:nth-child(4)")
+        cells = page.locator("#table-releases tbody tr td:nth-child(2)")
         values = [float(text.split()[0]) for text in cells.all_inner_texts()]
         assert values == sorted(values, reverse=True)
 
@@ -210,3 +212,32 @@ _CONTRAST = """
   return [...poor];
 })()
 """
+
+
+def test_the_page_is_short_until_it_is_unfolded_and_whole_when_printed(
+    browser: Browser, pages: ReportPaths
+):
+    context = browser.new_context(viewport={"width": DESKTOP, "height": 900})
+    page = context.new_page()
+    page.goto(pages.internal.resolve().as_uri())
+    tall = "document.documentElement.scrollHeight"
+    folded = page.evaluate(tall)
+    assert folded < 10 * 900
+    assert not page.locator("#table-findings").is_visible()
+    page.emulate_media(media="print")
+    assert page.locator("#table-findings tbody tr").last.bounding_box()
+    page.emulate_media(media="screen")
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    assert page.evaluate(tall) > 1.5 * folded
+    context.close()
+
+
+def test_on_a_phone_the_leakage_is_seen_without_scrolling_sideways(
+    browser: Browser, pages: ReportPaths
+):
+    with opened(browser, pages.internal, width=PHONE) as page:
+        head = page.locator("#table-releases thead th", has_text="AUC").bounding_box()
+        assert head is not None
+        cell = page.locator("#table-releases tbody tr td:nth-child(2) small").first.bounding_box()
+        assert cell is not None
+        assert cell["x"] + cell["width"] <= PHONE

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import string
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from sudare.core.runs import Mode, RunSummary
 from sudare.report import ReportPaths, write_report
 from sudare.report.editions import Edition
 from sudare.report.load import load_run
+from sudare.report.orderings import orderings_table
 from sudare.report.pictures import galleries
-from sudare.report.tables import findings_table, gates_table, releases_table, severity
+from sudare.report.tables import findings_table, gates_table, guarantees, releases_table, severity
 from sudare.report.text import TEXT, finding_name, listed, say
 from tests.report.conftest import PLANS, finding, write_run
 
@@ -115,7 +117,7 @@ def test_failed_and_undecided_gates_are_on_top(run_folder: Path):
 
 def test_cells_without_a_number_say_what_is_needed(run_folder: Path):
     table = releases_table(load_run(run_folder))
-    assert table.rows[-1][6].text == "n/a (needs a trained release)"
+    assert table.rows[-1][5].text == "n/a (needs a trained release)"
 
 
 def test_leakage_below_chance_is_not_read_as_leakage(run_folder: Path):
@@ -204,3 +206,32 @@ def test_pictures_outside_the_run_folder_are_not_read(tmp_path: Path, name: str)
 def test_a_finding_of_an_unlisted_threat_model_still_has_words():
     found = Finding(id="x", release="r", route="q", threat_model=ThreatModel.NONE, value=1.0)
     assert severity(found)[0] == 5
+
+
+def test_no_image_is_called_exposed_where_the_attack_finds_nothing(tmp_path: Path):
+    """Some image is always first in a ranking; by a coin flip it is an accident."""
+    plans = [replace(PLANS[0], auc=0.5), PLANS[1]]
+    folder = write_run(tmp_path / "run", plans=plans)
+    none, some = galleries(load_run(folder))
+    assert (len(none.pictures), len(some.pictures)) == (0, 8)
+    page = write_report(folder).internal.read_text()
+    assert "The attack finds nothing on Plain classifier" in page
+    assert "The attack finds nothing on Label smoothing" not in page
+
+
+def test_guarantees_stand_below_the_table_in_full_and_in_it_as_an_epsilon(run_folder: Path):
+    run = load_run(run_folder)
+    assert guarantees(run)[0] == (
+        "DP-SGD, epsilon 8",
+        "(8, 1e-4)-differentially private per image",
+    )
+    row = next(r for r in releases_table(run).rows if r[0].text == "DP-SGD, epsilon 8")
+    assert row[4].text == "epsilon 8 (claimed)"
+
+
+def test_orders_that_do_not_hold_are_seen_without_unfolding(run_folder: Path):
+    run = load_run(run_folder)
+    whole, violated = orderings_table(run), orderings_table(run, violated=True)
+    assert whole is not None
+    broken = [row for row in whole.rows if "does not hold" in row[3].text.lower()]
+    assert len(violated.rows if violated else []) == len(broken)

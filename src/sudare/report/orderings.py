@@ -82,10 +82,16 @@ def expectations(run: Run) -> list[Expectation]:
     return found
 
 
-def orderings_table(run: Run) -> Table | None:
-    """Expected orders with both intervals, violated ones on top; None without any."""
+def orderings_table(run: Run, *, violated: bool = False) -> Table | None:
+    """Expected orders with both intervals, violated ones on top; None without any.
+
+    Args:
+        run: The run.
+        violated: Only those that do not hold.
+    """
     order = tuple(Outcome)
     found = sorted(expectations(run), key=lambda item: order.index(item.outcome))
+    found = [item for item in found if item.outcome is Outcome.VIOLATED or not violated]
     if not found:
         return None
     kinds = {Outcome.VIOLATED: "bad", Outcome.OPEN: "open", Outcome.HOLDS: "good"}
@@ -101,7 +107,7 @@ def orderings_table(run: Run) -> Table | None:
     ]
     columns = ("expected", "lower", "higher", "verdict", "remark")
     table = Table(
-        name="orderings",
+        name="violated" if violated else "orderings",
         caption=say("cap_orderings"),
         columns=[say(f"c_{name}") for name in columns],
         rows=rows,

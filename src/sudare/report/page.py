@@ -34,6 +34,7 @@ from sudare.report.sections import sections_of
 from sudare.report.tables import (
     findings_table,
     gates_table,
+    guarantees,
     releases_table,
     severity,
     threats_table,
@@ -142,7 +143,9 @@ def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery]) -> 
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         verdict=verdict(run),
         charts=charts,
-        galleries=shown,
+        galleries=[gallery for gallery in shown if gallery.pictures],
+        unexposed=_unexposed(shown),
+        guarantees=guarantees(run),
         pairs=pair_galleries(run),
         banner=_progress(run),
         releases=releases_table(run),
@@ -165,6 +168,7 @@ def _beyond(run: Run, edition: Edition) -> dict[str, object]:
         "planted": findings_table(run, edition, canaries=True),
         "orderings": orderings_table(run),
         "orderings_count": orderings_summary(run),
+        "violated": orderings_table(run, violated=True),
         "groups": groups_table(run),
         "glossary": glossary(sorted(mine, key=severity)),
     }
@@ -188,6 +192,12 @@ def _sections(run: Run, charts: _Charts) -> list[str]:
         "run": True,
     }
     return [name for name, wanted in shown.items() if wanted]
+
+
+def _unexposed(shown: list[Gallery]) -> str:
+    """Where no image is shown because the attack finds nothing, in a sentence; empty if nowhere."""
+    labels = [gallery.release for gallery in shown if not gallery.pictures]
+    return say("exposed_none", labels=listed(labels)) if labels else ""
 
 
 def _progress(run: Run) -> list[str]:

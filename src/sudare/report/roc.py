@@ -30,10 +30,12 @@ class RocChart:
     Attributes:
         attack: Its human name.
         svg: The chart.
+        primary: Whether the verdict is about this attack.
     """
 
     attack: str
     svg: Markup
+    primary: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,11 @@ def roc_charts(run: Run) -> list[RocChart]:
         curves = _curves(run, attack)
         if curves:
             charts.append(
-                RocChart(attack=attack_name(attack), svg=_chart(curves, attack, f"roc{number}"))
+                RocChart(
+                    attack=attack_name(attack),
+                    svg=_chart(curves, attack, f"roc{number}"),
+                    primary=attack in primary,
+                )
             )
     return charts
 

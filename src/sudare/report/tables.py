@@ -22,6 +22,7 @@ __all__ = [
     "Table",
     "findings_table",
     "gates_table",
+    "guarantees",
     "number_cell",
     "reading",
     "releases_table",
@@ -74,7 +75,8 @@ class Table:
 
 def releases_table(run: Run) -> Table:
     """What leaves, what it is good for, what it leaks and what it costs."""
-    columns = ("release", "leaves", "utility", "auc", "tpr", "guarantee", "build", "storage")
+    # What an attacker learns stands beside the name: on a phone it is seen without scrolling.
+    columns = ("release", "auc", "utility", "tpr", "guarantee", "build", "storage")
     styles = looks({name: run.is_baseline(name) for name in run.releases})
     rows = []
     for name, release in run.releases.items():
@@ -88,14 +90,14 @@ def releases_table(run: Run) -> Table:
             run.get("cost.storage_mb", name),
         )
         utility, auc, tpr, build, storage = (number_cell(item, running=running) for item in found)
-        small = say("baseline") if run.is_baseline(name) else ""
+        small = release.what_leaves
+        if run.is_baseline(name):
+            small = say("leaves_baseline", leaves=release.what_leaves)
         if run.shows_members(name):
             # No figure of an attack on a model says anything about what is handed over itself.
-            small = say("contains_private")
             auc = Cell(text=say("contains_private"), small=auc.text, sort="2", kind="bad")
         head = Cell(text=run.label(name), small=small, mark=swatch(styles[name]))
-        leaves, guarantee = Cell(text=release.what_leaves), Cell(text=_guarantee(run, name))
-        rows.append((head, leaves, utility, auc, tpr, guarantee, build, storage))
+        rows.append((head, auc, utility, tpr, _guarantee(run, name), build, storage))
     return Table(
         name="releases",
         caption=say("cap_releases"),
@@ -238,11 +240,19 @@ def number_cell(finding: Finding | None, *, running: bool = False) -> Cell:
     )
 
 
-def _guarantee(run: Run, release: str) -> str:
+def guarantees(run: Run) -> list[tuple[str, str]]:
+    """Releases with a formal guarantee, and its text in full."""
+    return [
+        (run.label(name), release.guarantee)
+        for name, release in run.releases.items()
+        if release.guarantee
+    ]
+
+
+def _guarantee(run: Run, release: str) -> Cell:
+    """Its epsilon; the full text has conditions and stands below the table."""
     known = run.releases[release].guarantee
-    if known:
-        return known
     epsilon = run.get("privacy.epsilon", release)
-    if epsilon is None or epsilon.value is None:
-        return say("no_guarantee")
-    return say("guarantee_epsilon", epsilon=f"{epsilon.value:.3g}")
+    if epsilon is not None and epsilon.value is not None:
+        return Cell(text=say("guarantee_epsilon", epsilon=f"{epsilon.value:.3g}"))
+    return Cell(text=known or say("no_guarantee"))
