@@ -206,3 +206,17 @@ def test_a_route_may_have_fewer_builds_than_the_run(tmp_path, smoke):
     assert result.findings.get("membership.rmia.auc", "plain").n_builds == 6
     # The first pairs of the plan, under the commitment to the whole of it.
     assert verify(export(tmp_path / "r", tmp_path / "evidence"), progress=Silent()).holds
+
+
+def test_the_epsilon_that_is_seen_stands_beside_the_claimed_one(smoke):
+    _, _, result = smoke
+    found = {(f.id, f.release): f for f in result.findings.findings}
+    for release in ("plain", "dpsgd-eps8"):
+        seen = found["membership.rmia.epsilon_seen", release]
+        ceiling = float(seen.method.rpartition(" ")[2])
+        assert 0 <= seen.value <= ceiling
+        assert seen.low is None
+        assert "no bound on the mechanism" in seen.method
+    claimed = found["privacy.epsilon", "dpsgd-eps8"]
+    assert found["membership.rmia.epsilon_seen", "dpsgd-eps8"].value < claimed.value
+    assert "at delta 0.001" in found["membership.rmia.epsilon_seen", "dpsgd-eps8"].method

@@ -32,6 +32,9 @@ from sudare.releases.registry import kind_class
 NULL_DRAWS = 20
 """How often membership is redrawn for a null control."""
 
+_DELTA = 1e-5
+"""Of the epsilon that is seen, where a release claims none."""
+
 __all__ = [
     "ReleaseAudit",
     "audit_release",
@@ -116,6 +119,9 @@ def audit_release(
             findings += judged.findings()
             if name == config.attacks.primary:
                 findings += judged.by_part(split.pool)
+                if not config.audit.null:
+                    claimed = max((entry.delta for entry in card.ledger), default=0.0)
+                    findings.append(judged.epsilon_seen(claimed or _DELTA))
                 if measured.initial is not None and not config.audit.null:
                     findings += judged.by_origin(measured.initial[rows])
                 if target is None:

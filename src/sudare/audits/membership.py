@@ -31,6 +31,7 @@ from sudare.metrics import (
     membership_estimates,
     precision_at_prior,
 )
+from sudare.metrics.epsilon import epsilon_from_counts, epsilon_from_threshold
 
 __all__ = ["JudgedTest", "group_name"]
 
@@ -74,6 +75,30 @@ class JudgedTest:
         ]
         found.append(self._finding("balanced_accuracy", estimates.balanced_accuracy))
         return found
+
+    def epsilon_seen(self, delta: float) -> Finding:
+        """What the rates would rule out as an epsilon, were each score a run of its own.
+
+        Scores of one build share a model, so this bounds no mechanism: a *point-resampled*
+        epsilon. It stands beside the claimed one to show how much of it attacks reach.
+
+        Args:
+            delta: The delta of the claim.
+        """
+        scores, members = self.scores.ravel(), self.members.ravel()
+        found = epsilon_from_threshold(scores, members, delta=delta)
+        inside, outside = int(members.sum()), int((~members).sum())
+        ceiling = epsilon_from_counts(inside, inside, 0, outside, delta=delta)
+        estimate = dataclasses.replace(
+            found,
+            high=None,
+            low=None,
+            n=len(np.unique(self.units)),
+            of_units=True,
+            method=f"{found.method} at delta {delta:g}; point-resampled, no bound on the "
+            f"mechanism; perfect guesses would give {ceiling:.2g}",
+        )
+        return self._finding("epsilon_seen", estimate, unit="epsilon")
 
     def by_part(self, pool: Labelled) -> list[Finding]:
         """AUC per class, and per group where there are groups."""

@@ -114,6 +114,20 @@ _BUILT_IN: tuple[Figure, ...] = (
         edition="public",
     ),
     Figure(
+        id="membership.*.epsilon_seen",
+        name="{attack}: epsilon its rates would rule out",
+        short="Epsilon that is seen",
+        meaning=(
+            "The epsilon that the attack's true and false alarms would rule out if each score "
+            "were an own run. Scores of one build share a model, so it is no bound on the "
+            "mechanism; beside a claimed epsilon it shows how much of it attacks reach. 0 proves "
+            "nothing private."
+        ),
+        chance=0.0,
+        worse="higher",
+        edition="public",
+    ),
+    Figure(
         id="membership.*.precision",
         name="{attack}: accusations that are right where members are rare, at {rate} false alarms",
         short="Accusations that are right",

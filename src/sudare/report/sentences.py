@@ -180,6 +180,7 @@ TEXT: dict[str, str] = {
     "1 % FPR: members found when 1 non-member in 100 is taken for one; chance finds 1 %.",
     "cap_releases": "What leaves, what it leaks, what it is good for and what it costs",
     "leaves_baseline": "{leaves} A baseline.",
+    "epsilon_seen": "attacks reach {epsilon}",
     "guarantees": "The guarantees in full",
     "other_attacks": "The other {count} attacks",
     "all_orderings": "All {count} expected orders",

@@ -253,6 +253,10 @@ def _guarantee(run: Run, release: str) -> Cell:
     """Its epsilon; the full text has conditions and stands below the table."""
     known = run.releases[release].guarantee
     epsilon = run.get("privacy.epsilon", release)
+    seen = run.get(f"{run.primary_attack(release)}.epsilon_seen", release)
+    small = ""
+    if seen is not None and seen.value is not None:
+        small = say("epsilon_seen", epsilon=f"{seen.value:.2g}")
     if epsilon is not None and epsilon.value is not None:
-        return Cell(text=say("guarantee_epsilon", epsilon=f"{epsilon.value:.3g}"))
-    return Cell(text=known or say("no_guarantee"))
+        return Cell(text=say("guarantee_epsilon", epsilon=f"{epsilon.value:.3g}"), small=small)
+    return Cell(text=known or say("no_guarantee"), small=small)
