@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, commitment, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
 from sudare.audits.folder import check_folder, claim
+from sudare.audits.forecast import RunClock, foretell
 from sudare.audits.gates import check_gates, parse_gate
 from sudare.audits.labels import Named
 from sudare.audits.measure import (
@@ -161,9 +163,15 @@ def compare(
                 config, split, executor, cache=cache, device=device, progress=progress
             ),
         )
+        workers = fleet.workers or max(1, (os.cpu_count() or 1) // fleet.threads)
+        forecast = foretell(config, split, device=device, workers=workers)
+        progress.say(forecast.said(cache.root))
+        clock = RunClock(forecast)
         for index, route in enumerate(config.routes, start=1):
             tasks = build_tasks(builds, route, cache)
             label = f"[{index}/{len(config.routes)}] {route.label}"
+            if index > 1:
+                progress.say(clock.at(index - 1))
             for reached in run.measured(route, tasks, label=label):
                 run.judge(route, reached, tasks)
             record.add_choices(route.releases[0].name, [cache.path(task.key) for task in tasks])

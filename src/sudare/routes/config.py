@@ -91,6 +91,18 @@ class RouteConfig(BaseModel):
         """How the net that an attacker queries is trained; None if recipients train it."""
         return None
 
+    def passes(self, images: int, classes: int) -> float:
+        """Images that go forward and back through a net in one build, roughly.
+
+        What a run's time is foretold by; a route that trains otherwise says its own.
+
+        Args:
+            images: Private images of a build.
+            classes: Number of classes.
+        """
+        recipe = self.recipe_of_scores
+        return 0.0 if recipe is None else recipe.passes(images)
+
     @property
     def scales(self) -> Mapping[str, float]:
         """Where it stands on scales that several routes share: further up leaks no less."""

@@ -61,6 +61,11 @@ class Recipe(BaseModel):
         default="auto", description="Generate code for the net; auto: where it repays itself."
     )
 
+    def passes(self, images: int) -> float:
+        """Images that go forward and back while a net is trained on so many."""
+        seen = self.steps * self.batch_size if self.steps else self.epochs * images
+        return float(seen * (1 + self.adversarial_steps if self.adversarial else 1))
+
 
 class DpConfig(BaseModel):
     """How a recipe is made differentially private (add/remove one image, Poisson sampling)."""

@@ -39,6 +39,10 @@ class DmConfig(_Method):
     iterations: int = Field(default=20_000, ge=1, description="Steps, each with a new random net.")
     lr: float = Field(default=1.0, gt=0, description="Learning rate of the images.")
 
+    def passes(self, images: int, learned: int, classes: int) -> float:
+        """Real images only go forward."""
+        return self.iterations * (classes * self.batch_real / 2 + learned)
+
 
 class DsaConfig(_Method):
     """Gradient matching with siamese augmentation."""
@@ -55,6 +59,12 @@ class DsaConfig(_Method):
     )
     lr: float = Field(default=0.1, gt=0, description="Learning rate of the images.")
     net_lr: float = Field(default=0.01, gt=0, description="Learning rate of the net.")
+
+    def passes(self, images: int, learned: int, classes: int) -> float:
+        """A gradient of the real ones, one of the gradient of the learned ones, and the nets'."""
+        outer, inner = self.outer or 10, 50 if self.inner is None else self.inner
+        real = min(self.batch_real, images // classes) * classes
+        return self.iterations * outer * (real + 3 * learned + inner * learned)
 
 
 class MttConfig(_Method):
@@ -75,6 +85,11 @@ class MttConfig(_Method):
     student_lr_lr: float = Field(
         default=0.1, ge=0, description="Learning rate of its logarithm; 0 keeps it."
     )
+
+    def passes(self, images: int, learned: int, classes: int) -> float:
+        """Experts on the private images, then a student whose steps are differentiated."""
+        student = 3 * self.inner_steps * min(learned, 256)
+        return self.experts * self.expert_epochs * images + self.iterations * student
 
 
 class IdcConfig(_Method):
@@ -98,6 +113,12 @@ class IdcConfig(_Method):
     lr: float = Field(default=5e-3, gt=0, description="Learning rate of the images in 0 to 1.")
     net_lr: float = Field(default=0.01, gt=0, description="Learning rate of the net.")
 
+    def passes(self, images: int, learned: int, classes: int) -> float:
+        """As gradient matching, with more images in each one."""
+        real = min(self.batch_real, images // classes) * classes
+        step = real + 3 * learned * self.factor**2 + self.net_images
+        return float(self.iterations * self.inner * step)
+
 
 MethodConfig = Annotated[DmConfig | DsaConfig | MttConfig | IdcConfig, Field(discriminator="name")]
 
@@ -118,6 +139,10 @@ class DistillationConfig(RouteConfig):
     flips: bool = Field(default=False, description="Whether mirror images are images too.")
     net: NetConfig = Field(default=NetConfig(), description="The net they are learned on.")
     precision: Literal["fp16", "fp32"] = Field(default="fp16", description="How numbers leave.")
+
+    def passes(self, images: int, classes: int) -> float:
+        """What the method takes."""
+        return self.method.passes(images, classes * self.images_per_class, classes)
 
     @property
     def name(self) -> str:
@@ -154,6 +179,10 @@ class CoresetConfig(RouteConfig):
     images_per_class: int = Field(default=10, ge=1, description="Real images of each class.")
     net: NetConfig = Field(default=NetConfig(), description="The teacher, for soft labels.")
     recipe: Recipe = Field(default=Recipe(), description="How the teacher is trained.")
+
+    def passes(self, images: int, classes: int) -> float:
+        """A teacher, where there is one."""
+        return self.recipe.passes(images) if self.method == "soft-labels" else 0.0
 
     @property
     def name(self) -> str:

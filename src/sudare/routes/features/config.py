@@ -189,6 +189,10 @@ class FeaturesConfig(RouteConfig):
         default="fp16", description="How numbers leave; half is enough for features."
     )
 
+    def passes(self, images: int, classes: int) -> float:
+        """Features are computed once a run; what is fitted on them is small."""
+        return float(images * (10 if isinstance(self.model, CvaeConfig) else 0.1))
+
     @property
     def name(self) -> str:
         """Name of the release within a run."""

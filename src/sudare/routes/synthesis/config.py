@@ -114,6 +114,14 @@ class SynthesisConfig(RouteConfig):
         "as a release of its own.",
     )
 
+    def passes(self, images: int, classes: int) -> float:
+        """Teacher and student, both nets of the generator, and the students it is chosen by."""
+        gan, selection = self.gan, self.selection
+        candidates = gan.snapshots + len(selection.sigmas) * len(selection.thresholds)
+        chosen = candidates * selection.seeds * selection.steps * self.recipe.batch_size / 2
+        nets = (1 + self.gkd.cardinality) * self.recipe.passes(images)
+        return nets + 5 * gan.steps * gan.batch_size + chosen
+
     @property
     def name(self) -> str:
         """Name of the set within a run; the student is called after it."""

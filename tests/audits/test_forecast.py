@@ -1,0 +1,75 @@
+"""What a run will take: foretold from routes' own words, corrected by the pace that is seen."""
+
+import re
+
+import pytest
+
+from sudare.audits.compare import split_of
+from sudare.audits.config import load_config, read_toml
+from sudare.audits.forecast import Forecast, RunClock, foretell
+from sudare.core.progress import Silent
+from sudare.routes import ROUTES, parse_route
+
+
+@pytest.mark.parametrize("kind", sorted(ROUTES))
+def test_every_route_says_what_a_build_takes_and_more_images_take_no_less(kind):
+    route = parse_route({"kind": kind})
+    few, many = (route.passes(n, 2) for n in (100, 1000))
+    assert 0 <= few <= many
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        ({"kind": "plain"}, {"kind": "dpsgd"}),
+        ({"kind": "plain", "recipe": {"epochs": 5}}, {"kind": "plain", "recipe": {"epochs": 10}}),
+        ({"kind": "plain"}, {"kind": "plain", "recipe": {"adversarial": 4}}),
+        (
+            {"kind": "distillation", "method": {"name": "mtt", "experts": 2}},
+            {"kind": "distillation", "method": {"name": "mtt", "experts": 20}},
+        ),
+        ({"kind": "synthesis", "gan": {"steps": 10}}, {"kind": "synthesis"}),
+        ({"kind": "federation", "rounds": 2}, {"kind": "federation", "rounds": 20}),
+    ],
+)
+def test_what_trains_longer_takes_more(less, more):
+    assert parse_route(less).passes(600, 2) < parse_route(more).passes(600, 2)
+
+
+def test_steps_win_over_epochs():
+    route = {"kind": "plain", "recipe": {"epochs": 7, "batch_size": 10}}
+    assert parse_route(route).passes(100, 2) == 700
+    route["recipe"]["steps"] = 3
+    assert parse_route(route).passes(100, 2) == 30
+
+
+def test_the_plan_names_routes_builds_time_and_disk(tmp_path):
+    config = load_config(read_toml("smoke"))
+    _, split = split_of(config, progress=Silent())
+    found = foretell(config, split, device="cpu", workers=2)
+    assert found.builds == 12
+    assert len(found.work) == 3
+    said = found.said(tmp_path / "cache")
+    assert re.fullmatch(
+        r"Plan: 3 routes, 12 builds, about \d+ (s|min) here; the cache grows by about \d+ MB "
+        r"\([\d,]+ GB are free\)\.",
+        said,
+    )
+    twice = foretell(config, split, device="cpu", workers=4)
+    assert twice.work == found.work
+
+
+def left(text):
+    number, unit = re.search(r"about ([\d.]+) (s|min|h) left", text).groups()
+    return float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
+
+
+def test_the_clock_starts_at_the_forecast_and_ends_at_the_pace_that_was_seen():
+    forecast = Forecast(builds=4, work=(100.0, 100.0, 100.0, 100.0), per_second=1.0)
+    clock = RunClock(forecast, now=0.0)
+    assert left(clock.at(0, now=0.0)) == pytest.approx(forecast.seconds, abs=60)
+    # Twice as slow as foretold: half way, the truth is between the two.
+    slow = 2 * forecast.seconds
+    assert 0.5 * forecast.seconds < left(clock.at(2, now=slow / 2)) < 0.5 * slow
+    assert left(clock.at(3, now=0.75 * slow)) > left(clock.at(3, now=0.75 * forecast.seconds))
+    assert "75% done" in clock.at(3, now=1.0)
