@@ -153,3 +153,50 @@ def again(folder, cache, told):
 
 def figures_of(result):
     return [f for f in result.findings.findings if not f.id.startswith("cost.")]
+
+
+def every_route(path):
+    """A configuration with one small route of every kind."""
+    from sudare.audits.toml import to_toml
+    from tests.routes.test_conformance import SETTINGS
+
+    small = {
+        "title": "Every route, killed",
+        "data": {"source": "digits", "pool": 64, "population": 60, "public": 60, "test": 40},
+        "fleet": {"builds": 4},
+        "attacks": {"membership": ["rmia", "loss"], "primary": "rmia"},
+        "audit": {"draws": 100, "exposed": 1},
+        "recipients": {"net": {"name": "mlp", "width": 8}, "recipe": {"steps": 5}},
+        "routes": [{"kind": kind, **settings} for kind, settings in SETTINGS.items()],
+    }
+    path.write_text(to_toml(load_config(small).model_dump(mode="json")))
+    return ("--config", str(path))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_killed_at_thirty_random_moments_with_every_route_findings_are_identical(tmp_path):
+    options = every_route(tmp_path / "all.toml")
+    command = [sys.executable, "-m", "sudare", "compare", *options]
+
+    def begin(folder, cache):
+        return subprocess.Popen(
+            [*command, "--out", str(folder)],
+            env={**os.environ, "SUDARE_CACHE": str(tmp_path / cache)},
+            stdout=subprocess.DEVNULL,
+        )
+
+    began = time.monotonic()
+    assert begin(tmp_path / "whole", "cache-whole").wait() == 0
+    duration = time.monotonic() - began
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "killed"
+    for kill in range(30):
+        # Five kills share a cache, so that late ones fall into late routes.
+        process = begin(folder, f"cache{kill // 5}")
+        time.sleep(rng.uniform(0, duration))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    for cache in range(6):
+        assert begin(folder, f"cache{cache}").wait() == 0
+        assert figures(folder) == figures(tmp_path / "whole")
