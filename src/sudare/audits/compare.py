@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from sudare.audits.measure import (
 from sudare.audits.record import RunRecord, RunResult, data_summary
 from sudare.core.arrays import BoolArray
 from sudare.core.errors import ConfigError
-from sudare.core.progress import Progress
+from sudare.core.progress import LineAtEnd, Progress
 from sudare.core.runs import ReleaseSummary
 from sudare.core.seeds import integer_seed
 from sudare.data.canaries import parse_canaries, plant
@@ -59,6 +59,7 @@ from sudare.fleets.cache import Cache
 from sudare.fleets.executors import Executor, make_executor
 from sudare.fleets.features import compute_features, extractors_of
 from sudare.fleets.tasks import Task
+from sudare.fleets.turns import in_turn
 from sudare.releases.store import read_card, read_release, write_release
 from sudare.routes.config import PlannedRelease, RouteConfig
 
@@ -167,14 +168,29 @@ def compare(
         forecast = foretell(config, split, device=device, workers=workers)
         progress.say(forecast.said(cache.root))
         clock = RunClock(forecast)
-        for index, route in enumerate(config.routes, start=1):
-            tasks = build_tasks(builds, route, cache)
-            label = f"[{index}/{len(config.routes)}] {route.label}"
-            if index > 1:
-                progress.say(clock.at(index - 1))
-            for reached in run.measured(route, tasks, label=label):
-                run.judge(route, reached, tasks)
-            record.add_choices(route.releases[0].name, [cache.path(task.key) for task in tasks])
+        tasks = [build_tasks(builds, route, cache) for route in config.routes]
+
+        def build(index: int) -> list[_Planned]:
+            route = config.routes[index]
+            if index:
+                progress.say(clock.at(index))
+            label = f"[{index + 1}/{len(config.routes)}] {route.label}"
+            return run.build(route, tasks[index], label=label)
+
+        # Workers build the next route while this process judges; canaries need them themselves.
+        ahead = executor.overlaps and not config.audit.canaries
+        for index, built in in_turn(build, len(config.routes), ahead=ahead):
+            # Only one bar at a time: that of the workers while they work.
+            quiet = ahead and index < len(config.routes) - 1
+            for release in built:
+                run.judge(
+                    config.routes[index],
+                    run.reached(release, tasks[index]),
+                    tasks[index],
+                    progress=LineAtEnd(progress) if quiet else progress,
+                )
+            entries = [cache.path(task.key) for task in tasks[index]]
+            record.add_choices(config.routes[index].releases[0].name, entries)
     record.complete = True
     return record.write()
 
@@ -249,8 +265,8 @@ class _Running:
     progress: Progress
     checks: list[CheckWork]
 
-    def measured(self, route: RouteConfig, tasks: list[Task], *, label: str) -> Iterator[_Reached]:
-        """Build and measure all of a route's releases, then give one after the other."""
+    def build(self, route: RouteConfig, tasks: list[Task], *, label: str) -> list[_Planned]:
+        """Build and measure all of a route's releases."""
         planned = [self._plan(release, tasks) for release in route.releases]
         columns = [column for release in planned for column in release.columns]
         # A check may measure fewer builds than there are.
@@ -259,25 +275,28 @@ class _Running:
             for row, task in enumerate(tasks)
         ]
         self.executor.run(chains, progress=self.progress, label=label)
-        for plan in planned:
-            measured = load_measures(
-                tasks,
-                plan.measures,
-                self.split,
-                self.plan[: len(tasks)],
-                cache=self.cache,
-                config=plan.measuring,
-            )
-            entries = {
-                config: [self.cache.path(task.key) for task in column]
-                for config, column in plan.checks.items()
-            }
-            yield _Reached(
-                release=plan.release,
-                measured=measured,
-                measures=[*tasks, *plan.measures],
-                checks=entries,
-            )
+        return planned
+
+    def reached(self, plan: _Planned, tasks: list[Task]) -> _Reached:
+        """What was measured of a release, from the cache."""
+        measured = load_measures(
+            tasks,
+            plan.measures,
+            self.split,
+            self.plan[: len(tasks)],
+            cache=self.cache,
+            config=plan.measuring,
+        )
+        entries = {
+            config: [self.cache.path(task.key) for task in column]
+            for config, column in plan.checks.items()
+        }
+        return _Reached(
+            release=plan.release,
+            measured=measured,
+            measures=[*tasks, *plan.measures],
+            checks=entries,
+        )
 
     def _plan(self, release: PlannedRelease, tasks: list[Task]) -> _Planned:
         measuring = MeasureConfig.of(self.config, self.device, release)
@@ -305,7 +324,9 @@ class _Running:
             },
         )
 
-    def judge(self, route: RouteConfig, reached: _Reached, tasks: list[Task]) -> None:
+    def judge(
+        self, route: RouteConfig, reached: _Reached, tasks: list[Task], *, progress: Progress
+    ) -> None:
         """Findings, pictures and evidence of one release, and of what is planted into it."""
         config, record = self.config, self.record
         release, measured = reached.release, reached.measured
@@ -315,10 +336,8 @@ class _Running:
         audit = kept_audit(
             self.cache,
             attacks_key(config, subject, reached.measures, pool=self.split.pool.content_hash),
-            lambda: audit_release(
-                measured, self.split, subject, card, config, progress=self.progress
-            ),
-            progress=self.progress,
+            lambda: audit_release(measured, self.split, subject, card, config, progress=progress),
+            progress=progress,
         )
         record.add(release.name, card, audit)
         membership = measured.table.membership

@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichBar
     from rich.progress import TaskID
 
-__all__ = ["CallbackProgress", "LineProgress", "Progress", "RichProgress", "Silent", "Task", "auto"]
+__all__ = [
+    "CallbackProgress",
+    "LineAtEnd",
+    "LineProgress",
+    "Progress",
+    "RichProgress",
+    "Silent",
+    "Task",
+    "auto",
+]
 
 
 class Task(Protocol):
@@ -51,6 +60,28 @@ class Silent:
 
     def say(self, text: str) -> None:
         """Say nothing."""
+
+
+class LineAtEnd:
+    """A stage is one line when it ends: for work beside a bar that belongs to something else.
+
+    Args:
+        progress: Where the line goes.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    @contextlib.contextmanager
+    def stage(self, label: str, total: float) -> Iterator[Task]:
+        """A stage that says how long it took."""
+        start = time.monotonic()
+        yield _NoTask()
+        self._progress.say(f"{label}: done in {_clock(time.monotonic() - start)}")
+
+    def say(self, text: str) -> None:
+        """Print one line that stays."""
+        self._progress.say(text)
 
 
 class _CallbackTask:

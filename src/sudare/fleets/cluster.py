@@ -8,7 +8,7 @@ import traceback
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sudare.core.errors import CacheError, ConfigError, SudareError
 from sudare.core.memory import keep_memory
@@ -43,6 +43,9 @@ class RayExecutor:
     Raises:
         ConfigError: Ray is not installed, too old to ask for a token, or told not to.
     """
+
+    overlaps: ClassVar[bool] = False
+    """A cluster is asked by one thread."""
 
     def __init__(
         self, cache: Cache, *, workers: int | None = None, threads: int = 1, gpus: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Literal, Protocol, TypeAlias
+from typing import ClassVar, Literal, Protocol, TypeAlias
 
 from sudare.core.progress import Progress
 from sudare.fleets.cache import Cache
@@ -17,6 +17,9 @@ ExecutorName: TypeAlias = Literal["local", "ray"]
 
 class Executor(Protocol):
     """Runs chains of tasks; a context manager that ends its workers."""
+
+    overlaps: ClassVar[bool]
+    """Whether a run may go on in a thread while another works."""
 
     def __enter__(self) -> Executor:
         """Start as little as possible."""

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from sudare.core import errors
 from sudare.core.errors import CacheError, SudareError
@@ -55,16 +55,22 @@ class _Run:
 class LocalExecutor:
     """Runs chains of tasks in worker processes that live as long as the context.
 
+    One run at a time, in whatever thread.
+
     Args:
         cache: Where entries go.
         workers: Number of processes; one per core by default.
         threads: Threads of each.
     """
 
+    overlaps: ClassVar[bool] = True
+    """Whether a run may go on in a thread while another works."""
+
     def __init__(self, cache: Cache, *, workers: int | None = None, threads: int = 1) -> None:
         self.cache, self.threads = cache, threads
         self.workers = workers or max(1, (os.cpu_count() or 1) // threads)
         self._pool: list[_Worker] = []
+        self._ended = False
         self._messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
 
     def __enter__(self) -> LocalExecutor:
@@ -77,10 +83,11 @@ class LocalExecutor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End every worker, whatever it is doing."""
-        for worker in self._pool:
+        """End every worker, whatever it is doing, and start no other."""
+        self._ended = True
+        for worker in tuple(self._pool):
             worker.process.kill()
-        for worker in self._pool:
+        for worker in tuple(self._pool):
             _bury(worker)
         self._pool.clear()
 
@@ -107,6 +114,9 @@ class LocalExecutor:
                 self._handle(worker, message, run)
 
     def _start(self) -> _Worker:
+        if self._ended:
+            # A run in another thread, whose worker was just killed, must not bring it back.
+            raise CacheError("the workers were ended")
         environment = os.environ | {
             "OMP_NUM_THREADS": str(self.threads),
             "MKL_NUM_THREADS": str(self.threads),
