@@ -241,3 +241,18 @@ def test_on_a_phone_the_leakage_is_seen_without_scrolling_sideways(
         cell = page.locator("#table-releases tbody tr td:nth-child(2) small").first.bounding_box()
         assert cell is not None
         assert cell["x"] + cell["width"] <= PHONE
+
+
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+def test_the_japanese_page_stands_as_the_english_one_does(
+    browser: Browser, run_folder: Path, width: int
+):
+    paths = write_report(run_folder, language="ja")
+    with opened(browser, paths.public, width=width) as page:
+        assert page.evaluate("document.documentElement.lang") == "ja"
+        assert page.locator("figure svg.chart:visible").count() == 1 + 3 + 6
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        rows = page.locator("#table-findings tbody tr:visible")
+        everything = rows.count()
+        page.locator("#findings").get_by_label("次を含む行を表示").fill("rmia")
+        assert 0 < rows.count() < everything

@@ -15,7 +15,7 @@ from sudare.report.load import load_run
 from sudare.report.orderings import orderings_table
 from sudare.report.pictures import galleries
 from sudare.report.tables import findings_table, gates_table, guarantees, releases_table, severity
-from sudare.report.text import TEXT, finding_name, listed, say
+from sudare.report.text import LANGUAGES, TEXT, catalogue, finding_name, listed, say
 from tests.report.conftest import PLANS, finding, write_run
 
 SOURCES = Path(__file__).parents[2] / "src" / "sudare" / "report"
@@ -235,3 +235,31 @@ def test_orders_that_do_not_hold_are_seen_without_unfolding(run_folder: Path):
     assert whole is not None
     broken = [row for row in whole.rows if "does not hold" in row[3].text.lower()]
     assert len(violated.rows if violated else []) == len(broken)
+
+
+def fields_of(text: str) -> set[str]:
+    return {field for _, field, _, _ in string.Formatter().parse(text) if field is not None}
+
+
+@pytest.mark.parametrize("language", [code for code in LANGUAGES if code != "en"])
+def test_a_catalogue_says_everything_with_the_same_fields(language: str):
+    other = catalogue(language)
+    # What threat models are called stands with their declarations in English.
+    assert {key for key in other if not key.startswith("sees_")} == set(TEXT)
+    assert [key for key, text in TEXT.items() if fields_of(text) != fields_of(other[key])] == []
+    assert all(text.strip() for text in other.values())
+
+
+def test_a_page_in_another_language_stands_beside_the_english_one(tmp_path: Path):
+    folder = write_run(tmp_path / "run", plans=PLANS[:2])
+    english = write_report(folder).internal.read_text()
+    paths = write_report(folder, language="ja")
+    assert (paths.internal.name, paths.public.name) == ("report-ja.html", "report-public-ja.html")
+    page = paths.internal.read_text()
+    assert '<html lang="ja">' in page
+    assert "何を共有できるか" in page
+    assert "各クラスの確信度" in page
+    assert say("h_tradeoff") == TEXT["h_tradeoff"]
+    assert (folder / "report.html").read_text() == english
+    with pytest.raises(SudareError, match="no report in 'xx'"):
+        write_report(folder, language="xx")

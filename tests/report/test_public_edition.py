@@ -108,8 +108,15 @@ def test_scan_finds_a_private_image_at_another_scale(
     assert shows(embedded_images(page)[0], private_images[0])
 
 
+@pytest.fixture(scope="module")
+def japanese(run_folder: Path) -> str:
+    return write_report(run_folder, language="ja").public.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", ["public", "japanese"])
 @pytest.mark.parametrize("number", [SEED, *PRIVATE_COUNTS])
-def test_public_page_says_no_private_number(public: str, number: int):
+def test_public_page_says_no_private_number(request: pytest.FixtureRequest, page: str, number: int):
+    public = request.getfixturevalue(page)
     forms = {str(number), f"{number:,}", f"{number:_}", f"{number:,}".replace(",", " ")}
     pattern = re.compile(r"(?<![\d.])(" + "|".join(map(re.escape, forms)) + r")(?!\d|\.\d)")
     said = [words for words in Said(public).words if pattern.search(words)]

@@ -20,6 +20,8 @@ _WRITTEN = (
     _CONFIG,
     "report.html",
     "report-public.html",
+    "report-ja.html",
+    "report-public-ja.html",
     "releases",
     "internal",
     "evidence",

@@ -137,7 +137,8 @@ def audit(
         result = audit_artefact(
             request, folder, cache=Cache(cache or default_cache()), progress=progress
         )
-    paths = write_report(folder)
+    with progress.stage("writing the report", 1):
+        paths = write_report(folder)
     for line in paths.verdict:
         progress.say(line)
     progress.say(f"\nInternal report: {paths.internal}\nPublic report:   {paths.public}")

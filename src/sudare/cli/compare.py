@@ -108,7 +108,8 @@ def compare(
         after_stage=as_it_goes(),
         force=force,
     )
-    paths = write_report(folder)
+    with progress.stage("writing the report", 1):
+        paths = write_report(folder)
     for line in paths.verdict:
         progress.say(line)
     progress.say(f"\nInternal report: {paths.internal}\nPublic report:   {paths.public}")

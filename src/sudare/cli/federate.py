@@ -115,7 +115,8 @@ def simulate(
         after_stage=as_it_goes(),
         force=force,
     )
-    paths = write_report(folder)
+    with progress.stage("writing the report", 1):
+        paths = write_report(folder)
     name = config.routes[1].name
     progress.say(statements_text(folder / "releases" / name))
     progress.say(f"\nInternal report: {paths.internal}\nPublic report:   {paths.public}")

@@ -80,7 +80,8 @@ def poc(
         after_stage=as_it_goes(),
         force=force,
     )
-    paths, done = write_report(folder), load_run(folder)
+    with progress.stage("writing the report", 1):
+        paths, done = write_report(folder), load_run(folder)
     answers = [
         answer
         for release in done.summary.releases

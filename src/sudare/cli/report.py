@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 __all__ = ["report"]
 
@@ -12,6 +13,7 @@ def report(
     *,
     fail_on: tuple[str, ...] = (),
     require: tuple[str, ...] = (),
+    lang: Literal["en", "ja"] = "en",
     open_browser: bool = False,
 ) -> int:
     """Write the two pages of a run again, and print its verdict.
@@ -26,6 +28,7 @@ def report(
 
     Example: `sudare report runs/demo --open-browser`,
     or `sudare report runs/demo --fail-on "membership.rmia.auc > 0.6"`,
+    or `sudare report runs/demo --lang ja`,
     or `sudare report runs/demo --require "balanced_accuracy >= 0.8" --require "tpr@0.01 <= 0.02"`
 
     Args:
@@ -34,6 +37,8 @@ def report(
         require: What a release must meet, such as "accuracy >= 0.85", "tpr@0.01 <= 0.02" (of the
             primary attack) or "transfer_mb <= 10"; releases are ranked, and where none qualifies
             it is said what would have to change.
+        lang: en for English, ja for Japanese in files of its own (report-ja.html); names of
+            releases and figures stay as they are.
         open_browser: Open the internal page in the default browser.
 
     Returns:
@@ -44,7 +49,7 @@ def report(
 
     from sudare.report import write_report
 
-    paths = write_report(run_folder)
+    paths = write_report(run_folder, language=lang)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for sentence in paths.verdict:
         console.print(sentence)

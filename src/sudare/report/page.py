@@ -39,7 +39,7 @@ from sudare.report.tables import (
     severity,
     threats_table,
 )
-from sudare.report.text import listed, say, worded
+from sudare.report.text import listed, say, spoken, worded
 from sudare.report.tradeoff import key, tradeoff
 from sudare.report.verdict import verdict
 
@@ -71,12 +71,14 @@ class _Charts:
     profiles: Profiles | None
 
 
-def write_report(run_folder: Path) -> ReportPaths:
+def write_report(run_folder: Path, *, language: str = "en") -> ReportPaths:
     """Write both pages of a run, finished or not; each is one file that works offline.
 
     Args:
         run_folder: Holds ``run.json`` and, as far as they exist yet, ``findings.json``,
             ``config.toml`` and the pictures of exposed images.
+        language: What the pages are written in; others than English go to files of their own,
+            such as ``report-ja.html``.
 
     Returns:
         Where the pages are, and the verdict.
@@ -84,6 +86,11 @@ def write_report(run_folder: Path) -> ReportPaths:
     Raises:
         AuditError: The folder holds no run, or a file does not fit its schema.
     """
+    with spoken(language):
+        return _write(run_folder, language)
+
+
+def _write(run_folder: Path, language: str) -> ReportPaths:
     run = load_run(run_folder)
     public = public_copy(run)
     # Drawn once, from the copy without private counts: charts say the same on both pages, but for
@@ -94,10 +101,13 @@ def write_report(run_folder: Path) -> ReportPaths:
         roc=roc_charts(public),
         profiles=profiles(public),
     )
-    internal_path, public_path = run_folder / "report.html", run_folder / "report-public.html"
+    ending = "" if language == "en" else f"-{language}"
+    internal_path, public_path = (
+        run_folder / f"{name}{ending}.html" for name in ("report", "report-public")
+    )
     inside = replace(charts, profiles=profiles(run))
-    atomic_write(internal_path, _page(run, Edition.INTERNAL, inside, galleries(run)))
-    atomic_write(public_path, _page(public, Edition.PUBLIC, charts, []), public=True)
+    atomic_write(internal_path, _page(run, Edition.INTERNAL, inside, galleries(run), language))
+    atomic_write(public_path, _page(public, Edition.PUBLIC, charts, [], language), public=True)
     return ReportPaths(internal=internal_path, public=public_path, verdict=verdict(run).sentences)
 
 
@@ -118,7 +128,7 @@ def as_it_goes() -> Callable[[Path], None]:
     return write
 
 
-def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery]) -> str:
+def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery], language: str) -> str:
     environment = Environment(
         loader=PackageLoader("sudare.report"),
         autoescape=True,
@@ -133,6 +143,7 @@ def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery]) -> 
         run=run,
         summary=run.summary,
         mode=run.summary.mode,
+        language=language,
         sections=_sections(run, charts),
         more=sections_of(run),
         **_beyond(run, edition),

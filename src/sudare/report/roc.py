@@ -52,18 +52,20 @@ def roc_charts(run: Run) -> list[RocChart]:
     """One chart per attack that has at least one curve the data resolve; primary ones first."""
     primary = set(run.summary.primary.values())
     attacks = dict.fromkeys(curve.attack for curve in run.summary.roc)
-    charts = []
-    for number, attack in enumerate(sorted(attacks, key=lambda name: name not in primary)):
-        curves = _curves(run, attack)
-        if curves:
-            charts.append(
-                RocChart(
-                    attack=attack_name(attack),
-                    svg=_chart(curves, attack, f"roc{number}"),
-                    primary=attack in primary,
-                )
-            )
-    return charts
+    ranked = sorted(attacks, key=lambda name: name not in primary)
+    curves = {attack: found for attack in ranked if (found := _curves(run, attack))}
+    if not curves:
+        return []
+    # One frame for all: panels are compared by eye.
+    frame = _Frame([curve for found in curves.values() for curve in found])
+    return [
+        RocChart(
+            attack=attack_name(attack),
+            svg=_chart(found, frame, attack, f"roc{number}"),
+            primary=attack in primary,
+        )
+        for number, (attack, found) in enumerate(curves.items())
+    ]
 
 
 def resolved_from(run: Run, curve: RocCurve) -> float | None:
@@ -140,8 +142,7 @@ class _Frame:
         self.x_low = self.cut * self.cut**_ROOM
 
 
-def _chart(curves: list[_Curve], attack: str, name: str) -> Markup:
-    frame = _Frame(curves)
+def _chart(curves: list[_Curve], frame: _Frame, attack: str, name: str) -> Markup:
     ticks = [10.0**power for power in range(round(math.log10(frame.cut)), 1)]
     x = alt.X(
         "x:Q",

@@ -5,7 +5,11 @@ One catalogue per language; code and page templates ask for a key and never join
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import resources
 
 from sudare.core import SudareError, ThreatModel
 from sudare.core.figures import figure_of, rate_of
@@ -14,17 +18,53 @@ from sudare.report.names import ATTACKS, CANARIES, PLANTED
 from sudare.report.sentences import TEXT
 
 __all__ = [
+    "LANGUAGES",
     "TEXT",
     "attack_name",
     "canary_name",
+    "catalogue",
     "explained",
     "finding_name",
     "listed",
     "planted",
     "say",
     "sees",
+    "spoken",
     "worded",
 ]
+
+
+LANGUAGES = ("en", "ja")
+"""English is the catalogue of the code; others are files beside it."""
+
+_CATALOGUE: ContextVar[Mapping[str, str]] = ContextVar("catalogue", default=TEXT)
+
+
+def catalogue(language: str) -> Mapping[str, str]:
+    """Every sentence in a language.
+
+    Raises:
+        SudareError: A language there is no catalogue of.
+    """
+    if language == "en":
+        return TEXT
+    if language not in LANGUAGES:
+        raise SudareError(
+            f"there is no report in {language!r}", fix=f"There is: {', '.join(LANGUAGES)}."
+        )
+    place = resources.files("sudare.report") / "languages" / f"{language}.toml"
+    found: dict[str, str] = tomllib.loads(place.read_text(encoding="utf-8"))
+    return found
+
+
+@contextmanager
+def spoken(language: str) -> Iterator[None]:
+    """Say everything in a language, within the block."""
+    before = _CATALOGUE.set(catalogue(language))
+    try:
+        yield
+    finally:
+        _CATALOGUE.reset(before)
 
 
 def say(key: str, /, **fields: str | int) -> str:
@@ -34,7 +74,7 @@ def say(key: str, /, **fields: str | int) -> str:
         SudareError: No such key, or a field is missing.
     """
     try:
-        return TEXT[key].format_map(fields)
+        return _CATALOGUE.get()[key].format_map(fields)
     except KeyError as error:
         raise SudareError(
             f"the report text {key!r} lacks {error}", fix="Add it to report/sentences.py."
@@ -137,4 +177,5 @@ def _spoken(name: str) -> str:
 
 def sees(threat_model: ThreatModel) -> str:
     """What the attacker sees, as an object of "who sees"."""
-    return threat_model.phrase
+    own = _CATALOGUE.get().get(f"sees_{threat_model.value}")
+    return own or threat_model.phrase
