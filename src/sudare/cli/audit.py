@@ -57,8 +57,8 @@ def audit(
     Args:
         release: The release folder, or an .npz file of scores and membership.
         key: The audit key.
-        model: package.module:factory of a model, instead of a release. A torch module gets
-            float32 pixels in 0 to 1.
+        model: package.module:factory of a model, instead of a release. This is your own code and
+            it runs. A torch module gets float32 pixels in 0 to 1, an estimator rows of pixels.
         weights: Weights of the model, a safetensors file.
         members: Images known to have been used: a source, folder or .npz file.
         non_members: Images known not to have been used.
