@@ -60,6 +60,7 @@ from sudare.fleets.executors import Executor, make_executor
 from sudare.fleets.features import compute_features, extractors_of
 from sudare.fleets.tasks import Task
 from sudare.fleets.turns import in_turn
+from sudare.releases.registry import kind_class
 from sudare.releases.store import read_card, read_release, write_release
 from sudare.routes.config import PlannedRelease, RouteConfig
 
@@ -412,6 +413,17 @@ def check(config: RunConfig) -> None:
         make_test(name, config.attacks.settings.get(name, {}))
     for text in config.audit.canaries:
         parse_canaries(text)
+    kinds = {release.kind for route in config.routes for release in route.releases}
+    views = sorted(
+        {view for kind in kinds for view in kind_class(kind).views}
+        | {kind_class(kind).scores_as for kind in kinds}
+    )
+    if unknown := [threat for threat in config.threat.sees if threat not in views]:
+        raise ConfigError(
+            f"no release of this run shows anybody {str(unknown[0])!r}",
+            where="threat.sees",
+            fix=f"There are: {', '.join(views)}.",
+        )
     releases = [release.name for route in config.routes for release in route.releases]
     check_gates(config.audit.fail_on, releases, config.attacks.membership)
 

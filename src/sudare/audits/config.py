@@ -24,7 +24,7 @@ from sudare.audits.checks.config import CheckConfig
 from sudare.audits.checks.registry import parse_check
 from sudare.core.errors import ConfigError
 from sudare.core.limits import MAX_SIZE_PX, MIN_SIZE_PX
-from sudare.core.runs import Thresholds
+from sudare.core.runs import Deployment, Thresholds
 from sudare.core.validation import config_error
 from sudare.fleets.executors import ExecutorName
 from sudare.recipients.config import RecipientConfig
@@ -215,6 +215,7 @@ class RunConfig(_Section):
     audit: AuditConfig = AuditConfig()
     prices: PricesConfig = PricesConfig()
     verdict: Thresholds = Thresholds()
+    threat: Deployment = Deployment()
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def _same(folder: Path, config: RunConfig) -> bool:
 
 def _identity(config: RunConfig) -> dict[str, Any]:
     """What findings depend on: all but how they are judged, priced and worked out."""
-    values = config.model_dump(mode="json", exclude={"prices", "verdict"})
+    values = config.model_dump(mode="json", exclude={"prices", "verdict", "threat"})
     for section, names in {"audit": ("fail_on",), "fleet": ("workers", "executor")}.items():
         for name in names:
             values[section].pop(name)

@@ -276,6 +276,7 @@ class RunRecord:
             ),
             limits=self.limits,
             thresholds=self.config.verdict,
+            deployment=self.config.threat,
             warnings=self.warnings,
             membership_commitment=self.commitment,
         )

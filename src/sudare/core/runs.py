@@ -173,6 +173,19 @@ class Thresholds(_Value):
     )
 
 
+class Deployment(_Value):
+    """Who will hold what is released, and what they see of it."""
+
+    holder: str = Field(
+        default="", max_length=200, description="In words, such as: clinics behind our API."
+    )
+    sees: tuple[ThreatModel, ...] = Field(
+        default=(),
+        description="Threat models that are possible there, such as classifier/labels; the "
+        "verdict counts no others. Empty: all.",
+    )
+
+
 class Stage(_Value):
     """A stage of the run and how far it is."""
 
@@ -220,6 +233,7 @@ class RunSummary(_Value):
         default=(), description="Threat models of the run that are declared by kinds."
     )
     thresholds: Thresholds = Field(default=Thresholds(), description="Lines of the verdict.")
+    deployment: Deployment = Field(default=Deployment(), description="Who will hold it.")
     warnings: tuple[str, ...] = Field(
         default=(), description="What makes figures of this run doubtful, a sentence each."
     )

@@ -63,6 +63,8 @@ TEXT: dict[str, str] = {
     "answer_unknown": "Cannot tell: {names}.",
     "answer_contains": "{one} (contains private images)",
     "answer_betrayed": "{one} (its ranges name members)",
+    "answer_holder": "Only what is possible for {who} is counted: to see {sees}.",
+    "somebody": "whoever holds it",
     "answer_rule": "The lines of this run: to share, an attacker tells used from unused images in "
     "at most {share} of 100 tries on average and {share_worst} for the most exposed; above "
     "{refuse} or {refuse_worst}, or with private images inside, do not share. Guessing gets 50. "

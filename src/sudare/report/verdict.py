@@ -14,6 +14,7 @@ from sudare.core.figures import figure_of
 from sudare.core.runs import Mode, Thresholds
 from sudare.core.runs import Verdict as Outcome
 from sudare.report.formats import control_failed, short_estimate, value_text
+from sudare.report.holder import holder_sentence, possible
 from sudare.report.load import Interval, Run, interval
 from sudare.report.text import attack_name, canary_name, finding_name, listed, say, sees
 
@@ -85,7 +86,9 @@ class _Measured:
 
 
 def verdict(run: Run) -> Verdict:
-    """The verdict on a run, however far it is."""
+    """The verdict on a run, however far it is; of attackers that are possible where it goes."""
+    holder = holder_sentence(run)
+    run = possible(run)
     releases = sorted(_measured(run), key=lambda release: release.auc.value, reverse=True)
     asked = _asked(run)
     answer, rule = "", ""
@@ -93,6 +96,7 @@ def verdict(run: Run) -> Verdict:
         found, means = _null(releases)
     else:
         answer, rule = _decision(run, releases), _rule(run) if releases else ""
+        rule = " ".join(part for part in (holder, rule) if part)
         found, means = _answer(run, releases)
     return Verdict(
         answer=answer,
@@ -124,8 +128,7 @@ def _decision(run: Run, releases: Sequence[_Measured]) -> str:
         if run.summary.mode is Mode.GIVEN and decision is not _Decision.REFUSE:
             decision = _Decision.UNKNOWN
         named[decision].append(_with_reason(run, release.name))
-    for finding in _unresolved(run):
-        name = finding.release
+    for name in _unresolved_names(run):
         told = run.shows_members(name) or run.betrayed(name)
         decision = _Decision.REFUSE if told else _Decision.UNKNOWN
         named[decision].append(_with_reason(run, name))
@@ -265,6 +268,18 @@ def _measured(run: Run) -> list[_Measured]:
                 )
             )
     return measured
+
+
+def _unresolved_names(run: Run) -> list[str]:
+    """Releases that were attacked to the end without a figure of an attacker who is possible."""
+    found = [finding.release for finding in _unresolved(run)]
+    if run.summary.deployment.sees:
+        found += [
+            name
+            for name, release in run.releases.items()
+            if run.leakage(name) is None and release.builds_done
+        ]
+    return found
 
 
 def _unresolved(run: Run) -> list[Finding]:
