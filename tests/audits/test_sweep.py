@@ -90,6 +90,7 @@ def test_what_nothing_beats_is_kept():
     assert pareto([best, private, beaten]) == [best, private]
 
 
+@pytest.mark.slow
 def test_a_sweep_leaves_a_table_and_goes_on_where_it_was(tmp_path):
     found = swept(tmp_path)
     assert [(r.per_class, r.alpha) for r in found.rows] == [

@@ -1,11 +1,9 @@
 """Every command line that a `--help` shows is one the command takes."""
 
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +17,7 @@ from sudare.audits.config import apply_overrides, load_config, read_toml
 from sudare.audits.gates import parse_gate
 from sudare.cli.app import app
 from sudare.cli.options import choose_route, choose_routes, with_options
+from tests.cli.wrong_usage import outcome
 
 FACTORY = """import torch
 
@@ -117,18 +116,14 @@ def run(tmp_path_factory):
     torch.manual_seed(0)
     weights = {"1.weight": torch.randn(10, 64), "1.bias": torch.zeros(10)}
     save_file(weights, base / "w.safetensors")
-    environment = {
-        **os.environ,
-        "SUDARE_CACHE": str(base / "cache"),
-        "PYTHONPATH": os.pathsep.join([*sys.path, "."]),
-        "BROWSER": "true",
-    }
+    patched = pytest.MonkeyPatch()
+    patched.setenv("SUDARE_CACHE", str(base / "cache"))
+    patched.setattr("webbrowser.open", lambda address: True)
 
     def sudare(line):
-        command = [sys.executable, "-m", "sudare", *words(line)]
-        return subprocess.run(
-            command, cwd=base, env=environment, capture_output=True, text=True, check=False
-        )
+        # In this process: forty times Python and torch would take minutes.
+        status, printed, complained = outcome(shlex.join(["sudare", *words(line)]), base)
+        return SimpleNamespace(returncode=status, stdout=printed, stderr=complained)
 
     for line in (
         "sudare release plain --preset smoke --set data.population=100",
@@ -140,7 +135,8 @@ def run(tmp_path_factory):
         done = sudare(line)
         assert done.returncode == 0, done.stderr
     shutil.copytree(base / "releases/plain/release", base / "theirs")
-    return sudare
+    yield sudare
+    patched.undo()
 
 
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if not e.startswith(NOT_RUN)])

@@ -52,6 +52,7 @@ def test_a_run_folder_is_for_its_owner_and_the_public_page_for_others(place):
     assert others == ["report-public.html"]
 
 
+@pytest.mark.slow
 def test_parts_are_taken_in_proportion_to_the_collection_and_it_is_said(place):
     status, printed, complained = outcome(
         "sudare compare --preset smoke --routes plain --data ward7_patient_meier "
@@ -65,6 +66,7 @@ def test_parts_are_taken_in_proportion_to_the_collection_and_it_is_said(place):
     assert "(--set data.pool)" in said
 
 
+@pytest.mark.slow
 def test_a_public_name_is_given_by_its_owner(place):
     status, printed, complained = outcome(
         "sudare release plain --preset smoke --data ward7_patient_meier --out named "

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from pydantic import ValidationError
 
 from sudare import nets
 from sudare.core.errors import ConfigError
@@ -66,5 +67,5 @@ def test_shapes_out_of_range_are_refused(shape):
 
 
 def test_unknown_nets_are_refused_with_the_known_ones():
-    with pytest.raises(ConfigError, match=r"no net called 'vgg'.*convnet"):
-        nets.build(NetConfig(name="vgg"), image_shape=(1, 8, 8), n_classes=2, seed=0)
+    with pytest.raises(ValidationError, match=r"no net 'vgg'; there are: convnet"):
+        NetConfig(name="vgg")
