@@ -1,7 +1,9 @@
 """What a run will take: foretold from routes' own words, corrected by the pace that is seen."""
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from sudare.audits.compare import split_of
@@ -73,3 +75,13 @@ def test_the_clock_starts_at_the_forecast_and_ends_at_the_pace_that_was_seen():
     assert 0.5 * forecast.seconds < left(clock.at(2, now=slow / 2)) < 0.5 * slow
     assert left(clock.at(3, now=0.75 * slow)) > left(clock.at(3, now=0.75 * forecast.seconds))
     assert "75% done" in clock.at(3, now=1.0)
+
+
+def test_a_run_on_features_is_foretold_though_its_images_are_larger_than_any_net():
+    values = read_toml("smoke")
+    route = {"kind": "features", "extractor": {"name": "random-features", "size_px": 16}}
+    config = load_config({**values, "routes": [route]})
+    _, split = split_of(config, progress=Silent())
+    large = np.zeros((len(split.pool), 1, 200, 200), dtype=np.uint8)
+    wide = replace(split, pool=replace(split.pool, images=large))
+    assert foretell(config, wide, device="cpu", workers=1).per_second > 0

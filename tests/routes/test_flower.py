@@ -229,7 +229,7 @@ def test_an_owner_is_told_what_is_wrong_before_it_dials(tmp_path):
 
 def test_without_flower_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "flwr", None)
-    with pytest.raises((MissingExtraError, ValueError), match=r"sudare\[federation\]|__spec__"):
+    with pytest.raises(MissingExtraError, match=r"sudare\[federation\]"):
         keys.need_flower()
 
 
@@ -275,7 +275,10 @@ def test_three_owners_meet_a_server_over_tls_and_a_wrong_certificate_is_refused(
 
     # An owner who holds another authority's certificate does not talk to this server.
     for name in ("other", "again"):
-        assert sudare("init", name, "--owners", "north,south", "--public", "digits", cwd=tmp_path)
+        made_it = sudare(
+            "init", name, "--owners", "north,south", "--public", "digits", cwd=tmp_path
+        )
+        assert made_it.returncode == 0, made_it.stderr
     for owner in ("north", "south"):
         assert sudare("key", f"again/{owner}", cwd=tmp_path).returncode == 0
         public_key = tmp_path / "again" / f"{owner}.pub"

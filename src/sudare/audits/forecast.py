@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sudare.core.limits import MAX_SIZE_PX, MIN_SIZE_PX
 from sudare.core.progress import Silent
 from sudare.fleets.builds import builds_of
 from sudare.nets import build as build_net
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Forecast", "RunClock", "foretell"]
 
-_CALIBRATION_IMAGES, _CALIBRATION_S = 512, 4.0
+_CALIBRATION_IMAGES, _CALIBRATION_S = 512, 1.0
 _AROUND = 1.6
 """What measuring, attacking and starting processes take beside training, as a factor."""
 _LEAST_BUILD = 3_000
@@ -89,7 +90,10 @@ def foretell(config: RunConfig, split: AuditSplit, *, device: str, workers: int)
 
 def _speed(config: RunConfig, split: AuditSplit, *, device: str) -> float:
     """Passes a second of one process, measured on noise."""
-    shape = split.pool.image_shape
+    channels, *sides = split.pool.image_shape
+    # A run on features takes images that are larger than any net here.
+    height, width = (min(max(side, MIN_SIZE_PX), MAX_SIZE_PX) for side in sides)
+    shape = (channels, height, width)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (_CALIBRATION_IMAGES, *shape), dtype=np.uint8)
     labels = np.arange(_CALIBRATION_IMAGES) % split.pool.n_classes
@@ -100,7 +104,7 @@ def _speed(config: RunConfig, split: AuditSplit, *, device: str) -> float:
     recipe = Recipe(epochs=1, augmentation=(), compile="off")
     train(net, data, recipe, seed=0, progress=Silent(), label="calibration")
     start, seen = time.perf_counter(), 0
-    while (spent := time.perf_counter() - start) < _CALIBRATION_S / 4 or not seen:
+    while (spent := time.perf_counter() - start) < _CALIBRATION_S or not seen:
         train(net, data, recipe, seed=0, progress=Silent(), label="calibration")
         seen += _CALIBRATION_IMAGES
     return seen / spent if spent > 0 else float(seen)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from sudare.cli.options import Whole
+from sudare.cli.running import run_and_report
 
 __all__ = ["compare"]
 
@@ -72,14 +71,10 @@ def compare(
     Returns:
         0 all gates pass, 1 one fails, 2 error, 3 one is undecided.
     """
-    from sudare.audits.compare import compare as run
     from sudare.audits.config import apply_overrides, load_config, read_toml
     from sudare.audits.gates import exit_status, gate_line
     from sudare.cli.options import choose_routes, with_options
-    from sudare.core.files import default_cache
     from sudare.core.progress import auto
-    from sudare.fleets.cache import Cache
-    from sudare.report import as_it_goes, write_report
 
     values = choose_routes(read_toml(preset), routes)
     options = {
@@ -99,17 +94,7 @@ def compare(
     parts = [Path(preset).stem, Path(data).stem if data else "", "null" if null else ""]
     folder = out or Path("runs") / "-".join(part for part in parts if part)
     progress = auto()
-    result = run(
-        config,
-        folder,
-        cache=Cache(cache or default_cache()),
-        progress=progress,
-        command=shlex.join(["sudare", *sys.argv[1:]]),
-        after_stage=as_it_goes(),
-        force=force,
-    )
-    with progress.stage("writing the report", 1):
-        paths = write_report(folder)
+    result, paths = run_and_report(config, folder, cache=cache, force=force, progress=progress)
     for line in paths.verdict:
         progress.say(line)
     progress.say(f"\nInternal report: {paths.internal}\nPublic report:   {paths.public}")

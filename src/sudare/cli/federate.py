@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +9,7 @@ from cyclopts import App, Parameter
 
 from sudare.cli.federate_jobs import client, init, key, rehearse, server
 from sudare.cli.options import Whole
+from sudare.cli.running import run_and_report
 from sudare.cli.statements import statements_text
 
 __all__ = ["app"]
@@ -73,13 +72,9 @@ def simulate(
     Returns:
         0, or 2 after an error.
     """
-    from sudare.audits.compare import compare as run
     from sudare.audits.config import apply_overrides, load_config
     from sudare.cli.options import with_options
-    from sudare.core.files import default_cache
     from sudare.core.progress import auto
-    from sudare.fleets.cache import Cache
-    from sudare.report import as_it_goes, write_report
 
     net = {"name": "convnet", "width": 16}
     federation: dict[str, Any] = {
@@ -106,17 +101,7 @@ def simulate(
     )
     folder = out or Path("runs") / f"federation-{Path(data).stem}"
     progress = auto()
-    run(
-        config,
-        folder,
-        cache=Cache(cache or default_cache()),
-        progress=progress,
-        command=shlex.join(["sudare", *sys.argv[1:]]),
-        after_stage=as_it_goes(),
-        force=force,
-    )
-    with progress.stage("writing the report", 1):
-        paths = write_report(folder)
+    _, paths = run_and_report(config, folder, cache=cache, force=force, progress=progress)
     name = config.routes[1].name
     progress.say(statements_text(folder / "releases" / name))
     progress.say(f"\nInternal report: {paths.internal}\nPublic report:   {paths.public}")

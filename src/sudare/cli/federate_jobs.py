@@ -244,7 +244,8 @@ def rehearse(
     """
     from sudare.core.progress import auto
     from sudare.data.sources.registry import load_source
-    from sudare.routes.federation.rehearsal import divide, run_rehearsal, unused_port
+    from sudare.routes.federation.deploy import unused_port
+    from sudare.routes.federation.rehearsal import divide, run_rehearsal
 
     progress = auto()
     names = [name.strip() for name in owners.split(",") if name.strip()]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from sudare.cli.options import Whole
+from sudare.cli.running import run_and_report
 
 __all__ = ["poc"]
 
@@ -51,14 +51,10 @@ def poc(
     Returns:
         0 all pass, 1 one fails, 2 error, 3 one is open.
     """
-    from sudare.audits.compare import compare as run
     from sudare.audits.config import apply_overrides, load_config, read_toml
     from sudare.audits.poc import ADDED, questions, status_of
     from sudare.cli.options import choose_routes, with_options
-    from sudare.core.files import default_cache
     from sudare.core.progress import auto
-    from sudare.fleets.cache import Cache
-    from sudare.report import as_it_goes, write_report
     from sudare.report.load import load_run
 
     options = {
@@ -71,17 +67,8 @@ def poc(
     config = load_config(apply_overrides(values, override))
     folder = out or Path("runs") / f"poc-{Path(images).stem}"
     progress = auto()
-    run(
-        config,
-        folder,
-        cache=Cache(cache or default_cache()),
-        progress=progress,
-        command=shlex.join(["sudare", *sys.argv[1:]]),
-        after_stage=as_it_goes(),
-        force=force,
-    )
-    with progress.stage("writing the report", 1):
-        paths, done = write_report(folder), load_run(folder)
+    _, paths = run_and_report(config, folder, cache=cache, force=force, progress=progress)
+    done = load_run(folder)
     answers = [
         answer
         for release in done.summary.releases

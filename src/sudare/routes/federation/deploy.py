@@ -27,7 +27,14 @@ from sudare.routes.federation.job import JOB_FILE, Job, read_job
 from sudare.routes.federation.keys import make_certificates, need_flower
 from sudare.routes.federation.silo import STATEMENT_FILE
 
-__all__ = ["AUTHORITY_FILE", "OwnersNode", "prepare_server", "run_owner", "run_server"]
+__all__ = [
+    "AUTHORITY_FILE",
+    "OwnersNode",
+    "prepare_server",
+    "run_owner",
+    "run_server",
+    "unused_port",
+]
 
 AUTHORITY_FILE = "ca.crt"
 _CONNECTION = "job"
@@ -232,18 +239,27 @@ def run_owner(node: OwnersNode, *, progress: Progress) -> Path:
     command: list[str | Path] = [
         *("flower-supernode", "--superlink", address, "--root-certificates"),
         *(node.authority.resolve(), "--auth-supernode-private-key", node.key.resolve()),
-        *("--host", "127.0.0.1", "--port", str(_free_port())),
-        *("--node-config", " ".join(f"{name}={json.dumps(v)}" for name, v in settings.items())),
+        *(
+            "--host",
+            "127.0.0.1",
+            "--node-config",
+            " ".join(f"{name}={json.dumps(v)}" for name, v in settings.items()),
+        ),
     ]
     environment, seen = _environment(folder / "flower"), 0
     end = time.monotonic() + job.patience_s
     with progress.stage(f"rounds of {node.owner}", job.federation.rounds) as bar:
         while True:
             log.unlink(missing_ok=True)
-            with _process(command, environment, log=log) as process:
+            # Another port each time: the last one may have been taken meanwhile.
+            here = [*command, "--port", str(unused_port())]
+            with _process(here, environment, log=log) as process:
                 while process.poll() is None and not statement.exists():
                     time.sleep(_POLL_S)
                     done = len(list((folder / job.name).glob("round-*.safetensors")))
+                    if done > seen:
+                        # Patience is for being let in; a job that goes on may take its time.
+                        end = time.monotonic() + job.patience_s
                     bar.advance(done - seen)
                     seen = done
                 if statement.exists():
@@ -279,13 +295,13 @@ def _why(log: str, address: str) -> str:
     """Why a node ended, from what it printed."""
     if "CERTIFICATE_VERIFY_FAILED" in log:
         return f"the server at {address} is not this job's: its certificate is not under ca.crt"
+    if "Errno 98" in log:
+        return "the node's port was taken meanwhile: try again"
     if any(code in log for code in _NOT_YET):
         return (
             f"the server at {address} does not take this key: it is not registered, or the owner "
             "is still thought to be online (wait a minute after a crash)"
         )
-    if "Errno 98" in log:
-        return "the node's port was taken meanwhile: try again"
     return f"the node ended before the job at {address} was over"
 
 
@@ -406,7 +422,8 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
-def _free_port() -> int:
+def unused_port() -> int:
+    """A port of loopback that nothing listens on."""
     with socket.socket() as tried:
         tried.bind(("127.0.0.1", 0))
         return int(tried.getsockname()[1])

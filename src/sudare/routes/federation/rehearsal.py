@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from sudare.data.images import ImageDataset
 from sudare.routes.federation.keys import make_key
 from sudare.routes.federation.partition import silos_of
 
-__all__ = ["divide", "run_rehearsal", "unused_port"]
+__all__ = ["divide", "run_rehearsal"]
 
 _PUBLIC_SHARE = 5
 
@@ -93,10 +92,3 @@ def run_rehearsal(folder: Path, owners: Sequence[str], *, progress: Progress) ->
                 process.terminate()
                 process.wait()
     return status
-
-
-def unused_port() -> int:
-    """A port of loopback that nothing listens on."""
-    with socket.socket() as tried:
-        tried.bind(("127.0.0.1", 0))
-        return int(tried.getsockname()[1])
