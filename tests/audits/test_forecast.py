@@ -57,8 +57,8 @@ def test_the_plan_names_routes_builds_time_and_disk(tmp_path):
         r"\([\d,]+ GB are free\)\.",
         said,
     )
-    twice = foretell(config, split, device="cpu", workers=4)
-    assert twice.work == found.work
+    # Ever so fast a net leaves what a build, a route and a run take besides.
+    assert found.seconds >= 12 * 2 / 2 + 3 * 6 + 6
 
 
 def left(text):

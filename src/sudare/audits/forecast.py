@@ -26,8 +26,8 @@ __all__ = ["Forecast", "RunClock", "foretell"]
 _CALIBRATION_IMAGES, _CALIBRATION_S = 512, 1.0
 _AROUND = 1.6
 """What measuring, attacking and starting processes take beside training, as a factor."""
-_LEAST_BUILD = 3_000
-"""Passes that a build costs however little it trains: processes, files, answers."""
+_BUILD_S, _ROUTE_S, _START_S = 2.0, 6.0, 6.0
+"""Seconds of a build, a route and a run however little they train: files, answers, attacks."""
 _BUILD_MB = 0.6
 
 
@@ -37,7 +37,8 @@ class Forecast:
 
     Attributes:
         builds: Builds of all routes.
-        work: Passes of each route, all its builds and their recipients together.
+        work: Of each route, all its builds and their recipients together, in passes; what does
+            not depend on them counts as the passes its seconds would take.
         per_second: Passes of all workers in a second.
     """
 
@@ -72,19 +73,21 @@ def foretell(config: RunConfig, split: AuditSplit, *, device: str, workers: int)
     images, classes = len(split.pool) // 2, split.pool.n_classes
     builds = [builds_of(route, config.fleet.builds) for route in config.routes]
     recipients = config.recipients.count * config.recipients.recipe.passes(images)
+    per_second = workers * _speed(config, split, device=device)
     work = []
-    for route, count in zip(config.routes, builds, strict=True):
+    for index, (route, count) in enumerate(zip(config.routes, builds, strict=True)):
         trained = sum(
             recipients
             for release in route.releases
             if release.recipe_of_scores is None and release.extractor is None
         )
-        each = max(route.passes(images, classes) + trained, _LEAST_BUILD)
-        work.append(count * each)
+        fixed = count * _BUILD_S / workers + _ROUTE_S + (0 if index else _START_S)
+        passes = count * (route.passes(images, classes) + trained)
+        work.append(passes + fixed * per_second / _AROUND)
     return Forecast(
         builds=sum(builds),
         work=tuple(work),
-        per_second=workers * _speed(config, split, device=device),
+        per_second=per_second,
     )
 
 
