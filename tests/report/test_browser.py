@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,7 +84,7 @@ def test_every_exposed_image_is_shown_pixelated(browser: Browser, pages: ReportP
 
 def test_internal_banner_is_the_first_thing_said(browser: Browser, pages: ReportPaths):
     with opened(browser, pages.internal, width=DESKTOP) as page:
-        assert page.locator("body > p.banner").first.inner_text().startswith("Internal: contains")
+        assert page.locator("#text > p.banner").first.inner_text().startswith("Internal: contains")
 
 
 def test_headings_tables_and_charts_are_named_for_screen_readers(
@@ -247,12 +248,50 @@ def test_on_a_phone_the_leakage_is_seen_without_scrolling_sideways(
 def test_the_japanese_page_stands_as_the_english_one_does(
     browser: Browser, run_folder: Path, width: int
 ):
-    paths = write_report(run_folder, language="ja")
+    paths = write_report(run_folder, languages=("ja",))
     with opened(browser, paths.public, width=width) as page:
         assert page.evaluate("document.documentElement.lang") == "ja"
+        assert page.locator("button.language").count() == 0
         assert page.locator("figure svg.chart:visible").count() == 1 + 3 + 6
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         rows = page.locator("#table-findings tbody tr:visible")
         everything = rows.count()
         page.locator("#findings").get_by_label("次を含む行を表示").fill("rmia")
         assert 0 < rows.count() < everything
+
+
+@pytest.fixture
+def run_copy(run_folder: Path, tmp_path: Path) -> Path:
+    """The run that tests share, to write other pages into."""
+    return Path(shutil.copytree(run_folder, tmp_path / "copy"))
+
+
+def test_a_button_changes_the_language_and_back(browser: Browser, run_copy: Path):
+    paths = write_report(run_copy, languages=("en", "ja"))
+    with opened(browser, paths.internal, width=DESKTOP) as page:
+        title = page.title()
+        english = page.locator("#text").inner_text()
+        page.get_by_role("button", name="日本語").click()
+        assert page.evaluate("document.documentElement.lang") == "ja"
+        assert page.title() != title
+        assert "判定" in page.locator("#verdict").inner_text()
+        assert page.locator("figure svg.chart:visible").count() == 1 + 3 + 6
+        assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth === 8)")
+        assert page.locator("#exposed img").count() == 16
+        ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
+        assert len(ids) == len(set(ids))
+        # The tables of the other language sort and filter as well.
+        rows = page.locator("#table-findings tbody tr:visible")
+        everything = rows.count()
+        page.locator("#findings").get_by_label("次を含む行を表示").fill("rmia")
+        assert 0 < rows.count() < everything
+        page.get_by_role("button", name="English").click()
+        assert page.title() == title
+        assert page.locator("#text").inner_text() == english
+        assert page.locator("#table-findings tbody tr:visible").count() == everything
+
+
+def test_a_page_of_two_languages_holds_each_picture_once(run_copy: Path):
+    one = write_report(run_copy).internal.read_text()
+    two = write_report(run_copy, languages=("en", "ja")).internal.read_text()
+    assert two.count('src="data:') == one.count('src="data:') > 0

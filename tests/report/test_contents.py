@@ -253,7 +253,7 @@ def test_a_catalogue_says_everything_with_the_same_fields(language: str):
 def test_a_page_in_another_language_stands_beside_the_english_one(tmp_path: Path):
     folder = write_run(tmp_path / "run", plans=PLANS[:2])
     english = write_report(folder).internal.read_text()
-    paths = write_report(folder, language="ja")
+    paths = write_report(folder, languages=("ja",))
     assert (paths.internal.name, paths.public.name) == ("report-ja.html", "report-public-ja.html")
     page = paths.internal.read_text()
     assert '<html lang="ja">' in page
@@ -262,4 +262,4 @@ def test_a_page_in_another_language_stands_beside_the_english_one(tmp_path: Path
     assert say("h_tradeoff") == TEXT["h_tradeoff"]
     assert (folder / "report.html").read_text() == english
     with pytest.raises(SudareError, match="no report in 'xx'"):
-        write_report(folder, language="xx")
+        write_report(folder, languages=("xx",))

@@ -110,7 +110,7 @@ def test_scan_finds_a_private_image_at_another_scale(
 
 @pytest.fixture(scope="module")
 def japanese(run_folder: Path) -> str:
-    return write_report(run_folder, language="ja").public.read_text(encoding="utf-8")
+    return write_report(run_folder, languages=("ja",)).public.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", ["public", "japanese"])

@@ -84,7 +84,7 @@ def audit(
     from sudare.core.files import default_cache
     from sudare.core.progress import auto
     from sudare.fleets.cache import Cache
-    from sudare.report import write_report
+    from sudare.report import LANGUAGES, write_report
 
     progress, folder = auto(), out or Path("runs") / f"audit-{_name(release, model)}"
     # What nobody named nobody keeps: the last audit of this name makes room.
@@ -138,7 +138,7 @@ def audit(
             request, folder, cache=Cache(cache or default_cache()), progress=progress
         )
     with progress.stage("writing the report", 1):
-        paths = write_report(folder)
+        paths = write_report(folder, languages=LANGUAGES)
     for line in paths.verdict:
         progress.say(line)
     progress.say(f"\nInternal report: {paths.internal}\nPublic report:   {paths.public}")

@@ -37,8 +37,9 @@ def report(
         require: What a release must meet, such as "accuracy >= 0.85", "tpr@0.01 <= 0.02" (of the
             primary attack) or "transfer_mb <= 10"; releases are ranked, and where none qualifies
             it is said what would have to change.
-        lang: en for English, ja for Japanese in files of its own (report-ja.html); names of
-            releases and figures stay as they are.
+        lang: What the pages open in: en for English, ja for Japanese in files of its own
+            (report-ja.html). A button on the page changes to the other; names of releases and
+            figures stay as they are.
         open_browser: Open the internal page in the default browser.
 
     Returns:
@@ -47,9 +48,9 @@ def report(
     # Charts take half a second to import; `sudare --help` must not wait for them.
     from rich.console import Console
 
-    from sudare.report import write_report
+    from sudare.report import LANGUAGES, write_report
 
-    paths = write_report(run_folder, language=lang)
+    paths = write_report(run_folder, languages=LANGUAGES if lang == "en" else LANGUAGES[::-1])
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for sentence in paths.verdict:
         console.print(sentence)

@@ -31,7 +31,7 @@ def run_and_report(
     from sudare.audits.compare import compare
     from sudare.core.files import default_cache
     from sudare.fleets.cache import Cache
-    from sudare.report import as_it_goes, write_report
+    from sudare.report import LANGUAGES, as_it_goes, write_report
 
     result = compare(
         config,
@@ -43,5 +43,5 @@ def run_and_report(
         force=force,
     )
     with progress.stage("writing the report", 1):
-        paths = write_report(folder)
+        paths = write_report(folder, languages=LANGUAGES)
     return result, paths

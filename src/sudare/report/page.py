@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -39,13 +40,15 @@ from sudare.report.tables import (
     severity,
     threats_table,
 )
-from sudare.report.text import listed, say, spoken, worded
+from sudare.report.text import catalogue, listed, say, spoken, worded
 from sudare.report.tradeoff import key, tradeoff
 from sudare.report.verdict import verdict
 
 __all__ = ["ReportPaths", "as_it_goes", "write_report"]
 
 _REST_S = 15.0
+_SCRIPTS = ("tables.js", "languages.js")
+_SOURCE = re.compile(r'<img src="(data:[^"]*)"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,44 +74,48 @@ class _Charts:
     profiles: Profiles | None
 
 
-def write_report(run_folder: Path, *, language: str = "en") -> ReportPaths:
+@dataclass(frozen=True, kw_only=True)
+class _Text:
+    language: str
+    title: str
+    body: Markup
+
+
+def write_report(run_folder: Path, *, languages: Sequence[str] = ("en",)) -> ReportPaths:
     """Write both pages of a run, finished or not; each is one file that works offline.
 
     Args:
         run_folder: Holds ``run.json`` and, as far as they exist yet, ``findings.json``,
             ``config.toml`` and the pictures of exposed images.
-        language: What the pages are written in; others than English go to files of their own,
-            such as ``report-ja.html``.
+        languages: What the pages are written in. They open in the first; a button changes to the
+            second, if any. Pages that open in another language than English get names of their
+            own, such as ``report-ja.html``.
 
     Returns:
-        Where the pages are, and the verdict.
+        Where the pages are, and the verdict in the first language.
 
     Raises:
         AuditError: The folder holds no run, or a file does not fit its schema.
     """
-    with spoken(language):
-        return _write(run_folder, language)
-
-
-def _write(run_folder: Path, language: str) -> ReportPaths:
     run = load_run(run_folder)
     public = public_copy(run)
-    # Drawn once, from the copy without private counts: charts say the same on both pages, but for
-    # groups that only the house may name.
-    charts = _Charts(
-        tradeoff=tradeoff(public),
-        key=key(public),
-        roc=roc_charts(public),
-        profiles=profiles(public),
+    texts = []
+    for language in languages:
+        with spoken(language):
+            texts.append(_in_language(run, public, language, languages))
+    ending = "" if languages[0] == "en" else f"-{languages[0]}"
+    paths = {
+        Edition.INTERNAL: run_folder / f"report{ending}.html",
+        Edition.PUBLIC: run_folder / f"report-public{ending}.html",
+    }
+    for edition, path in paths.items():
+        page = _page([text[edition] for text in texts], edition)
+        atomic_write(path, page, public=edition is Edition.PUBLIC)
+    with spoken(languages[0]):
+        sentences = verdict(run).sentences
+    return ReportPaths(
+        internal=paths[Edition.INTERNAL], public=paths[Edition.PUBLIC], verdict=sentences
     )
-    ending = "" if language == "en" else f"-{language}"
-    internal_path, public_path = (
-        run_folder / f"{name}{ending}.html" for name in ("report", "report-public")
-    )
-    inside = replace(charts, profiles=profiles(run))
-    atomic_write(internal_path, _page(run, Edition.INTERNAL, inside, galleries(run), language))
-    atomic_write(public_path, _page(public, Edition.PUBLIC, charts, [], language), public=True)
-    return ReportPaths(internal=internal_path, public=public_path, verdict=verdict(run).sentences)
 
 
 def as_it_goes() -> Callable[[Path], None]:
@@ -128,7 +135,98 @@ def as_it_goes() -> Callable[[Path], None]:
     return write
 
 
-def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery], language: str) -> str:
+def _in_language(
+    run: Run, public: Run, language: str, languages: Sequence[str]
+) -> dict[Edition, _Text]:
+    """Both editions in the language that is spoken."""
+    # Drawn once, from the copy without private counts: charts say the same on both pages, but for
+    # groups that only the house may name.
+    charts = _Charts(
+        tradeoff=tradeoff(public),
+        key=key(public),
+        roc=roc_charts(public),
+        profiles=profiles(public),
+    )
+    inside = replace(charts, profiles=profiles(run))
+    others = [(other, catalogue(other)["language"]) for other in languages if other != language]
+    return {
+        edition: _Text(
+            language=language,
+            title=worded("page_title", of.summary.mode, title=of.summary.title),
+            body=_body(of, edition, drawn, shown, others),
+        )
+        for edition, of, drawn, shown in (
+            (Edition.INTERNAL, run, inside, galleries(run)),
+            (Edition.PUBLIC, public, charts, []),
+        )
+    }
+
+
+def _body(
+    run: Run,
+    edition: Edition,
+    charts: _Charts,
+    shown: list[Gallery],
+    others: list[tuple[str, str]],
+) -> Markup:
+    template = _environment().get_template("text.html.j2")
+    return Markup(
+        template.render(
+            run=run,
+            summary=run.summary,
+            mode=run.summary.mode,
+            others=others,
+            sections=_sections(run, charts),
+            more=sections_of(run),
+            **_beyond(run, edition),
+            internal=edition is Edition.INTERNAL,
+            version=version("sudare"),
+            verdict=verdict(run),
+            charts=charts,
+            galleries=[gallery for gallery in shown if gallery.pictures],
+            unexposed=_unexposed(shown),
+            guarantees=guarantees(run),
+            pairs=pair_galleries(run),
+            banner=_progress(run),
+            releases=releases_table(run),
+            gates=gates_table(run),
+            findings=findings_table(run, edition),
+            threats=threats_table(run),
+            data=data_table(run, edition),
+            run_facts=run_table(run, edition),
+            limits=limits(run),
+        )
+    )
+
+
+def _page(texts: Sequence[_Text], edition: Edition) -> str:
+    """One file of the first text, with the others in waiting and every picture once."""
+    environment = _environment()
+    first, *rest = texts
+    pictures = {source: at for at, source in reversed(list(enumerate(_SOURCE.findall(first.body))))}
+    script = Markup("".join(environment.get_template(name).render() for name in _SCRIPTS))
+    return environment.get_template("report.html.j2").render(
+        texts=[first, *(replace(text, body=_without(text.body, pictures)) for text in rest)],
+        internal=edition is Edition.INTERNAL,
+        style=Markup(environment.get_template("style.css").render(dark=dark_rules())),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def _without(body: Markup, pictures: Mapping[str, int]) -> Markup:
+    """The text with a number in place of each picture that the page has already."""
+    return Markup(
+        _SOURCE.sub(
+            lambda found: (
+                f'<img data-same="{pictures[found[1]]}"' if found[1] in pictures else found[0]
+            ),
+            body,
+        )
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("sudare.report"),
         autoescape=True,
@@ -137,36 +235,7 @@ def _page(run: Run, edition: Edition, charts: _Charts, shown: list[Gallery], lan
         lstrip_blocks=True,
     )
     environment.globals |= {"say": say, "worded": worded}
-    style = Markup(environment.get_template("style.css").render(dark=dark_rules()))
-    script = Markup(environment.get_template("tables.js").render())
-    return environment.get_template("report.html.j2").render(
-        run=run,
-        summary=run.summary,
-        mode=run.summary.mode,
-        language=language,
-        sections=_sections(run, charts),
-        more=sections_of(run),
-        **_beyond(run, edition),
-        internal=edition is Edition.INTERNAL,
-        version=version("sudare"),
-        style=style,
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        verdict=verdict(run),
-        charts=charts,
-        galleries=[gallery for gallery in shown if gallery.pictures],
-        unexposed=_unexposed(shown),
-        guarantees=guarantees(run),
-        pairs=pair_galleries(run),
-        banner=_progress(run),
-        releases=releases_table(run),
-        gates=gates_table(run),
-        findings=findings_table(run, edition),
-        threats=threats_table(run),
-        data=data_table(run, edition),
-        run_facts=run_table(run, edition),
-        limits=limits(run),
-    )
+    return environment
 
 
 def _beyond(run: Run, edition: Edition) -> dict[str, object]:

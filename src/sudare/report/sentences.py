@@ -10,6 +10,7 @@ TEXT: dict[str, str] = {
     "page_title_artefact": "{title}: what this release tells about its training images",
     "page_title_given": "{title}: what it tells about its training data",
     "edition_internal": "Internal report",
+    "language": "English",
     "edition_public": "Public report",
     "banner_internal": "Internal: contains private images. Do not share this file.",
     "banner_internal_artefact": "Internal: contains private counts. Do not share this file.",
