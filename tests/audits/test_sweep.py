@@ -1,11 +1,13 @@
 """A sweep over strengths and data sizes: nested images, one table, what beats what."""
 
 import json
+import tomllib
 
 import numpy as np
 import pytest
 
 from sudare.audits.config import load_config
+from sudare.audits.stages import stage_analysis
 from sudare.audits.sweep import Row, matched, pareto, sweep_smoothing
 from sudare.core.errors import ConfigError, DataError
 from sudare.core.progress import Silent
@@ -131,3 +133,22 @@ def test_a_sweep_without_inversion_is_refused(tmp_path):
             config(checks=[]), tmp_path, alphas=[0.0], per_class=[5], seeds=1,
             cache=Cache(tmp_path / "cache"), progress=Silent(), command="test",
         )  # fmt: skip
+
+
+def test_stages_see_the_net_they_are_said_to_see(tmp_path):
+    found = swept(tmp_path, alphas=[0.0, -0.2], per_class=[10], stages=True)
+    top1 = {row.stage: row.top1 for row in found.stages}
+    assert list(top1) == ["none", "sampling", "optimisation", "selection", "all"]
+    assert {(row.alpha, row.per_class) for row in found.stages} == {(-0.2, 10)}
+    assert json.loads((tmp_path / "sweep" / "sweep.json").read_text())["stages"]
+    text = (tmp_path / "sweep" / "sweep.md").read_text()
+    assert "| per class | alpha | none | sampling | optimisation | selection | all |" in text
+    # "All" is the attack on the smoothed net alone, "none" the one on the plain net.
+    place, cache = tmp_path / "sweep" / "10-seed-0", Cache(tmp_path / "cache")
+    run = load_config(tomllib.loads((place / "config.toml").read_text()))
+    names = {0.0: "smoothing-0.2", -0.2: "plain"}
+    swapped = stage_analysis(run, place, names, per_class=10, cache=cache, progress=Silent())
+    other = {row.stage: row.top1 for row in swapped}
+    assert (other["none"], other["all"]) == (top1["all"], top1["none"])
+    with pytest.raises(ConfigError, match="between plain training and another strength"):
+        swept(tmp_path, alphas=[-0.2, 0.1], stages=True)

@@ -69,3 +69,23 @@ def test_shapes_out_of_range_are_refused(shape):
 def test_unknown_nets_are_refused_with_the_known_ones():
     with pytest.raises(ValidationError, match=r"no net 'vgg'; there are: convnet"):
         NetConfig(name="vgg")
+
+
+@pytest.mark.parametrize("name", ["mlp", "convnet", "resnet9"])
+def test_another_activation_stands_in_every_place_and_leaves_the_weights(name):
+    def net(activation):
+        config = NetConfig(name=name, width=8, activation=activation)
+        return nets.build(config, image_shape=(1, 8, 8), n_classes=3, seed=0)
+
+    plain, smooth = net("relu"), net("softplus")
+    assert sum(isinstance(m, torch.nn.ReLU) for m in smooth.modules()) == 0
+    places = sum(isinstance(m, torch.nn.ReLU) for m in plain.modules())
+    assert sum(isinstance(m, torch.nn.Softplus) for m in smooth.modules()) == places > 0
+    for before, after in zip(plain.parameters(), smooth.parameters(), strict=True):
+        assert torch.equal(before, after)
+
+
+def test_a_net_without_an_activation_has_none_to_change():
+    config = NetConfig(name="linear", activation="silu")
+    with pytest.raises(ConfigError, match="no ReLU"):
+        nets.build(config, image_shape=(1, 8, 8), n_classes=3, seed=0)

@@ -150,3 +150,14 @@ def test_one_checkpoint_has_no_variance():
 def test_class_normalised_scores_have_mean_zero_and_spread_one_in_each_class():
     scores, labels = np.array([1.0, 3.0, 10.0, 30.0, 5.0]), np.array([0, 0, 1, 1, 2])
     assert class_normalised(scores, labels) == pytest.approx([-1, 1, -1, 1, 0])
+
+
+@pytest.mark.parametrize("activation", ["relu", "silu", "tanh", "softplus"])
+def test_plis_of_a_convnet_with_any_activation_is_that_of_vmap(activation):
+    config = NetConfig(width=4, depth=2, activation=activation)
+    net = build(config, image_shape=(1, 8, 8), n_classes=3, seed=0).double()
+    images, labels = batch()
+    images = images[:, :1]
+    square, _ = oracle(net, images, labels)
+    expected = vmap(grad(square))(images, labels).detach() / 2
+    torch.testing.assert_close(plis(net, images, labels), expected, atol=1e-9, rtol=1e-6)

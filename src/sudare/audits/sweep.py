@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from sudare.audits.compare import compare
 from sudare.audits.config import RunConfig, load_config
+from sudare.audits.stages import StageRow, stage_analysis, stage_table
 from sudare.core.errors import ConfigError
 from sudare.core.files import atomic_write
 from sudare.core.progress import Progress
@@ -67,10 +68,11 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What a sweep gave: rows, and the controls of each data size."""
+    """What a sweep gave: rows, the controls of each data size, and which stages were hit."""
 
     rows: tuple[Row, ...]
     controls: Mapping[str, float]
+    stages: tuple[StageRow, ...] = ()
 
     def table(self) -> str:
         """A Markdown table: one row for each data size and strength."""
@@ -83,7 +85,8 @@ class Sweep:
             cells = [size, f"{row.alpha:g}", *(row.text(name) for name in FIGURES), told]
             lines.append("| " + " | ".join(cells) + " |")
         controls = ", ".join(f"{name} {value:.3g}" for name, value in self.controls.items())
-        return "\n".join([*lines, "", f"Controls, measured once: {controls or 'none'}.", ""])
+        lines += ["", f"Controls, measured once: {controls or 'none'}.", ""]
+        return "\n".join([*lines, stage_table(self.stages)] if self.stages else lines)
 
     def to_json(self) -> str:
         """All values."""
@@ -91,7 +94,10 @@ class Sweep:
             {"alpha": r.alpha, "per_class": r.per_class, "values": dict(r.values)}
             for r in self.rows
         ]
-        return json.dumps({"rows": rows, "controls": dict(self.controls)}, indent=1) + "\n"
+        values = {"rows": rows, "controls": dict(self.controls)}
+        if self.stages:
+            values["stages"] = [asdict(row) for row in self.stages]
+        return json.dumps(values, indent=1) + "\n"
 
 
 def sweep_smoothing(
@@ -101,6 +107,7 @@ def sweep_smoothing(
     alphas: Sequence[float],
     per_class: Sequence[int],
     seeds: int,
+    stages: bool = False,
     cache: Cache,
     progress: Progress,
     command: str,
@@ -118,17 +125,27 @@ def sweep_smoothing(
         alphas: Strengths; 0 is plain training.
         per_class: Images of each class in a build; 0 for all.
         seeds: Repetitions of everything, split included.
+        stages: Also swap the smoothed net for the plain one in each stage of the attack; 0 must be
+            among the strengths.
         cache: Builds and measures.
         progress: Where to report.
         command: The command that repeats it.
         after_stage: Called with a run's folder whenever there is something new to read.
 
     Raises:
-        ConfigError: No strength or size, one given twice, or no check of inversion.
+        ConfigError: No strength or size, one given twice, no check of inversion, or stages without
+            plain training beside.
     """
     _refuse(base, alphas, per_class, seeds)
+    if stages and (0 not in alphas or len(alphas) < 2):
+        raise ConfigError(
+            "stages are swapped between plain training and another strength",
+            where="--alpha",
+            fix="Give 0 and another one, for example --alpha -0.05,0,0.1.",
+        )
     found: dict[tuple[int, float], dict[str, list[float]]] = {}
     controls: dict[str, float] = {}
+    swapped: list[StageRow] = []
     for seed in range(base.seed, base.seed + seeds):
         for size in per_class:
             config = _run_of(base, alphas, size, seed)
@@ -155,7 +172,12 @@ def sweep_smoothing(
                 for name in _CONTROLS:
                     if (f"inversion.{name}", route.name) in told:
                         controls.setdefault(name, told[f"inversion.{name}", route.name])
-            sweep = _sweep(found, controls)
+            if stages:
+                names = dict(zip(alphas, (route.name for route in config.routes), strict=True))
+                swapped += stage_analysis(
+                    config, place, names, per_class=size, cache=cache, progress=progress
+                )
+            sweep = replace(_sweep(found, controls), stages=tuple(swapped))
             atomic_write(folder / "sweep.json", sweep.to_json())
             atomic_write(folder / "sweep.md", f"`{command}`\n\n{sweep.table()}")
     return sweep

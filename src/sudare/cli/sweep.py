@@ -23,6 +23,7 @@ def smoothing(
     per_class: str = "all",
     seeds: Whole = 1,
     recommend: bool = False,
+    stages: bool = False,
     data: str | None = None,
     preset: Annotated[str, Parameter(name=["--preset", "--config", "-c"])] = "inversion",
     override: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"])] = (),
@@ -39,6 +40,8 @@ def smoothing(
     Examples:
     `sudare sweep smoothing --alpha -0.05,0,0.1 --per-class 10,20`
 
+    `sudare sweep smoothing --alpha -0.2,0,0.2 --per-class 20 --stages`
+
     `sudare sweep smoothing --data fashion-mnist --alpha -0.1,0,0.1 --per-class 20,50,all --seeds 3`
 
     Args:
@@ -46,6 +49,8 @@ def smoothing(
         per_class: Images of each class in a build, with commas; all for as many as there are.
         seeds: Repetitions, split included; intervals are over these.
         recommend: Print which strengths no other beats, and what each gives up.
+        stages: Also attack with the smoothed net in one stage and the plain one in the others:
+            which stage of the attack does smoothing hit?
         data: A source of `sudare data list`, a folder of images or an .npz file.
         preset: Net, recipe, fleet and checks: a preset or a TOML file.
         override: A value by dotted name, such as fleet.builds=8.
@@ -79,6 +84,7 @@ def smoothing(
         alphas=numbers(alpha, where="--alpha"),
         per_class=sizes,
         seeds=seeds,
+        stages=stages,
         cache=Cache(cache or default_cache()),
         progress=progress,
         command=shlex.join(["sudare", *sys.argv[1:]]),

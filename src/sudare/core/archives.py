@@ -1,7 +1,8 @@
-"""Arrays out of ``.npz`` files, checked before they are believed; nothing in them is executed."""
+"""Arrays out of ``.npz`` files and messages, checked before they are believed; none can act."""
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,10 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from sudare.core.errors import DataError, SudareError
+from sudare.core.errors import DataError
 from sudare.core.printable import escaped
 
-__all__ = ["LARGEST_BYTES", "Array", "ArrayFile"]
+__all__ = ["LARGEST_BYTES", "Array", "ArrayFile", "array_of"]
 
 LARGEST_BYTES = 16 << 30
 """Unpacked size above which a collection is refused before it is read."""
@@ -23,6 +24,10 @@ _SMALL_BYTES, _MOST_UNPACKED = 256 << 20, 200
 """A file may unpack to the first, or to so many times its own size: more is a bomb."""
 
 Array: TypeAlias = npt.NDArray[Any]
+
+
+class _ObjectsError(Exception):
+    """The array holds Python objects."""
 
 
 class ArrayFile:
@@ -69,7 +74,7 @@ class ArrayFile:
         with self._open() as archive, self._believed(name):
             size = archive.getinfo(f"{name}.npy").file_size
             with archive.open(f"{name}.npy") as member:
-                return self._read(member, name, size)
+                return _plain(member, size)
 
     def all(self) -> dict[str, Array]:
         """Every array by name."""
@@ -80,34 +85,14 @@ class ArrayFile:
         """Whatever zip, zlib and numpy raise over a hostile file becomes one error."""
         try:
             yield
-        except SudareError:
-            raise
-        except Exception as error:
-            raise self._corrupt(f"{escaped(name)}: {error}") from error
-
-    def _read(self, member: IO[bytes], name: str, size: int) -> Array:
-        version = np.lib.format.read_magic(member)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read_header is None:
-            raise ValueError(f"array format {version} is not read")
-        shape, fortran, dtype = read_header(member)
-        if dtype.hasobject:
+        except _ObjectsError as error:
             raise DataError(
                 f"array {name!r} holds Python objects, which could run anything when read",
                 where=str(self.path),
                 fix="Save it as numbers or text, with a dtype other than object.",
-            )
-        # The header alone decides how much is allocated: it must not promise more than is there.
-        promised = dtype.itemsize
-        for length in shape:
-            promised *= int(length)
-        if promised > size:
-            raise ValueError(f"the header promises {promised} bytes, the file has {size}")
-        flat = np.frombuffer(member.read(promised), dtype=dtype)
-        return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
+            ) from error
+        except Exception as error:
+            raise self._corrupt(f"{escaped(name)}: {error}") from error
 
     def _open(self) -> zipfile.ZipFile:
         try:
@@ -122,3 +107,41 @@ class ArrayFile:
             where=str(self.path),
             fix="It must be an .npz file of plain arrays.",
         )
+
+
+def array_of(content: bytes, name: str) -> Array:
+    """One array in the ``.npy`` format, as messages carry them.
+
+    Args:
+        content: The bytes.
+        name: What to call it in an error.
+
+    Raises:
+        DataError: It is none, one of Python objects, or its header promises more than is there.
+    """
+    try:
+        return _plain(io.BytesIO(content), len(content))
+    except Exception as error:
+        raise DataError(f"{name} is no array of numbers") from error
+
+
+def _plain(member: IO[bytes], size: int) -> Array:
+    """An array out of a stream of ``size`` bytes; whatever numpy raises over a hostile one."""
+    version = np.lib.format.read_magic(member)
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read_header is None:
+        raise ValueError(f"array format {version} is not read")
+    shape, fortran, dtype = read_header(member)
+    if dtype.hasobject:
+        raise _ObjectsError
+    # The header alone decides how much is allocated: it must not promise more than is there.
+    promised = dtype.itemsize
+    for length in shape:
+        promised *= int(length)
+    if promised > size:
+        raise ValueError(f"the header promises {promised} bytes, the file has {size}")
+    flat = np.frombuffer(member.read(promised), dtype=dtype)
+    return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -36,6 +36,8 @@ class NetConfig(BaseModel):
         name: A name in the registry.
         width: Channels of the first block (hidden units for ``mlp``); None for the net's own.
         depth: Blocks (hidden layers for ``mlp``); None for the net's own.
+        activation: What stands between layers. Scores that take a second derivative (PLIS) see
+            nothing of a ReLU, which has none; the others are smooth.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +45,10 @@ class NetConfig(BaseModel):
     name: str = Field(default="convnet", description="Name of the net.")
     width: int | None = Field(default=None, ge=1, le=1024, description="Channels or units.")
     depth: int | None = Field(default=None, ge=1, le=5, description="Blocks or hidden layers.")
+
+    activation: Literal["relu", "silu", "tanh", "softplus"] = Field(
+        default="relu", description="Activation between layers; all but relu are smooth."
+    )
 
     @field_validator("name")
     @classmethod
@@ -70,7 +76,7 @@ def build(
         seed: Seed of the weights.
 
     Raises:
-        ConfigError: Unknown net, or a shape it cannot take.
+        ConfigError: Unknown net, a shape it cannot take, or no activation to change.
     """
     import torch
 
@@ -88,4 +94,26 @@ def build(
     factory = cast("_Factory", NETS.load(config.name))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return factory(image_shape, n_classes, width=config.width, depth=config.depth)
+        net = factory(image_shape, n_classes, width=config.width, depth=config.depth)
+    return net if config.activation == "relu" else _activated(net, config)
+
+
+def _activated(net: nn.Module, config: NetConfig) -> nn.Module:
+    """The net with another activation in the place of every ReLU."""
+    from torch import nn
+
+    own = {"silu": nn.SiLU, "tanh": nn.Tanh, "softplus": nn.Softplus}[config.activation]
+    places = [
+        (parent, name)
+        for parent in net.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, nn.ReLU)
+    ]
+    if not places:
+        raise ConfigError(
+            f"the net {config.name!r} has no ReLU in whose place {config.activation} could stand",
+            fix="Leave activation = 'relu'.",
+        )
+    for parent, name in places:
+        setattr(parent, name, own())
+    return net

@@ -8,25 +8,36 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from sudare.attacks.inversion import PlugAndPlay, fit_prior, load_prior, save_prior
+from sudare.attacks.inversion import fit_prior, save_prior
 from sudare.audits.checks.base import Check, Measurement, Picture, Preparation, Stack, Tested
 from sudare.audits.checks.inversion_config import InversionCheckConfig
+from sudare.audits.checks.yardstick import (
+    Prepared,
+    Yardstick,
+    attack_of,
+    classes_of,
+    evaluator_of,
+    features_of,
+    identities,
+    pixels_of,
+    ridge,
+)
 from sudare.audits.maker import FindingMaker
-from sudare.core.arrays import ByteArray, FloatArray, IntArray
+from sudare.core.arrays import ByteArray, IntArray
 from sudare.core.errors import DataError
 from sudare.core.estimates import Estimate
 from sudare.core.figures import Figure
 from sudare.core.findings import Finding
 from sudare.core.hashing import hash_json
-from sudare.core.seeds import generator, integer_seed
+from sudare.core.seeds import integer_seed
 from sudare.core.threats import ThreatModel
 from sudare.data.images import ImageDataset, concatenate
 from sudare.data.sources.identities import parameters_of
-from sudare.metrics import frechet_distance, mean_over_builds, prdc, same_class_distance
+from sudare.metrics import mean_over_builds
 from sudare.nets import build as build_net
-from sudare.nets.predict import normalise, predict, to_pixels
+from sudare.nets.predict import normalise, predict
 from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import Recipe
 
@@ -36,10 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["InversionCheck"]
 
 _LEAST = 30
-_NEIGHBOUR = 3
 _SHOWN = 6
-_RIDGE = 1e-2
-_BATCH = 256
 
 
 def _figure(
@@ -149,7 +157,9 @@ class InversionCheck(Check[InversionCheckConfig]):
             progress=given.progress,
         )
         save_prior(prior, folder / "prior.safetensors")
-        judge = self._evaluator(known.image_shape, len(given.class_names), given.seed).to(device)
+        judge = evaluator_of(config, known.image_shape, len(given.class_names), given.seed).to(
+            device
+        )
         train(
             judge,
             TrainingData.of(known.images, known.classes, device=device),
@@ -163,22 +173,22 @@ class InversionCheck(Check[InversionCheckConfig]):
         judge.eval()
         reader = np.zeros((0, 0))
         if (truth := parameters_of(known)) is not None:
-            reader = _ridge(_features(judge, known.images, device), truth)
+            reader = ridge(features_of(judge, known.images, device), truth)
         blind = build_net(
             config.evaluator,
             image_shape=known.image_shape,
             n_classes=len(given.class_names),
             seed=integer_seed(given.seed, "random weights"),
         ).to(device)
-        classes = self._classes(len(given.class_names))
-        found = self._attack()(
+        classes = classes_of(config, len(given.class_names))
+        found = attack_of(config)(
             blind.eval(), prior, torch.from_numpy(classes).to(device), seed=given.seed
         )
         np.savez(
             folder / "prepared.npz",
             reader=reader,
             average=np.zeros(0) if truth is None else truth.mean(axis=0),
-            random=_pixels(found.images.flatten(0, 1)),
+            random=pixels_of(found.images.flatten(0, 1)),
             saw=np.array("other classes" if given.auxiliary is not None else "the same classes"),
         )
 
@@ -187,35 +197,26 @@ class InversionCheck(Check[InversionCheckConfig]):
         if tested.prepared is None:
             raise TypeError("this check prepares nets")
         config, device, pool = self.config, tested.device, tested.pool
-        judge = self._evaluator(pool.image_shape, pool.n_classes, 0)
-        judge.load_state_dict(load_file(tested.prepared / "evaluator.safetensors"))
-        judge.to(device).eval()
-        prior = load_prior(
-            tested.prepared / "prior.safetensors",
-            config.prior,
-            pool.image_shape,
-            latent=config.latent,
-            device=device,
-        )
+        made = Prepared.load(tested.prepared, config, pool, device=device)
+        judge, prior, classes = made.judge, made.prior, made.classes
         with np.load(tested.prepared / "prepared.npz", allow_pickle=False) as file:
             reader, average, random = (file[name] for name in ("reader", "average", "random"))
             saw = file["saw"]
-        classes = self._classes(pool.n_classes)
-        found = self._attack()(
+        found = attack_of(config)(
             tested.nets[0].to(device).eval(),
             prior,
             torch.from_numpy(classes).to(device),
             seed=tested.seed,
             progress=tested.progress,
         )
-        kept, labels = _pixels(found.images.flatten(0, 1)), np.repeat(classes, config.keep)
+        kept, labels = pixels_of(found.images.flatten(0, 1)), np.repeat(classes, config.keep)
         real, test = (part[np.isin(part.classes, classes)] for part in (pool, tested.test))
-        yardstick = _Yardstick(judge, real, device)
+        yardstick = Yardstick(judge, real, device)
         arrays = yardstick.of(kept, labels)
         arrays["confidence"] = found.confidence.flatten().cpu().numpy()
         many = np.repeat(classes, config.candidates)
-        arrays["first_top1"] = yardstick.top(_pixels(found.first.flatten(0, 1)), many, 1)
-        arrays["every_top1"] = yardstick.top(_pixels(found.every.flatten(0, 1)), many, 1)
+        arrays["first_top1"] = yardstick.top(pixels_of(found.first.flatten(0, 1)), many, 1)
+        arrays["every_top1"] = yardstick.top(pixels_of(found.every.flatten(0, 1)), many, 1)
         arrays |= yardstick.spread(kept)
         arrays["extraction"] = np.array(self._extracted(kept, labels, real, tested))
         for name, images, of in (("random", random, labels), ("real", test.images, test.classes)):
@@ -223,14 +224,14 @@ class InversionCheck(Check[InversionCheckConfig]):
             arrays |= {f"{name}_{figure}": told[figure] for figure in ("top1", "distance")}
         rng = torch.Generator(device).manual_seed(tested.seed)
         with torch.no_grad():
-            usual = _pixels(prior.decode(prior.sample(config.pool, rng)))
+            usual = pixels_of(prior.decode(prior.sample(config.pool, rng)))
         arrays["prior_distance"] = yardstick.nearest_any(usual, classes)
         answers = predict(judge, tested.test.images, device=device).argmax(axis=1)
         arrays["evaluator_accuracy"] = answers == tested.test.classes
         truth = parameters_of(real)
         if truth is not None and len(reader):
             people = np.stack([truth[real.classes == label].mean(axis=0) for label in classes])
-            arrays |= _identities(
+            arrays |= identities(
                 judge, reader, average, people, classes, kept, labels, test, device
             )
         own = tested.release
@@ -274,32 +275,6 @@ class InversionCheck(Check[InversionCheckConfig]):
             )
         return found
 
-    def _attack(self) -> PlugAndPlay:
-        config = self.config
-        return PlugAndPlay(
-            pool=config.pool,
-            candidates=config.candidates,
-            keep=config.keep,
-            steps=config.steps,
-            lr=config.lr,
-            loss=config.loss,
-            views=config.views,
-        )
-
-    def _classes(self, count: int) -> IntArray:
-        """Which classes are inverted, the same in every build."""
-        drawn = generator(0, "inverted classes").permutation(count)[: self.config.classes]
-        classes: IntArray = np.sort(drawn).astype(np.int64)
-        return classes
-
-    def _evaluator(self, shape: tuple[int, int, int], classes: int, seed: int) -> torch.nn.Module:
-        return build_net(
-            self.config.evaluator,
-            image_shape=shape,
-            n_classes=classes,
-            seed=integer_seed(seed, "evaluator weights"),
-        )
-
     def _extracted(
         self, kept: ByteArray, labels: IntArray, real: ImageDataset, tested: Tested
     ) -> float:
@@ -308,7 +283,7 @@ class InversionCheck(Check[InversionCheckConfig]):
             return float("nan")
         # A subset of classes keeps its order, numbered anew for student and real images alike.
         names, targets = np.unique(labels, return_inverse=True)
-        student = self._evaluator(real.image_shape, max(2, len(names)), tested.seed)
+        student = evaluator_of(self.config, real.image_shape, max(2, len(names)), tested.seed)
         train(
             student.to(tested.device),
             TrainingData.of(kept, targets.astype(np.int64), device=tested.device),
@@ -335,113 +310,3 @@ class InversionCheck(Check[InversionCheckConfig]):
         blurred = ", blurred" if self.config.blur else ""
         caption = f"attack images, and below each the nearest real image of its class{blurred}"
         return {"inverted": Picture(image=sheet, caption=caption)}
-
-
-class _Yardstick:
-    """An evaluation net and the real images of the inverted classes."""
-
-    def __init__(self, judge: torch.nn.Module, real: ImageDataset, device: str) -> None:
-        self._judge, self._real, self._device = judge, real, device
-        self._features = _features(judge, real.images, device)
-
-    def of(self, images: ByteArray, labels: IntArray) -> dict[str, np.ndarray]:
-        """Whether each is taken for its class, and how far it is from a real one."""
-        apart, _ = same_class_distance(
-            _features(self._judge, images, self._device),
-            labels,
-            self._features,
-            self._real.classes,
-        )
-        return {
-            "top1": self.top(images, labels, 1),
-            "top5": self.top(images, labels, 5),
-            "distance": apart,
-        }
-
-    def top(self, images: ByteArray, labels: IntArray, count: int) -> np.ndarray:
-        logits = predict(self._judge, images, device=self._device)
-        best = np.argsort(-logits, axis=1, kind="stable")[:, :count]
-        found: np.ndarray = (best == labels[:, None]).any(axis=1)
-        return found
-
-    def spread(self, images: ByteArray) -> dict[str, np.ndarray]:
-        """Frechet distance, precision, recall, density and coverage against all real ones."""
-        made = _features(self._judge, images, self._device)
-        if min(len(made), len(self._features)) <= _NEIGHBOUR:
-            return {}
-        told = prdc(self._features, made, k=_NEIGHBOUR)
-        found = {name: np.array(value) for name, value in told._asdict().items()}
-        return found | {"fid": np.array(frechet_distance(made, self._features))}
-
-    def nearest_any(self, images: ByteArray, classes: IntArray) -> FloatArray:
-        """For each class the distance of whichever of the images is nearest to a real one."""
-        made = _features(self._judge, images, self._device)
-        found = []
-        for label in classes:
-            labels = np.full(len(made), label)
-            apart, _ = same_class_distance(made, labels, self._features, self._real.classes)
-            found.append(np.min(apart))
-        return np.array(found)
-
-    def nearest_images(self, images: ByteArray, labels: IntArray) -> ByteArray:
-        """The nearest real image of each one's class."""
-        made = _features(self._judge, images, self._device)
-        _, which = same_class_distance(made, labels, self._features, self._real.classes)
-        nearest: ByteArray = self._real.images[which]
-        return nearest
-
-
-def _features(net: torch.nn.Module, images: ByteArray, device: str) -> FloatArray:
-    """What the net's last layer sees, ``float64 [n, d]``."""
-    embed = getattr(net, "embed", None)
-    if embed is None:
-        raise DataError(
-            "the evaluation net has no features", where="evaluator", fix="Use a convnet or resnet."
-        )
-    parts = []
-    with torch.inference_mode():
-        for at in range(0, len(images), _BATCH):
-            view = torch.from_numpy(np.array(images[at : at + _BATCH])).to(device)
-            parts.append(embed(normalise(view)).double().cpu().numpy())
-    return np.concatenate(parts)
-
-
-def _ridge(features: FloatArray, truth: FloatArray) -> FloatArray:
-    """Weights ``[d + 1, p]`` that read what an identity is made of off features."""
-    padded = np.concatenate([features, np.ones((len(features), 1))], axis=1)
-    gram = padded.T @ padded / len(padded)
-    gram += _RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
-    weights: FloatArray = np.linalg.solve(gram, padded.T @ truth / len(padded))
-    return weights
-
-
-def _identities(
-    judge: torch.nn.Module,
-    reader: FloatArray,
-    average: FloatArray,
-    people: FloatArray,
-    classes: IntArray,
-    kept: ByteArray,
-    labels: IntArray,
-    test: ImageDataset,
-    device: str,
-) -> dict[str, np.ndarray]:
-    """Mean error of what an identity is made of: attack images, real images, the average."""
-
-    def error(images: ByteArray, of: IntArray) -> FloatArray:
-        features = _features(judge, images, device)
-        read = np.concatenate([features, np.ones((len(features), 1))], axis=1) @ reader
-        wrong: FloatArray = np.abs(read - people[np.searchsorted(classes, of)]).mean(axis=1)
-        return wrong
-
-    return {
-        "identity_error": error(kept, labels),
-        "real_identity_error": error(test.images, test.classes),
-        "guess_identity_error": np.abs(people - average).mean(axis=1),
-    }
-
-
-def _pixels(images: torch.Tensor) -> ByteArray:
-    """Normalised images as pixels, rounded and cut."""
-    pixels: ByteArray = to_pixels(images).cpu().numpy()
-    return pixels

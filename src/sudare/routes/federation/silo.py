@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from sudare.training.randomness import system_uniform
 __all__ = ["Silo", "for_the_job"]
 
 LEDGER_FILE, STATEMENT_FILE = "ledger.jsonl", "statement.json"
-_MOST_STATES = 16
+_MOST_STATES, _LONGEST_STATEMENT = 16, 1 << 20
 
 
 def for_the_job(data: ImageDataset, job: Job) -> ImageDataset:
@@ -153,6 +154,8 @@ class Silo:
         config = self._job.federation
         if states.ndim != 2 or not 1 <= len(states) <= _MOST_STATES:
             raise DataError(f"states of shape {tuple(states.shape)}")
+        if not 0 <= unit < math.inf:
+            raise DataError("a unit of scores that is no finite number")
         kept = self._answer("scores.json")
         with self._ledger() as ledger:
             if not kept.exists():
@@ -175,7 +178,13 @@ class Silo:
         return Told(name=self._owner, records=said["records"], score=said["score"], ledger=spent)
 
     def keep_statement(self, statement: str) -> None:
-        """Keep what the server says this owner brought and is paid."""
+        """Keep what the server says this owner brought and is paid.
+
+        Raises:
+            DataError: It is longer than any statement.
+        """
+        if len(statement) > _LONGEST_STATEMENT:
+            raise DataError(f"a statement of {len(statement):,} characters")
         atomic_write(self._answer(STATEMENT_FILE), statement)
 
     @property
