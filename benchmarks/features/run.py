@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import tempfile
 import time
-from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
@@ -25,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 
 from sudare.audits.compare import compare
 from sudare.audits.config import load_config
-from sudare.audits.environment import machine, versions
+from sudare.audits.environment import made_by
 from sudare.core.files import default_cache
 from sudare.core.progress import auto
 from sudare.fleets.cache import Cache
@@ -136,11 +134,7 @@ def measured(data: str, seed: int, *, small: bool) -> dict:
     return {
         "rows": rows,
         "pool": pool,
-        "command": f"python benchmarks/features/run.py {data} {seed}",
-        "machine": machine(),
-        "versions": versions(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit(),
+        **made_by(f"python benchmarks/features/run.py {data} {seed}", HERE),
         "wall_s": round(time.monotonic() - start),
     }
 
@@ -155,17 +149,6 @@ def head_auc(evidence: Path) -> list[float]:
         posterior = np.exp(scores - scores.max(axis=1, keepdims=True))
         each.append(roc_auc_score(onehot, posterior / posterior.sum(axis=1, keepdims=True)))
     return [float(np.mean(each)), float(np.min(each)), float(np.max(each))]
-
-
-def commit() -> str:
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return said.stdout.strip()
 
 
 ORDERINGS = (

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import time
 import warnings
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +22,7 @@ from opacus.optimizers import DPOptimizer
 from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
-from sudare.audits.environment import machine, versions
+from sudare.audits.environment import made_by
 from sudare.nets import NetConfig, build
 from sudare.valuation.scores import StreamingVog, input_gradients, plis, squared_norms
 
@@ -42,11 +40,7 @@ def main() -> None:
     times = measured(1 if options.preset else REPETITIONS)
     result = {
         "times_s": times,
-        "command": "OMP_NUM_THREADS=1 python benchmarks/federation/ghost.py",
-        "machine": machine(),
-        "versions": versions(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit(),
+        **made_by("OMP_NUM_THREADS=1 python benchmarks/federation/ghost.py", HERE),
     }
     if options.preset:
         print(json.dumps(result, indent=1))
@@ -128,17 +122,6 @@ def steps_of(images: torch.Tensor, labels: torch.Tensor) -> dict[str, Callable[[
         "plain SGD, four steps": lambda: steps(plain, usual, "mean"),
         "DP-SGD, four steps": lambda: steps(private, noisy, "sum"),
     }
-
-
-def commit() -> str:
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return said.stdout.strip()
 
 
 def render(result: dict) -> str:

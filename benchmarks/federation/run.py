@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
@@ -23,7 +21,7 @@ import numpy as np
 from scipy import stats
 
 from sudare.attacks.payouts import TRICKS
-from sudare.audits.environment import machine, versions
+from sudare.audits.environment import made_by
 from sudare.data.sources import load_source
 from sudare.nets.predict import predict
 from sudare.routes import make_route, parse_route
@@ -118,24 +116,9 @@ def measured(data: str, seed: int, *, rounds: int) -> dict:
                 print(data, seed, name, trick, score, rows[f"{name}/{trick}/{score}"]["accuracy"])
     return {
         "rows": rows,
-        "command": f"python benchmarks/federation/run.py {data} {seed}",
-        "machine": machine(),
-        "versions": versions(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit(),
+        **made_by(f"python benchmarks/federation/run.py {data} {seed}", HERE),
         "wall_s": round(time.monotonic() - start),
     }
-
-
-def commit() -> str:
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return said.stdout.strip()
 
 
 def render() -> str:

@@ -17,12 +17,11 @@ import json
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from sudare.audits.environment import machine, versions
+from sudare.audits.environment import made_by
 from sudare.core.findings import Finding, Findings
 
 HERE = Path(__file__).parent
@@ -60,11 +59,7 @@ def main() -> None:
         results = written()
         results[options.topic] = {
             "rows": rows,
-            "command": command,
-            "machine": machine(),
-            "versions": versions(),
-            "date": datetime.now(UTC).date().isoformat(),
-            "commit": commit(),
+            **made_by(command, HERE),
             "wall_s": round(made_in(options.topic, options.preset) or time.monotonic() - start),
         }
         if options.preset == "smoke":
@@ -79,12 +74,6 @@ def written() -> dict[str, dict[str, object]]:
     if not RESULTS.exists():
         raise SystemExit(f"{RESULTS} is missing: restore it, or earlier topics would be lost")
     return json.loads(RESULTS.read_text())
-
-
-def commit() -> str:
-    """The commit that runs, with a plus if files differ from it."""
-    asked = ["git", "-C", str(HERE), "describe", "--always", "--dirty=+"]
-    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def made_in(topic: str, preset: str) -> float | None:

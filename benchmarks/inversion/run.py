@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import tempfile
 import time
-from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
@@ -24,7 +22,7 @@ import numpy as np
 from scipy import stats
 
 from sudare.audits.config import load_config, read_toml
-from sudare.audits.environment import machine, versions
+from sudare.audits.environment import made_by
 from sudare.audits.stages import StageRow, stage_table
 from sudare.audits.sweep import FIGURES, sweep_smoothing
 from sudare.core.files import default_cache
@@ -94,24 +92,9 @@ def measured(data: str, seed: int, faces: str, *, small: bool) -> dict:
         )
     return {
         **json.loads(found.to_json()),
-        "command": f"python benchmarks/inversion/run.py {data} {seed}",
-        "machine": machine(),
-        "versions": versions(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit(),
+        **made_by(f"python benchmarks/inversion/run.py {data} {seed}", HERE),
         "wall_s": round(time.monotonic() - start),
     }
-
-
-def commit() -> str:
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return said.stdout.strip()
 
 
 def render() -> str:

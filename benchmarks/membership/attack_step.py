@@ -20,12 +20,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from sudare.audits.environment import machine, versions
+from sudare.audits.environment import made_by
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "attack_step.json"
@@ -146,10 +145,7 @@ def main() -> None:
         "images": images,
         "population": population,
         "table_mb": builds * (images + population) * 2 * 4 / 2**20,
-        "command": "python benchmarks/membership/attack_step.py",
-        "machine": machine(),
-        "versions": versions(),
-        "date": datetime.now(UTC).date().isoformat(),
+        **made_by("python benchmarks/membership/attack_step.py", HERE),
     }
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -17,13 +17,12 @@ import dataclasses
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from sudare.attacks.registry import make_test
-from sudare.audits.environment import machine, versions
+from sudare.audits.environment import made_by
 from sudare.audits.evidence import read_evidence
 from sudare.core.scores import ScoreTable
 from sudare.metrics import membership_estimates
@@ -123,10 +122,7 @@ def main() -> None:
             if f["id"].startswith("utility.") and not f["group"]
         },
         "images": table.n_images,
-        "command": "python benchmarks/membership/checkpoints.py",
-        "machine": machine(),
-        "versions": versions(),
-        "date": datetime.now(UTC).date().isoformat(),
+        **made_by("python benchmarks/membership/checkpoints.py", HERE),
     }
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from sudare import nets
-from sudare.audits.environment import machine, versions
+from sudare.audits.environment import made_by
 from sudare.core.memory import keep_memory
 from sudare.core.progress import Silent
 from sudare.nets.predict import normalise
@@ -179,10 +178,7 @@ def main() -> None:
     result = {
         "rows": rows,
         "stages": {str(width): stages(width) for width in (16, 32)},
-        "command": "python benchmarks/membership/fleet.py",
-        "machine": machine(),
-        "versions": versions(),
-        "date": datetime.now(UTC).date().isoformat(),
+        **made_by("python benchmarks/membership/fleet.py", HERE),
     }
     print(result["stages"])
     if not options.quick:

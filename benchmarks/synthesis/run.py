@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import tempfile
 import time
-from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from scipy import stats
 
 from sudare.audits.compare import compare
 from sudare.audits.config import load_config
-from sudare.audits.environment import machine, versions
+from sudare.audits.environment import made_by
 from sudare.core.files import default_cache
 from sudare.core.progress import auto
 from sudare.fleets.cache import Cache
@@ -106,11 +104,7 @@ def measured(data: str, seed: int, *, small: bool) -> dict:
     return {
         "rows": rows,
         "pool": POOL[data] // scale,
-        "command": f"python benchmarks/synthesis/run.py {data} {seed}",
-        "machine": machine(),
-        "versions": versions(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit(),
+        **made_by(f"python benchmarks/synthesis/run.py {data} {seed}", HERE),
         "wall_s": round(time.monotonic() - start),
     }
 
@@ -161,17 +155,6 @@ def run(data: str, seed: int, scale: int, routes: list) -> dict:
                     row[name] = [finding.value, finding.low, finding.high]
             rows[release.name] = row
     return rows
-
-
-def commit() -> str:
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return said.stdout.strip()
 
 
 B = "balanced accuracy"

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from scipy import optimize
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -12,6 +13,7 @@ from sudare.attacks.evasion import (
     AutoPgd,
     CarliniWagner,
     DeepFool,
+    Fab,
     Fgsm,
     Pgd,
     PixelNet,
@@ -20,6 +22,7 @@ from sudare.attacks.evasion import (
 from sudare.attacks.evasion.apgd import checkpoints, dlr_loss, targeted_dlr_loss
 from sudare.attacks.evasion.base import fooled, into_ball, lengths
 from sudare.attacks.evasion.corruptions import CORRUPTIONS, corrupt
+from sudare.attacks.evasion.fab import onto_plane
 from sudare.audits.checks.fairness import equalised_odds_gap, recalls
 from sudare.core.errors import AuditError
 from sudare.nets import NetConfig
@@ -35,6 +38,8 @@ ATTACKS = {
     "apgd-ce": AutoPgd(epsilon=EPSILON, steps=15),
     "apgd-dlr": AutoPgd(epsilon=EPSILON, steps=15, loss="dlr"),
     "apgd-l2": AutoPgd(epsilon=1.0, norm="l2", steps=15),
+    "fab": Fab(epsilon=EPSILON, steps=15),
+    "fab-l2": Fab(epsilon=1.0, norm="l2", steps=15),
     "square": Square(epsilon=EPSILON, queries=60),
     "deepfool": DeepFool(epsilon=EPSILON),
     "deepfool-l2": DeepFool(epsilon=1.0, norm="l2"),
@@ -228,7 +233,63 @@ def test_auto_pgd_is_no_weaker_than_pgd(trained):
         assert strong <= weak + 0.01
 
 
+def test_fab_fools_what_auto_pgd_fools_and_its_changes_are_short(trained):
+    net, images, labels = trained
+    for epsilon in (0.05, 0.1):
+        strong = accuracy(net, AutoPgd(epsilon=epsilon, steps=40)(net, images, labels), labels)
+        own = accuracy(net, Fab(epsilon=epsilon, steps=40)(net, images, labels), labels)
+        assert abs(own - strong) <= 0.02
+    wide = Fab(epsilon=0.5, steps=40)(net, images, labels)
+    won = fooled(net, wide, labels) & ~fooled(net, images, labels)
+    assert float(lengths(wide - images, "linf")[won].median()) < 0.2
+
+
 # --- parts
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_way_onto_a_plane_is_the_shortest_in_the_box(norm):
+    rng = np.random.default_rng(0)
+    images = rng.uniform(size=(40, 1, 2, 3))
+    slope = rng.normal(size=images.shape) * (rng.uniform(size=images.shape) > 0.2)
+    goal = rng.normal(size=40)
+    tensors = (torch.from_numpy(array) for array in (images, slope, goal))
+    found = onto_plane(*tensors, norm=norm).flatten(1).numpy()
+    for change, image, normal, aim in zip(
+        found, images.reshape(40, -1), slope.reshape(40, -1), goal, strict=True
+    ):
+        low, high = -image, 1 - image
+        most = np.maximum(np.sign(aim) * normal * low, np.sign(aim) * normal * high).sum()
+        assert (change >= low - 1e-9).all()
+        assert (change <= high + 1e-9).all()
+        if most <= abs(aim):
+            assert change @ normal == pytest.approx(np.sign(aim) * most)
+            continue
+        assert change @ normal == pytest.approx(aim)
+        if norm == "linf":
+            # Minimise r with |d| <= r: a linear program in (d, r).
+            size = len(image)
+            one = np.ones((size, 1))
+            bounds = np.block([[np.eye(size), -one], [-np.eye(size), -one]])
+            told = optimize.linprog(
+                np.r_[np.zeros(size), 1],
+                A_ub=bounds,
+                b_ub=np.zeros(2 * size),
+                A_eq=np.r_[normal, 0][None],
+                b_eq=[aim],
+                bounds=[*zip(low, high, strict=True), (0, None)],
+            )
+            assert np.abs(change).max() == pytest.approx(told.fun)
+        else:
+            told = optimize.minimize(
+                lambda d: d @ d,
+                np.zeros(len(image)),
+                jac=lambda d: 2 * d,
+                bounds=list(zip(low, high, strict=True)),
+                constraints={"type": "eq", "fun": lambda d, w=normal, a=aim: d @ w - a},
+                method="SLSQP",
+            )
+            assert change @ change == pytest.approx(told.fun, rel=1e-4, abs=1e-7)
 
 
 def test_the_ratio_loss_is_that_of_the_paper_by_hand():

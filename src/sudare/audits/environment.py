@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["machine", "now", "versions"]
+__all__ = ["machine", "made_by", "now", "versions"]
 
 _PACKAGES = ("torch", "opacus", "numpy", "scipy", "scikit-learn")
 
@@ -27,6 +28,29 @@ def versions() -> dict[str, str]:
     """Versions of Sudare, Python and what the numbers depend on."""
     own = {"sudare": metadata.version("sudare"), "python": platform.python_version()}
     return own | {name: metadata.version(name) for name in _PACKAGES}
+
+
+def made_by(command: str, folder: Path) -> dict[str, object]:
+    """What a measured result has to say of itself: command, commit, date, machine and versions.
+
+    Args:
+        command: What repeats it.
+        folder: Anywhere in the checkout it was made from; the commit says "dirty" if it was.
+    """
+    said = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "command": command,
+        "machine": machine(),
+        "versions": versions(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": said.stdout.strip() or "unknown",
+    }
 
 
 def now() -> str:

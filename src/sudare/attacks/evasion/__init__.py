@@ -4,6 +4,7 @@ from sudare.attacks.evasion.apgd import AutoPgd
 from sudare.attacks.evasion.base import EvasionAttack, PixelNet
 from sudare.attacks.evasion.carlini import CarliniWagner
 from sudare.attacks.evasion.deepfool import DeepFool
+from sudare.attacks.evasion.fab import Fab
 from sudare.attacks.evasion.fgsm import Fgsm
 from sudare.attacks.evasion.pgd import Pgd
 from sudare.attacks.evasion.square import Square
@@ -13,6 +14,7 @@ __all__ = [
     "CarliniWagner",
     "DeepFool",
     "EvasionAttack",
+    "Fab",
     "Fgsm",
     "Pgd",
     "PixelNet",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from sudare.attacks.evasion import AutoPgd, EvasionAttack, Fgsm, Pgd, PixelNet, Square
+from sudare.attacks.evasion import AutoPgd, EvasionAttack, Fab, Fgsm, Pgd, PixelNet, Square
 from sudare.attacks.evasion.base import fooled
 from sudare.attacks.evasion.corruptions import CORRUPTIONS, corrupt
 from sudare.audits.checks.base import Check, Measurement, Picture, Stack, Tested
@@ -33,10 +33,11 @@ _NAMES = {
     "apgd-ce": "APGD, cross-entropy",
     "apgd-dlr": "APGD, DLR loss",
     "apgd-t": "APGD, targeted",
+    "fab": "FAB, targeted",
     "square": "Square, by queries",
 }
-_AUTO = ("apgd-ce", "apgd-dlr", "apgd-t", "square")
-_WHITE = ("pgd", "apgd-ce", "apgd-dlr", "apgd-t")
+_AUTO = ("apgd-ce", "apgd-dlr", "apgd-t", "fab", "square")
+_WHITE = ("pgd", "apgd-ce", "apgd-dlr", "apgd-t", "fab")
 _PAIRS = 4
 
 
@@ -67,8 +68,8 @@ class EvasionCheck(Check[EvasionCheckConfig]):
         _figure(
             "autoattack",
             "AutoAttack",
-            "The share of images that is still right after every APGD and Square attack. Lower "
-            "is less robust; a net that answers at random has little to lose.",
+            "The share of images that is still right after every APGD, FAB and Square attack that "
+            "was run. Lower is less robust; a net that answers at random has little to lose.",
         ),
         Figure(
             id="evasion.corruptions.accuracy",
@@ -157,6 +158,8 @@ class EvasionCheck(Check[EvasionCheckConfig]):
                 attack = Fgsm(epsilon=epsilon)
             case "pgd":
                 attack = Pgd(epsilon=epsilon, steps=config.steps)
+            case "fab":
+                attack = Fab(epsilon=epsilon, steps=config.steps, classes=config.targets)
             case "square":
                 attack = Square(epsilon=epsilon, queries=config.queries)
             case _:

@@ -10,7 +10,7 @@ from sudare.audits.checks.config import CheckConfig
 
 __all__ = ["EvasionAttackName", "EvasionCheckConfig"]
 
-EvasionAttackName = Literal["fgsm", "pgd", "apgd-ce", "apgd-dlr", "apgd-t", "square"]
+EvasionAttackName = Literal["fgsm", "pgd", "apgd-ce", "apgd-dlr", "apgd-t", "fab", "square"]
 
 
 class EvasionCheckConfig(CheckConfig):
@@ -27,12 +27,13 @@ class EvasionCheckConfig(CheckConfig):
     )
     attacks: tuple[EvasionAttackName, ...] = Field(
         default=("fgsm", "pgd", "apgd-ce", "apgd-dlr", "square"),
-        description="The apgd and square ones together are AutoAttack, without FAB.",
+        description="Those of apgd, fab and square are counted together as AutoAttack; as "
+        "published it is apgd-ce, apgd-t, fab and square, ten times as dear.",
     )
     epsilons: tuple[Annotated[float, Field(gt=0, le=255)], ...] = Field(
         default=(2, 8), description="Largest change of a pixel, in grey levels of 255."
     )
-    steps: int = Field(default=20, ge=1, description="Steps of pgd and apgd.")
+    steps: int = Field(default=20, ge=1, description="Steps of pgd, apgd and fab.")
     queries: int = Field(default=100, ge=1, description="Questions of square about each image.")
-    targets: int = Field(default=3, ge=1, description="Other classes that apgd-t aims at.")
+    targets: int = Field(default=3, ge=1, description="Other classes that apgd-t and fab aim at.")
     corruptions: bool = Field(default=True, description="Whether common corruptions are measured.")
