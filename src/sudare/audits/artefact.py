@@ -1,9 +1,8 @@
-"""One artefact: built to ship with an audit key beside it, opened, and audited as it is."""
+"""One artefact, audited as it is: with its key and shadows, or with known members."""
 
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,16 @@ from typing import Literal
 
 import numpy as np
 
-from sudare.audits.compare import check, device_of, few_builds, split_of, test_size
+from sudare.audits.checks.config import CheckConfig
+from sudare.audits.checks.work import (
+    applicable,
+    check_task,
+    judge_checks,
+    load_arrays,
+    prepare_checks,
+    show_pictures,
+)
+from sudare.audits.compare import check, device_of, families, few_builds, split_of
 from sudare.audits.config import RunConfig, load_config
 from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
@@ -31,17 +39,14 @@ from sudare.core.archives import ArrayFile
 from sudare.core.arrays import BoolArray
 from sudare.core.errors import (
     AuditError,
-    ConfigError,
     DataError,
     NotEvaluableError,
-    ReleaseError,
     SudareError,
 )
 from sudare.core.files import UNREADABLE
 from sudare.core.progress import Progress
 from sudare.core.runs import Mode, ReleaseSummary
-from sudare.core.seeds import generator
-from sudare.data.images import ImageDataset, concatenate, refuse_overlap
+from sudare.data.images import concatenate, refuse_overlap
 from sudare.data.plan import draw_plan
 from sudare.data.sources import Source, load_source
 from sudare.data.splits import AuditSplit
@@ -51,34 +56,13 @@ from sudare.fleets.executors import make_executor
 from sudare.fleets.features import compute_features, extractors_of
 from sudare.fleets.local import LocalExecutor
 from sudare.releases.card import Card
-from sudare.releases.store import read_card, release_bytes, write_release
+from sudare.releases.store import read_card, release_bytes
 from sudare.routes.config import PlannedRelease, RouteConfig
-from sudare.routes.context import BuildContext
-from sudare.routes.registry import make_route
 
 __all__ = [
-    "Artefact",
     "AuditRequest",
     "audit_artefact",
-    "make_artefact",
 ]
-
-WITHHELD = 0.2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Artefact:
-    """Where a release and its audit key were written.
-
-    Attributes:
-        release: The release the route is about.
-        key: The key to audit it with, and the further ones.
-        further: Other releases of the same build that are no baselines, by name.
-    """
-
-    release: Path
-    key: Path
-    further: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,83 +81,6 @@ class AuditRequest:
     command: str = ""
     force: bool = False
     queries: Literal["auto", "image", "mirror"] = "auto"
-
-
-def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress) -> Artefact:
-    """Build one release from all but a fifth of the units, and the key to audit it with.
-
-    The key holds which units were withheld, the configuration and the seed of the split, never
-    the seed of the build, which comes from the operating system and is not kept.
-
-    Args:
-        config: A run with one route; every image of the collection that is neither public
-            nor population is used, whatever ``data.pool`` says.
-        folder: Gets ``release/``; ``releases/NAME`` if None. The key goes to a folder of its own,
-            called the same and ``-private``.
-        progress: Where to report.
-
-    Raises:
-        ConfigError: None or several routes.
-        DataError: Nothing is left after public, population and test.
-        ReleaseError: The folder holds a release already.
-    """
-    if len(config.routes) != 1:
-        raise ConfigError(
-            f"a release has one route, and {len(config.routes)} are configured", where="routes"
-        )
-    folder = folder or Path("releases") / config.routes[0].name
-    # Not beside the release: who sends a folder sends all that is in it.
-    private = folder.with_name(f"{folder.name}-private")
-    target, key = folder / "release", private / "audit-key.npz"
-    if target.exists() or key.exists():
-        raise ReleaseError(
-            "there is a release already", where=str(folder), fix="Choose another --out."
-        )
-    source = load_source(config.data.source, image_size=config.data.image_size, progress=progress)
-    aside = config.data.public + config.data.population
-    aside += test_size(config, source) if source.test is None else 0
-    if config.data.fit and aside > len(source.train) // 2:
-        # At least half of a small collection is what the release is made of.
-        share = len(source.train) / 2 / aside
-        parts = {"public": config.data.public, "population": config.data.population}
-        if source.test is None:
-            parts["test"] = test_size(config, source)
-        smaller = {part: int(share * size) for part, size in parts.items()}
-        config = config.model_copy(update={"data": config.data.model_copy(update=smaller)})
-        aside = sum(smaller.values())
-    if aside >= len(source.train):
-        raise DataError(
-            f"{aside} images are set aside and there are {len(source.train)}",
-            where=config.data.source,
-            fix="Lower data.population, data.public or data.test.",
-        )
-    whole = config.data.model_copy(update={"pool": len(source.train) - aside})
-    config = config.model_copy(update={"data": whole, "seed": secrets.randbits(31)})
-    _, split = split_of(config, progress=progress)
-    member = _withhold(split.pool)
-    context = BuildContext.of(split.public, seed=None, device=device_of(config), progress=progress)
-    build = make_route(config.routes[0]).build(split.pool[member], context)
-    # A route's first release is the one it is about; baselines are for comparison only.
-    first, *others = config.routes[0].releases
-    further = {
-        planned.name: folder / f"release-{planned.name.removeprefix(f'{first.name}-')}"
-        for planned in others
-        if not planned.baseline
-    }
-    about = {
-        "config": config.model_dump(mode="json"),
-        "pool": split.pool.content_hash,
-        "release": first.name,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    private.mkdir(mode=0o700, exist_ok=True)
-    # The key first: a release without its key could never be audited.
-    key.touch(mode=0o600)
-    np.savez(key, member=member, about=np.array(json.dumps(about)))
-    write_release(build.releases[first.name], target)
-    for name, place in further.items():
-        write_release(build.releases[name], place)
-    return Artefact(release=target, key=key, further=further)
 
 
 def audit_artefact(
@@ -235,11 +142,22 @@ def audit_artefact(
         progress=progress,
     )
     record.add(evidence.route.name, card, audit)
-    record.add_nearness(
-        maker_of(evidence.route, card, evidence.measured, builds=1),
-        [request.release],
-        evidence.measured.table.membership[[evidence.target]],
+    maker = maker_of(evidence.route, card, evidence.measured, builds=1)
+    membership = evidence.measured.table.membership[[evidence.target]]
+    record.add_nearness(maker, [request.release], membership)
+    arrays = {done.kind: load_arrays([entry]) for done, entry in evidence.checks.items()}
+    record.findings += judge_checks(
+        evidence.config.checks,
+        arrays,
+        maker,
+        membership=membership,
+        units=evidence.measured.table.units,
+        labels=evidence.split,
+        seed=evidence.config.seed,
+        draws=evidence.config.audit.draws,
     )
+    for done, entry in evidence.checks.items():
+        record.pictures += show_pictures(done, evidence.route.name, entry, record.folder)
     record.keep(
         evidence.route.name,
         Evidence(
@@ -250,6 +168,7 @@ def audit_artefact(
             card=card,
             nonce=membership_nonce(evidence.split.pool.content_hash, evidence.config.seed),
             target=evidence.target,
+            checks=arrays,
         ),
     )
     record.complete = True
@@ -267,16 +186,7 @@ class _Evidence:
     measured: Measured
     target: int
     limits: tuple[str, ...]
-
-
-def _withhold(pool: ImageDataset) -> BoolArray:
-    """True for images whose unit is used; a fifth of the units is withheld."""
-    names, of_image = np.unique(pool.unit, return_inverse=True)
-    withheld = np.zeros(len(names), dtype=bool)
-    rng = generator(secrets.randbits(63), "withheld")
-    withheld[rng.permutation(len(names))[: round(WITHHELD * len(names))]] = True
-    used: BoolArray = ~withheld[of_image]
-    return used
+    checks: Mapping[CheckConfig, Path] = field(default_factory=dict)
 
 
 def _from_key(
@@ -319,7 +229,6 @@ def _from_key(
     answering = answering_tasks(tasks, planned.name, cache=cache, config=measuring)
     nets = artefact_task(request.release, config=measuring)
     *measures, target = measure_tasks([*answering, nets], split, cache=cache, config=measuring)
-    chains = [(nets, target), *zip(tasks, answering, measures, strict=True)]
     runs_on = config.fleet
     with make_executor(
         runs_on.executor, cache, workers=runs_on.workers, threads=runs_on.threads, device=device
@@ -333,7 +242,34 @@ def _from_key(
             threads=runs_on.threads,
             progress=progress,
         )
-        executor.run(chains, progress=progress, label=f"shadows of {route.label}")
+        works = prepare_checks(
+            config.checks,
+            split,
+            executor,
+            cache=cache,
+            seed=config.seed,
+            device=device,
+            threads=runs_on.threads,
+            progress=progress,
+        )
+        fits = applicable(config.checks, planned.kind)
+        checks = {
+            work.config: check_task(
+                work,
+                nets,
+                split,
+                cache=cache,
+                recipients=measuring.recipients,
+                threads=runs_on.threads,
+            )
+            for work in works
+            if not fits[work.config]
+        }
+        executor.run(
+            [(nets, target, *checks.values()), *zip(tasks, answering, measures, strict=True)],
+            progress=progress,
+            label=f"shadows of {route.label}",
+        )
     # The artefact is one more row; a copy of it stands where its complement would, so that
     # leaving the pair out leaves exactly the shadows in.
     measured = load_measures(
@@ -351,7 +287,8 @@ def _from_key(
         route=Named(name=planned.name, kind=route.kind, label=planned.label),
         measured=measured,
         target=len(plan.membership),
-        limits=_limits(config.fleet.builds),
+        limits=_limits(config),
+        checks={done: cache.path(task.key) for done, task in checks.items()},
     )
 
 
@@ -481,12 +418,13 @@ def _diagnostics(folder: Path, card: Card) -> str:
     )
 
 
-def _limits(builds: int) -> tuple[str, ...]:
+def _limits(config: RunConfig) -> tuple[str, ...]:
+    builds = config.fleet.builds
     return (
         "One artefact was attacked: its figures hold for it, not for the way it was made.",
         "Members are the images it was trained on, non-members the withheld fifth.",
         f"{builds} shadow builds were trained on random halves of the collection, the artefact "
         "on four fifths: the difference in size weakens the attack somewhat.",
-        "Only membership inference was run.",
+        families(config),
         *few_builds(builds),
     )

@@ -19,7 +19,7 @@ from sudare.audits.checks.work import (
     check_task,
     judge_checks,
     load_arrays,
-    prepare_task,
+    prepare_checks,
     show_pictures,
 )
 from sudare.audits.config import RunConfig
@@ -71,7 +71,7 @@ FEW_BUILDS = (
     "they covered 85 to 86 % in simulations where they should cover 95 %, at 8 89 to 92 %."
 )
 
-__all__ = ["check", "compare", "device_of", "few_builds", "split_of", "test_size"]
+__all__ = ["check", "compare", "device_of", "families", "few_builds", "split_of", "test_size"]
 
 
 def compare(
@@ -161,8 +161,15 @@ def compare(
             cache=cache,
             device=device,
             progress=progress,
-            checks=_prepared(
-                config, split, executor, cache=cache, device=device, progress=progress
+            checks=prepare_checks(
+                config.checks,
+                split,
+                executor,
+                cache=cache,
+                seed=config.seed,
+                device=device,
+                threads=fleet.threads,
+                progress=progress,
             ),
         )
         workers = fleet.workers or max(1, (os.cpu_count() or 1) // fleet.threads)
@@ -194,36 +201,6 @@ def compare(
             record.add_choices(config.routes[index].releases[0].name, entries)
     record.complete = True
     return record.write()
-
-
-def _prepared(
-    config: RunConfig,
-    split: AuditSplit,
-    executor: Executor,
-    *,
-    cache: Cache,
-    device: str,
-    progress: Progress,
-) -> list[CheckWork]:
-    """Every check with what it shares among all releases, made before the first build."""
-    works = [
-        CheckWork(
-            config=check,
-            prepared=prepare_task(
-                check,
-                split,
-                cache=cache,
-                seed=config.seed,
-                device=device,
-                threads=config.fleet.threads,
-            ),
-        )
-        for check in config.checks
-    ]
-    chains = [(work.prepared,) for work in works if work.prepared is not None]
-    if chains:
-        executor.run(chains, progress=progress, label="preparing checks")
-    return works
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -532,7 +509,7 @@ def few_builds(builds: int) -> tuple[str, ...]:
     return (FEW_BUILDS,) if builds < LEAST_BUILDS else ()
 
 
-def _families(config: RunConfig) -> str:
+def families(config: RunConfig) -> str:
     """Which families of attack ran, and which this version knows and did not run."""
     ran = ["membership inference", *(check.label for check in config.checks)]
     asked = {check.kind for check in config.checks}
@@ -550,7 +527,7 @@ def _limits(config: RunConfig) -> tuple[str, ...]:
         f"{config.fleet.builds} builds per release: with so few, only a part of what a "
         "256-build attack would find is found.",
         *few_builds(config.fleet.builds),
-        _families(config),
+        families(config),
         "Half of the images are members by construction. Where members are rare, far fewer "
         "of an attacker's accusations are right.",
     )

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 
 from sudare.attacks.membership.given import GivenScores
-from sudare.attacks.signals import log_posterior, logit_confidence
+from sudare.attacks.signals import logit_confidence
 from sudare.audits.config import RunConfig, load_config
 from sudare.audits.findings import ReleaseAudit, audit_release
 from sudare.audits.folder import claim
 from sudare.audits.gates import parse_gate
+from sudare.audits.given_models import answers_of, load_model
+from sudare.audits.given_scores import GivenTable
 from sudare.audits.labels import Labels, Named
 from sudare.audits.maker import FindingMaker
 from sudare.audits.measure import Measured
 from sudare.audits.membership import JudgedTest
 from sudare.audits.record import RunRecord, RunResult
-from sudare.core.archives import ArrayFile
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import AuditError, DataError
-from sudare.core.files import UNREADABLE
-from sudare.core.printable import escaped
 from sudare.core.progress import Progress, Silent
 from sudare.core.runs import DataSummary, Mode, ReleaseSummary
 from sudare.core.scores import Scale, ScoreTable
@@ -43,21 +36,13 @@ from sudare.releases.kinds import ClassifierRelease
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import torch
 
 __all__ = [
-    "GivenTable",
     "audit_images",
     "audit_model",
     "audit_scores",
-    "load_model",
-    "posterior_of",
-    "read_scores",
 ]
 
-_SCORE_FILE = ("scores", "membership", "units")
-_LEAST_PROBABILITY = 1e-12
-_BATCH = 512
 _SHADOW_FREE = ("loss", "modified_entropy", "entropy", "margin", "gap")
 _LIMITS = (
     "Members and non-members were given, not drawn: if they differ in any other way, an attack "
@@ -66,21 +51,6 @@ _LIMITS = (
     "Intervals are over the given records of this one model; another model trained the same way "
     "may leak more or less.",
 )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class GivenTable:
-    """Scores somebody computed elsewhere.
-
-    Attributes:
-        scores: ``float64 [N, n]``, higher for members; N models, often one.
-        membership: ``bool [N, n]``.
-        units: ``int64 [n]``.
-    """
-
-    scores: FloatArray
-    membership: BoolArray
-    units: IntArray
 
 
 def audit_model(
@@ -123,7 +93,7 @@ def audit_model(
     member: list[BoolArray] = []
     warnings: list[str] = []
     for inside, (records, given) in ((True, members), (False, non_members)):
-        answers, probabilities = _answers(model, np.asarray(records))
+        answers, probabilities = answers_of(model, np.asarray(records))
         own = _labels(given, answers)
         posterior.append(answers)
         labels.append(own)
@@ -295,173 +265,6 @@ def audit_images(
     )
 
 
-def load_model(path: str, weights: Path | None) -> object:
-    """A model from ``package.module:factory``, with weights from a safetensors file.
-
-    The factory is the user's own code and runs; the weights are read without executing any.
-
-    Raises:
-        AuditError: No such factory, or weights that do not fit.
-    """
-    import torch
-
-    module_name, _, factory = path.partition(":")
-    if not module_name or not factory:
-        raise AuditError(
-            f"{path!r} names no factory", fix="Give package.module:factory, such as mynets:build."
-        )
-    try:
-        with _from_here():
-            model = getattr(importlib.import_module(module_name), factory)()
-    except Exception as error:
-        # Whatever the user's own code raises.
-        raise AuditError(
-            f"the model cannot be made: {error}",
-            where=path,
-            fix="Give package.module:factory, a function without arguments, importable from here.",
-        ) from error
-    if weights is None:
-        return model
-    if not isinstance(model, torch.nn.Module):
-        raise AuditError("only a torch module takes weights", where=path)
-    if weights.suffix in _PICKLES:
-        raise AuditError(
-            "pickled weights are refused, as reading them can run anything",
-            where=str(weights),
-            fix="Where you trust the file, save its tensors once: "
-            "safetensors.torch.save_file(torch.load(file, weights_only=True), 'w.safetensors').",
-        )
-    try:
-        model.load_state_dict(load_tensors(weights.read_bytes()))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise AuditError(f"the weights do not fit: {error}", where=str(weights)) from error
-    return model
-
-
-@contextlib.contextmanager
-def _from_here() -> Iterator[None]:
-    """Import from the current folder as well, as servers of Python apps do."""
-    here = str(Path.cwd())
-    added = here not in sys.path
-    if added:
-        sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        if added:
-            sys.path.remove(here)
-
-
-_PICKLES = (".pt", ".pth", ".pkl", ".bin", ".ckpt")
-
-
-def read_scores(path: Path) -> GivenTable:
-    """Scores from an .npz file with arrays ``scores``, ``membership`` and perhaps ``units``.
-
-    ``[n]`` for one model or ``[N, n]`` for several.
-
-    Raises:
-        AuditError: A file that is none, or arrays that do not fit.
-    """
-    try:
-        file = ArrayFile(path)
-        arrays = {name: file[name] for name in _SCORE_FILE if name in file}
-        scores = np.atleast_2d(arrays.get("scores", np.empty(0))).astype(np.float64)
-    except DataError as error:
-        raise AuditError(f"the scores cannot be read: {error.what}", where=str(path)) from error
-    except UNREADABLE as error:
-        raise AuditError(f"the scores cannot be read: {error}", where=str(path)) from error
-    if not {"scores", "membership"} <= set(arrays):
-        raise AuditError(
-            f"the file holds {', '.join(map(escaped, sorted(file.names))) or 'nothing'}",
-            where=str(path),
-            fix="Write it with numpy.savez(path, scores=..., membership=...).",
-        )
-    membership = np.atleast_2d(arrays["membership"])
-    units = arrays.get("units", np.arange(scores.shape[1]))
-    # Names of patients, or numbers of any kind: what differs is another unit.
-    if units.dtype.kind in "iufUSb" and units.ndim == 1:
-        units = np.unique(units, return_inverse=True)[1]
-    if membership.shape != scores.shape or units.shape != scores.shape[1:]:
-        raise AuditError(
-            f"scores {scores.shape}, membership {membership.shape} and units {units.shape} do "
-            "not fit",
-            where=str(path),
-        )
-    for name, fits in (("score", np.isfinite(scores)), ("membership", np.isin(membership, (0, 1)))):
-        if not fits.all():
-            row = int(np.nonzero(~fits)[1][0])
-            what = "not finite" if name == "score" else "neither 0 nor 1"
-            raise AuditError(f"the {name} of record {row} is {what}", where=str(path))
-    if not (membership.any(axis=1) & ~membership.all(axis=1).astype(bool)).all():
-        raise AuditError("each model needs members and non-members", where=str(path))
-    return GivenTable(
-        scores=scores, membership=membership.astype(bool), units=units.astype(np.int64)
-    )
-
-
-def posterior_of(model: object, records: npt.NDArray[Any]) -> FloatArray:
-    """Log-posterior ``float64 [n, C]`` of a module, an estimator or a function.
-
-    Raises:
-        AuditError: Answers of another shape, or not finite.
-    """
-    return _answers(model, records)[0]
-
-
-def _answers(model: object, records: npt.NDArray[Any]) -> tuple[FloatArray, bool]:
-    """Log-posterior, and whether the model gave probabilities where logits are asked for."""
-    if not len(records):
-        raise AuditError("there are no records", fix="Give members and non-members.")
-    if not (callable(model) or hasattr(model, "predict_proba")):
-        raise AuditError(
-            f"{type(model).__name__} is no model",
-            fix="Give a torch module, an estimator with predict_proba, or a function.",
-        )
-    try:
-        answers, probabilities = _ask(model, records)
-    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
-        raise AuditError(
-            f"the model fails on records of shape {records.shape}: {error}",
-            fix="Give records as it was trained on, or --image-size.",
-        ) from error
-    if answers.ndim != 2 or len(answers) != len(records) or not np.isfinite(answers).all():
-        raise AuditError(f"the model's answers have shape {answers.shape} or are not finite")
-    return answers.astype(np.float64), probabilities
-
-
-def _ask(model: object, records: npt.NDArray[Any]) -> tuple[FloatArray, bool]:
-    import torch
-
-    if isinstance(model, torch.nn.Module):
-        return _from_scores(_module_logits(model, records))
-    if hasattr(model, "predict_proba"):
-        length = int(np.prod(records.shape[1:]))
-        if records.ndim > 2 and getattr(model, "n_features_in_", None) == length:
-            # Estimators learn from rows of numbers; folders give images.
-            records = records.reshape(len(records), length)
-        shares = np.asarray(model.predict_proba(records), dtype=np.float64)
-        # Probabilities that are not finite must not pass as small ones.
-        values: FloatArray = np.log(np.clip(shares, _LEAST_PROBABILITY, None))
-        return values, False
-    if not callable(model):
-        raise TypeError(f"a {type(model).__name__} cannot be called")
-    return _from_scores(np.asarray(model(records), dtype=np.float64))
-
-
-def _from_scores(scores: FloatArray) -> tuple[FloatArray, bool]:
-    """Log-posterior of logits, or of rows that are probabilities already."""
-    shares = (
-        scores.ndim == 2
-        and bool((scores >= 0).all())
-        and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3)
-    )
-    if not shares:
-        return log_posterior(scores), False
-    values: FloatArray = np.log(np.clip(scores, _LEAST_PROBABILITY, None))
-    return values, True
-
-
 def _given_units(inside: ImageDataset, outside: ImageDataset) -> tuple[IntArray, IntArray]:
     """Units of two folders, which number theirs apart."""
     return inside.unit, outside.unit + 1 + inside.unit.max()
@@ -524,20 +327,6 @@ def _doubts(
             "like this, and then no figure here means anything"
         )
     return told
-
-
-def _module_logits(model: torch.nn.Module, records: npt.NDArray[Any]) -> FloatArray:
-    import torch
-
-    # Pixels as bytes become shares of white; anything else is passed on as it is.
-    values = records.astype(np.float32) / (255 if records.dtype == np.uint8 else 1)
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
-        parts = [model(part).double() for part in torch.from_numpy(values).split(_BATCH)]
-    model.train(was_training)
-    logits: FloatArray = torch.cat(parts).numpy()
-    return logits
 
 
 def _card(title: str, names: tuple[str, ...]) -> Card:

@@ -167,11 +167,18 @@ def _recompute(
         target=evidence.target,
         progress=progress,
     )
+    # Of one artefact the checks measured that artefact and none of its shadows.
+    target, membership = evidence.target, evidence.measured.table.membership
     checks = judge_checks(
         config.checks,
         evidence.checks,
-        maker_of(evidence.subject, evidence.card, evidence.measured),
-        membership=evidence.measured.table.membership,
+        maker_of(
+            evidence.subject,
+            evidence.card,
+            evidence.measured,
+            builds=None if target is None else 1,
+        ),
+        membership=membership if target is None else membership[[target]],
         units=evidence.measured.table.units,
         labels=evidence,
         seed=config.seed,

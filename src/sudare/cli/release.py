@@ -47,8 +47,8 @@ def release(
     Returns:
         0, or 2 after an error.
     """
-    from sudare.audits.artefact import make_artefact
     from sudare.audits.config import apply_overrides, load_config, read_toml
+    from sudare.audits.shipping import make_artefact
     from sudare.cli.options import choose_route, with_options
     from sudare.core.progress import auto
 

@@ -29,6 +29,7 @@ from sudare.data.splits import AuditSplit
 from sudare.data.storage import load_images
 from sudare.fleets.builds import make_deterministic, store
 from sudare.fleets.cache import Cache, entry_key
+from sudare.fleets.executors import Executor
 from sudare.fleets.tasks import Task
 from sudare.recipients.config import RecipientConfig
 from sudare.releases.registry import kind_class
@@ -40,6 +41,7 @@ __all__ = [
     "check_task",
     "judge_checks",
     "load_arrays",
+    "prepare_checks",
     "prepare_task",
     "run_check",
     "run_prepare",
@@ -66,6 +68,33 @@ class CheckWork:
 def applicable(configs: Sequence[CheckConfig], kind: str) -> dict[CheckConfig, str]:
     """Each check and why it does not apply to a kind of release; empty where it does."""
     return {config: make_check(config).not_for(kind_class(kind)) for config in configs}
+
+
+def prepare_checks(
+    configs: Sequence[CheckConfig],
+    split: AuditSplit,
+    executor: Executor,
+    *,
+    cache: Cache,
+    seed: int,
+    device: str,
+    threads: int,
+    progress: Progress,
+) -> list[CheckWork]:
+    """Every check with what it shares among all releases, made before the first build."""
+    works = [
+        CheckWork(
+            config=config,
+            prepared=prepare_task(
+                config, split, cache=cache, seed=seed, device=device, threads=threads
+            ),
+        )
+        for config in configs
+    ]
+    chains = [(work.prepared,) for work in works if work.prepared is not None]
+    if chains:
+        executor.run(chains, progress=progress, label="preparing checks")
+    return works
 
 
 def prepare_task(

@@ -1,0 +1,163 @@
+"""Models that somebody brings: made by their own code, weights read without running any."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+
+from sudare.attacks.signals import log_posterior
+from sudare.core.arrays import FloatArray
+from sudare.core.errors import AuditError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import torch
+
+__all__ = ["answers_of", "load_model"]
+
+_LEAST_PROBABILITY = 1e-12
+_BATCH = 512
+_PICKLES = (".pt", ".pth", ".pkl", ".bin", ".ckpt")
+
+
+def load_model(path: str, weights: Path | None) -> object:
+    """A model from ``package.module:factory``, with weights from a safetensors file.
+
+    The factory is the user's own code and runs; the weights are read without executing any.
+
+    Raises:
+        AuditError: No such factory, or weights that do not fit.
+    """
+    import torch
+
+    module_name, _, factory = path.partition(":")
+    if not module_name or not factory:
+        raise AuditError(
+            f"{path!r} names no factory", fix="Give package.module:factory, such as mynets:build."
+        )
+    try:
+        with _from_here():
+            model = getattr(importlib.import_module(module_name), factory)()
+    except Exception as error:
+        # Whatever the user's own code raises.
+        raise AuditError(
+            f"the model cannot be made: {error}",
+            where=path,
+            fix="Give package.module:factory, a function without arguments, importable from here.",
+        ) from error
+    if weights is None:
+        return model
+    if not isinstance(model, torch.nn.Module):
+        raise AuditError("only a torch module takes weights", where=path)
+    if weights.suffix in _PICKLES:
+        raise AuditError(
+            "pickled weights are refused, as reading them can run anything",
+            where=str(weights),
+            fix="Where you trust the file, save its tensors once: "
+            "safetensors.torch.save_file(torch.load(file, weights_only=True), 'w.safetensors').",
+        )
+    try:
+        model.load_state_dict(load_tensors(weights.read_bytes()))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise AuditError(f"the weights do not fit: {error}", where=str(weights)) from error
+    return model
+
+
+@contextlib.contextmanager
+def _from_here() -> Iterator[None]:
+    """Import from the current folder as well, as servers of Python apps do."""
+    here = str(Path.cwd())
+    added = here not in sys.path
+    if added:
+        sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        if added:
+            sys.path.remove(here)
+
+
+def answers_of(model: object, records: npt.NDArray[Any]) -> tuple[FloatArray, bool]:
+    """Log-posterior of a module, an estimator or a function, and whether it gave probabilities.
+
+    Args:
+        model: The model.
+        records: What it is asked about, ``[n, ...]``.
+
+    Returns:
+        ``float64 [n, C]``, and whether rows were probabilities where logits are asked for.
+
+    Raises:
+        AuditError: Answers of another shape, or not finite.
+    """
+    if not len(records):
+        raise AuditError("there are no records", fix="Give members and non-members.")
+    if not (callable(model) or hasattr(model, "predict_proba")):
+        raise AuditError(
+            f"{type(model).__name__} is no model",
+            fix="Give a torch module, an estimator with predict_proba, or a function.",
+        )
+    try:
+        answers, probabilities = _ask(model, records)
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+        raise AuditError(
+            f"the model fails on records of shape {records.shape}: {error}",
+            fix="Give records as it was trained on, or --image-size.",
+        ) from error
+    if answers.ndim != 2 or len(answers) != len(records) or not np.isfinite(answers).all():
+        raise AuditError(f"the model's answers have shape {answers.shape} or are not finite")
+    return answers.astype(np.float64), probabilities
+
+
+def _ask(model: object, records: npt.NDArray[Any]) -> tuple[FloatArray, bool]:
+    import torch
+
+    if isinstance(model, torch.nn.Module):
+        return _from_scores(_module_logits(model, records))
+    if hasattr(model, "predict_proba"):
+        length = int(np.prod(records.shape[1:]))
+        if records.ndim > 2 and getattr(model, "n_features_in_", None) == length:
+            # Estimators learn from rows of numbers; folders give images.
+            records = records.reshape(len(records), length)
+        shares = np.asarray(model.predict_proba(records), dtype=np.float64)
+        # Probabilities that are not finite must not pass as small ones.
+        values: FloatArray = np.log(np.clip(shares, _LEAST_PROBABILITY, None))
+        return values, False
+    if not callable(model):
+        raise TypeError(f"a {type(model).__name__} cannot be called")
+    return _from_scores(np.asarray(model(records), dtype=np.float64))
+
+
+def _from_scores(scores: FloatArray) -> tuple[FloatArray, bool]:
+    """Log-posterior of logits, or of rows that are probabilities already."""
+    shares = (
+        scores.ndim == 2
+        and bool((scores >= 0).all())
+        and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3)
+    )
+    if not shares:
+        return log_posterior(scores), False
+    values: FloatArray = np.log(np.clip(scores, _LEAST_PROBABILITY, None))
+    return values, True
+
+
+def _module_logits(model: torch.nn.Module, records: npt.NDArray[Any]) -> FloatArray:
+    import torch
+
+    # Pixels as bytes become shares of white; anything else is passed on as it is.
+    values = records.astype(np.float32) / (255 if records.dtype == np.uint8 else 1)
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        parts = [model(part).double() for part in torch.from_numpy(values).split(_BATCH)]
+    model.train(was_training)
+    logits: FloatArray = torch.cat(parts).numpy()
+    return logits

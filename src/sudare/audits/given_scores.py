@@ -1,0 +1,78 @@
+"""Scores that somebody computed elsewhere, and the file they come in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sudare.core.archives import ArrayFile
+from sudare.core.arrays import BoolArray, FloatArray, IntArray
+from sudare.core.errors import AuditError, DataError
+from sudare.core.files import UNREADABLE
+from sudare.core.printable import escaped
+
+__all__ = ["GivenTable", "read_scores"]
+
+_SCORE_FILE = ("scores", "membership", "units")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GivenTable:
+    """Scores somebody computed elsewhere.
+
+    Attributes:
+        scores: ``float64 [N, n]``, higher for members; N models, often one.
+        membership: ``bool [N, n]``.
+        units: ``int64 [n]``.
+    """
+
+    scores: FloatArray
+    membership: BoolArray
+    units: IntArray
+
+
+def read_scores(path: Path) -> GivenTable:
+    """Scores from an .npz file with arrays ``scores``, ``membership`` and perhaps ``units``.
+
+    ``[n]`` for one model or ``[N, n]`` for several.
+
+    Raises:
+        AuditError: A file that is none, or arrays that do not fit.
+    """
+    try:
+        file = ArrayFile(path)
+        arrays = {name: file[name] for name in _SCORE_FILE if name in file}
+        scores = np.atleast_2d(arrays.get("scores", np.empty(0))).astype(np.float64)
+    except DataError as error:
+        raise AuditError(f"the scores cannot be read: {error.what}", where=str(path)) from error
+    except UNREADABLE as error:
+        raise AuditError(f"the scores cannot be read: {error}", where=str(path)) from error
+    if not {"scores", "membership"} <= set(arrays):
+        raise AuditError(
+            f"the file holds {', '.join(map(escaped, sorted(file.names))) or 'nothing'}",
+            where=str(path),
+            fix="Write it with numpy.savez(path, scores=..., membership=...).",
+        )
+    membership = np.atleast_2d(arrays["membership"])
+    units = arrays.get("units", np.arange(scores.shape[1]))
+    # Names of patients, or numbers of any kind: what differs is another unit.
+    if units.dtype.kind in "iufUSb" and units.ndim == 1:
+        units = np.unique(units, return_inverse=True)[1]
+    if membership.shape != scores.shape or units.shape != scores.shape[1:]:
+        raise AuditError(
+            f"scores {scores.shape}, membership {membership.shape} and units {units.shape} do "
+            "not fit",
+            where=str(path),
+        )
+    for name, fits in (("score", np.isfinite(scores)), ("membership", np.isin(membership, (0, 1)))):
+        if not fits.all():
+            row = int(np.nonzero(~fits)[1][0])
+            what = "not finite" if name == "score" else "neither 0 nor 1"
+            raise AuditError(f"the {name} of record {row} is {what}", where=str(path))
+    if not (membership.any(axis=1) & ~membership.all(axis=1).astype(bool)).all():
+        raise AuditError("each model needs members and non-members", where=str(path))
+    return GivenTable(
+        scores=scores, membership=membership.astype(bool), units=units.astype(np.int64)
+    )
