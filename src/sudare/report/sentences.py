@@ -141,8 +141,8 @@ TEXT: dict[str, str] = {
     "intervals overlap that of the lowest.",
     "means_open_most": "Which of {names} leaks most a run of this size cannot tell: their "
     "intervals overlap that of the highest.",
-    "means_copies": "{one} contains private images: whoever holds it sees them, whatever the "
-    "figures of attacks on a model trained on them say.",
+    "means_copies": "Inside {names} are private images: whoever is handed that sees them, whatever "
+    "the figures of attacks on a model trained on them say.",
     "means_betrayed": "{one} shows ranges that are private images' own numbers: {members} of the "
     "members lie exactly on one, {others} of the others do, and no statistics are needed to see "
     "it.",
@@ -188,7 +188,6 @@ TEXT: dict[str, str] = {
     "other_attacks": "The other {count} attacks",
     "all_orderings": "All {count} expected orders",
     "all_findings": "All {count} findings",
-    "figures_mean": "What the figures mean",
     "shown_more": "Tables and pictures",
     "exposed_none": "The attack finds nothing on {labels}: a list of exposed images would be an "
     "accident.",

@@ -330,7 +330,8 @@ def _found(run: Run, releases: Sequence[_Measured]) -> str:
     if not releases:
         return say("found_none")
     # Whatever an attack says: a release that holds private images comes first.
-    sentences = [say("means_copies", one=r.label) for r in releases if r.shows_members]
+    copies = [release.label for release in releases if release.shows_members]
+    sentences = [say("means_copies", names=listed(copies))] if copies else []
     for release in releases:
         if (pair := run.betrayed(release.name)) is not None:
             members, others = (value_text(finding) for finding in pair)
