@@ -307,7 +307,7 @@ def test_a_release_that_holds_private_images_comes_first_and_is_not_to_be_shared
     copies = finding("membership.copies.tpr", SUBSET, 0.034, 0.001)
     told = verdict(replace(run, findings=(*run.findings, copies)))
     assert f"Do not share: {SUBSET.label} (contains private images)" in told.answer
-    assert told.found.startswith(f"{SUBSET.label} contains private images")
+    assert told.found.startswith(f"Inside {SUBSET.label} are private images")
     assert "Lowest measured leakage" not in told.found
 
 
