@@ -13,8 +13,9 @@ from sudare.report.drawing import COLOURS, INK, MUTED, PAPER, looks
 from sudare.report.load import load_run
 from sudare.report.profiles import profiles
 from sudare.report.roc import resolved_from, roc_charts, sampled
+from sudare.report.sections import evasion
 from sudare.report.tradeoff import key, tradeoff
-from tests.report.conftest import PLANS, write_run
+from tests.report.conftest import PLANS, finding, write_run
 
 
 def curve(fpr: tuple[float, ...], tpr: tuple[float, ...], release: str = "plain") -> RocCurve:
@@ -148,3 +149,24 @@ def test_chart_says_its_points_to_a_screen_reader(run_folder: Path):
     title = root.find("{http://www.w3.org/2000/svg}title")
     assert title is not None
     assert "Plain classifier, AUC 0.61 (0.60 to 0.62)" in (title.text or "")
+
+
+def test_accuracy_under_attack_is_drawn_over_the_size_of_the_change(tmp_path: Path):
+    run = load_run(write_run(tmp_path / "run", plans=PLANS[:2]))
+    assert evasion.sections(run) == []
+    figures = {"evasion.clean.accuracy": 0.9, "evasion.autoattack.accuracy@2": 0.6}
+    found = [
+        finding(name, plan, value, 0.05) for plan in PLANS[:2] for name, value in figures.items()
+    ]
+    # A figure that could not be measured leaves a gap and no mark.
+    found.append(finding("evasion.autoattack.accuracy@8", PLANS[0], 0.1, 0.05))
+    tried = replace(run, findings=[*run.findings, *found])
+    (section,) = evasion.sections(tried)
+    (chart,) = section.charts
+    root = ET.fromstring(chart)
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"0", "2", "8"} <= set(texts)
+    assert "Accuracy after AutoAttack" in texts
+    # Each line ends in its release's number.
+    assert texts.count("1") >= 1
+    assert [row[0].text for row in section.tables[0].rows] == [plan.label for plan in PLANS[:2]]

@@ -353,6 +353,10 @@ TEXT: dict[str, str] = {
     "c_clean": "Unchanged",
     "c_corrupted": "Common corruptions",
     "c_masking": "Gradient masking",
+    "evasion_x": "Largest change of a pixel, in grey levels of 255",
+    "evasion_y": "Accuracy after AutoAttack",
+    "evasion_alt": "Accuracy of each release over the largest change of a pixel. The table below "
+    "has the same figures.",
     "evasion_at": "AutoAttack, {at}/255",
     "s_fairness": "Fairness between classes and groups",
     "p_fairness": "How evenly each release serves classes. The gap shrinks by itself as accuracy "
