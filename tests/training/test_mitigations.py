@@ -108,3 +108,38 @@ def test_dp_sgd_refuses_what_its_ledger_does_not_pay_for(settings):
         train_private(
             net, data, Recipe(epochs=1, **settings), DpConfig(delta=1e-3), seed=0, progress=Silent()
         )
+
+
+def test_each_group_within_each_class_counts_equally():
+    labels, groups = torch.tensor([0, 0, 0, 0, 1, 1]), torch.tensor([0, 0, 0, 1, 1, 1])
+    weights = class_weights(labels, groups)
+    cells = 10 * labels + groups
+    sums = [float(weights[cells == cell].sum()) for cell in cells.unique()]
+    assert sums == pytest.approx([2.0, 2.0, 2.0])
+
+
+@pytest.mark.parametrize("balance", ["sampling", "loss"])
+def test_balance_between_groups_helps_the_rare_one(balance):
+    """A group whose labels lie the other way round: only its own images teach it."""
+    rng = np.random.default_rng(0)
+    labels, groups = np.arange(400) % 2, (np.arange(400) >= 384).astype(np.int64)
+    bright = np.where((labels == 1) ^ (groups == 1), 180, 60)
+    pixels = bright[:, None, None, None] + rng.integers(-30, 30, (400, 1, 8, 8))
+    pixels[:, :, 0, 0] = np.where(groups == 1, 255, 0)[:, None]
+    images = pixels.clip(0, 255).astype(np.uint8)
+    recall = []
+    for how in ("none", balance):
+        config = NetConfig(name="mlp", width=16)
+        net = build_net(config, image_shape=(1, 8, 8), n_classes=2, seed=0)
+        data = TrainingData.of(images, labels, device="cpu", groups=groups)
+        recipe = Recipe(epochs=3, batch_size=32, lr=0.05, balance=how, balance_by="group")
+        train(net, data, recipe, seed=0, progress=Silent())
+        answers = predict(net, images, device="cpu").argmax(axis=1)
+        recall.append((answers == labels)[groups == 1].mean())
+    assert recall[1] > recall[0]
+
+
+def test_groups_cannot_be_balanced_where_there_are_none():
+    images, labels, *_ = digits(64)
+    with pytest.raises(ConfigError, match="no groups that could be balanced"):
+        trained(images, labels, balance="loss", balance_by="group")

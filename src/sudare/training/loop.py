@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,11 +42,13 @@ class TrainingData:
             ``float32 [n, d]`` where those are learned from.
         targets: ``int64 [n]`` labels, or ``float32 [n, C]`` soft labels.
         features: Whether the images are features, of which there are no views.
+        groups: ``int64 [n]`` where the collection has groups that may be balanced.
     """
 
     images: torch.Tensor
     targets: torch.Tensor
     features: bool = False
+    groups: torch.Tensor | None = None
 
     @classmethod
     def of(
@@ -55,6 +57,7 @@ class TrainingData:
         targets: IntArray | Float32Array,
         *,
         device: str,
+        groups: IntArray | None = None,
     ) -> TrainingData:
         """Copy arrays to the device, once.
 
@@ -66,6 +69,7 @@ class TrainingData:
         return cls(
             images=torch.from_numpy(np.array(images)).to(device),
             targets=torch.from_numpy(np.array(targets)).to(device),
+            groups=None if groups is None else torch.from_numpy(np.array(groups)).to(device),
         )
 
     def __len__(self) -> int:
@@ -118,7 +122,7 @@ def train(
 
     Raises:
         DataError: The loss is not finite.
-        ConfigError: An observer with canaries.
+        ConfigError: An observer with canaries, or groups to be balanced where there are none.
     """
     watcher: StepObserver = observer or Unobserved()
     if watcher.canaries:
@@ -135,7 +139,7 @@ def train(
     net, data = _on_fixed_features(net, data, recipe)
     optimiser = make_optimiser([p for p in net.parameters() if p.requires_grad], recipe)
     trace = torch.full((epochs, n), torch.nan, device=device)
-    weights = class_weights(data.targets) if recipe.balance == "loss" else None
+    weights = balancing(data, recipe)
     net.train()
     fast = forward_of(net, data.images, recipe, steps=steps, features=data.features)
     with progress.stage(label, steps) as task:
@@ -146,7 +150,8 @@ def train(
                 epochs=epochs,
                 schedule=recipe.smoothing_schedule,
             )
-            shuffled = _order(data.targets, recipe, order).to(device)
+            drawn_by = weights if recipe.balance == "sampling" else None
+            shuffled = _order(n, drawn_by, order).to(device)
             batches = shuffled.split(batch)[: steps - epoch * per_epoch]
             for at, rows in enumerate(batches, start=epoch * per_epoch):
                 for group in optimiser.param_groups:
@@ -156,7 +161,8 @@ def train(
                 forward = fast if len(rows) == batch else net
                 losses = _losses(forward, net, data, rows, recipe, alpha, generator)
                 optimiser.zero_grad(set_to_none=True)
-                (losses if weights is None else losses * weights[rows]).mean().backward()
+                weighed = recipe.balance == "loss" and weights is not None
+                (losses * weights[rows] if weighed else losses).mean().backward()
                 optimiser.step()
                 watcher.released([p for p in net.parameters() if p.requires_grad])
                 trace[epoch, rows] = losses.detach()
@@ -185,23 +191,47 @@ def _on_fixed_features(
         parts = [net.embed(normalise(part)) for part in data.images.split(_FEATURE_BATCH)]
     # A copy outside of inference mode, so that the head's gradients may use it.
     features = torch.cat(parts).clone()
-    return net.classifier, TrainingData(images=features, targets=data.targets, features=True)
+    return net.classifier, replace(data, images=features, features=True)
 
 
-def class_weights(targets: torch.Tensor) -> torch.Tensor:
-    """A weight for each image, ``float32 [n]`` with mean one, so that classes count equally."""
-    labels = targets if targets.ndim == 1 else targets.argmax(dim=1)
-    counts = torch.bincount(labels).clamp_min(1)
-    present = int((torch.bincount(labels) > 0).sum())
-    return len(labels) / (present * counts[labels].float())
+def balancing(data: TrainingData, recipe: Recipe) -> torch.Tensor | None:
+    """The weight of each image as a recipe balances, or None where it does not.
+
+    Raises:
+        ConfigError: Groups are to be balanced and the images have none.
+    """
+    if recipe.balance == "none":
+        return None
+    if recipe.balance_by == "group" and data.groups is None:
+        raise ConfigError(
+            "the collection has no groups that could be balanced",
+            where="recipe.balance_by",
+            fix='Give it a column of groups, or balance_by = "class".',
+        )
+    return class_weights(data.targets, data.groups if recipe.balance_by == "group" else None)
 
 
-def _order(targets: torch.Tensor, recipe: Recipe, order: torch.Generator) -> torch.Tensor:
-    """Rows of an epoch: each once, or as many drawn so that classes come equally often."""
-    if recipe.balance != "sampling":
-        return torch.randperm(len(targets), generator=order)
-    weights = class_weights(targets).cpu()
-    return torch.multinomial(weights, len(weights), replacement=True, generator=order)
+def class_weights(targets: torch.Tensor, groups: torch.Tensor | None = None) -> torch.Tensor:
+    """A weight for each image, ``float32 [n]`` with mean one, so that classes count equally.
+
+    Args:
+        targets: Labels or soft labels.
+        groups: Then each group within each class counts equally.
+    """
+    cells = targets if targets.ndim == 1 else targets.argmax(dim=1)
+    if groups is not None:
+        pairs = torch.stack([cells, groups], dim=1)
+        cells = torch.unique(pairs, dim=0, return_inverse=True)[1]
+    counts = torch.bincount(cells)
+    present = int((counts > 0).sum())
+    return len(cells) / (present * counts[cells].float())
+
+
+def _order(n: int, weights: torch.Tensor | None, order: torch.Generator) -> torch.Tensor:
+    """Rows of an epoch: each once, or as many drawn by weight."""
+    if weights is None:
+        return torch.randperm(n, generator=order)
+    return torch.multinomial(weights.cpu(), n, replacement=True, generator=order)
 
 
 def _losses(

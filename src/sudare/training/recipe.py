@@ -56,6 +56,11 @@ class Recipe(BaseModel):
         description="Make classes count equally: by drawing rare ones more often, or by weighing "
         "their losses.",
     )
+    balance_by: Literal["class", "group"] = Field(
+        default="class",
+        description="What counts equally: classes, or each group within each class where the "
+        "collection has groups.",
+    )
     precision: Literal["float32", "bf16"] = Field(default="float32", description="Arithmetic.")
     compile: Literal["auto", "on", "off"] = Field(
         default="auto", description="Generate code for the net; auto: where it repays itself."

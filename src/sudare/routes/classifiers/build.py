@@ -39,7 +39,9 @@ class ClassifierRoute(Route[ClassifierConfig]):
             n_classes=private.n_classes,
             seed=integer_seed(context.seed, "weights"),
         ).to(context.device)
-        data = TrainingData.of(private.images, private.classes, device=context.device)
+        data = TrainingData.of(
+            private.images, private.classes, device=context.device, groups=private.groups
+        )
         ledger: tuple[LedgerEntry, ...] = ()
         seed = integer_seed(context.seed, "training")
         if config.budget is None:
