@@ -269,7 +269,7 @@ def run_copy(run_folder: Path, tmp_path: Path) -> Path:
 def test_a_button_changes_the_language_and_back(browser: Browser, run_copy: Path):
     paths = write_report(run_copy, languages=("en", "ja"))
     with opened(browser, paths.internal, width=DESKTOP) as page:
-        title = page.title()
+        title, found = page.title(), page.locator("#table-findings tbody tr").count()
         english = page.locator("#text").inner_text()
         page.get_by_role("button", name="日本語").click()
         assert page.evaluate("document.documentElement.lang") == "ja"
@@ -280,6 +280,8 @@ def test_a_button_changes_the_language_and_back(browser: Browser, run_copy: Path
         assert page.locator("#exposed img").count() == 16
         ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
         assert len(ids) == len(set(ids))
+        assert page.locator("tr[data-same]").count() == 0
+        assert page.locator("#table-findings tbody tr").count() == found
         # The tables of the other language sort and filter as well.
         rows = page.locator("#table-findings tbody tr:visible")
         everything = rows.count()
@@ -291,7 +293,8 @@ def test_a_button_changes_the_language_and_back(browser: Browser, run_copy: Path
         assert page.locator("#table-findings tbody tr:visible").count() == everything
 
 
-def test_a_page_of_two_languages_holds_each_picture_once(run_copy: Path):
+def test_a_page_of_two_languages_holds_each_picture_and_equal_row_once(run_copy: Path):
     one = write_report(run_copy).internal.read_text()
     two = write_report(run_copy, languages=("en", "ja")).internal.read_text()
     assert two.count('src="data:') == one.count('src="data:') > 0
+    assert two.count("<tr data-same=") == one.count('<tr><th scope="row"') > 100

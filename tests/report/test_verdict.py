@@ -10,7 +10,7 @@ from sudare.core import Findings, Status
 from sudare.core.runs import RunSummary, Thresholds
 from sudare.report.formats import control_failed
 from sudare.report.load import Run, load_run
-from sudare.report.text import TEXT
+from sudare.report.text import TEXT, builds_text
 from sudare.report.verdict import verdict
 from tests.report.conftest import PLANS, Plan, finding, write_run
 
@@ -323,3 +323,16 @@ def test_no_word_of_the_trade_is_left_unexplained(run_folder: Path):
 def test_a_given_model_is_never_fit_to_share(tmp_path: Path):
     run = run_of(tmp_path, (PLAIN, 0.52, 0.01, 0.9), mode="given")
     assert verdict(run).answer == "Cannot tell: Plain classifier."
+
+
+def test_releases_of_different_numbers_of_builds_are_said_to_have_them(tmp_path: Path):
+    folder = write_run(tmp_path / "run", plans=PLANS[:2])
+    run = load_run(folder)
+    assert builds_text(run.summary) == str(run.summary.builds)
+    one, two = run.summary.releases
+    own = [
+        one.model_copy(update={"builds_planned": 16}),
+        two.model_copy(update={"builds_planned": 4}),
+    ]
+    told = replace(run, summary=run.summary.model_copy(update={"releases": own}))
+    assert "each 4 to 16 times over" in verdict(told).asked

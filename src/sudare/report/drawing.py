@@ -5,10 +5,12 @@ Colour never stands alone: a release has a shape and a dash as well, and hollow 
 
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import altair as alt
 import vl_convert
@@ -140,9 +142,17 @@ def draw(
         tickSize=4,
         titlePadding=8,
     )
+    # Charts are made of altair's own parts, which have checked themselves.
+    spec = json.dumps(styled.to_dict(validate=False), sort_keys=True)
+    return _inline(_svg(spec), name=name, alt_text=alt_text, zoom=zoom)
+
+
+@lru_cache(maxsize=256)
+def _svg(spec: str) -> str:
+    """A drawn specification; both editions, and a run that goes on, ask for the same ones."""
     # No address may be fetched: all data are inline, and a report is written offline.
-    svg = vl_convert.vegalite_to_svg(styled.to_dict(), allowed_base_urls=[])
-    return _inline(svg, name=name, alt_text=alt_text, zoom=zoom)
+    svg: str = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    return svg
 
 
 def _inline(svg: str, *, name: str, alt_text: str, zoom: float) -> Markup:

@@ -6,7 +6,7 @@ from sudare.core.runs import DataSummary, Mode
 from sudare.report.editions import Edition
 from sudare.report.load import Run
 from sudare.report.tables import Cell, Table
-from sudare.report.text import listed, say, worded
+from sudare.report.text import builds_text, listed, say, worded
 
 __all__ = ["data_table", "limits", "run_table"]
 
@@ -40,7 +40,7 @@ def run_table(run: Run, edition: Edition) -> Table:
         (say("r_wall"), _clock(summary.wall_s)),
     ]
     if summary.mode is not Mode.GIVEN:
-        facts.append((worded("r_builds", summary.mode), str(summary.builds)))
+        facts.append((worded("r_builds", summary.mode), builds_text(summary)))
     if edition is Edition.INTERNAL:
         facts.append((say("r_seed"), str(summary.seed)))
     facts += [(say("r_machine", name=name), text) for name, text in summary.machine.items()]

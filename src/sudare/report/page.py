@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -40,15 +41,17 @@ from sudare.report.tables import (
     severity,
     threats_table,
 )
-from sudare.report.text import catalogue, listed, say, spoken, worded
+from sudare.report.text import builds_text, catalogue, listed, say, spoken, worded
 from sudare.report.tradeoff import key, tradeoff
 from sudare.report.verdict import verdict
 
 __all__ = ["ReportPaths", "as_it_goes", "write_report"]
 
-_REST_S = 15.0
+_REST_S, _RESTS = 15.0, 10
 _SCRIPTS = ("tables.js", "languages.js")
 _SOURCE = re.compile(r'<img src="(data:[^"]*)"')
+_ROW = re.compile(r'<tr><th scope="row".*?</tr>', re.DOTALL)
+_CELL = re.compile(r"<(t[hd])\b.*?</\1>", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,16 +124,19 @@ def write_report(run_folder: Path, *, languages: Sequence[str] = ("en",)) -> Rep
 def as_it_goes() -> Callable[[Path], None]:
     """Writes the pages of a run that goes on: at once, then once in a while.
 
-    Drawing takes seconds. A run whose stages take as long would do little else, so nothing is
-    drawn within a quarter of a minute of the last time; whoever ends the run draws once more.
+    Drawing takes seconds, more of them the more releases there are. A run whose stages take as
+    long would do little else, so nothing is drawn within a quarter of a minute of the last time,
+    nor within ten times what that took; whoever ends the run draws once more.
     """
-    rested = -_REST_S
+    again = -math.inf
 
     def write(run_folder: Path) -> None:
-        nonlocal rested
-        if time.monotonic() - rested >= _REST_S:
+        nonlocal again
+        begun = time.monotonic()
+        if begun >= again:
             write_report(run_folder)
-            rested = time.monotonic()
+            ended = time.monotonic()
+            again = ended + max(_REST_S, _RESTS * (ended - begun))
 
     return write
 
@@ -175,6 +181,7 @@ def _body(
             run=run,
             summary=run.summary,
             mode=run.summary.mode,
+            builds=builds_text(run.summary),
             others=others,
             sections=_sections(run, charts),
             more=sections_of(run),
@@ -200,13 +207,12 @@ def _body(
 
 
 def _page(texts: Sequence[_Text], edition: Edition) -> str:
-    """One file of the first text, with the others in waiting and every picture once."""
+    """One file of the first text, with the others in waiting; pictures and rows are there once."""
     environment = _environment()
     first, *rest = texts
-    pictures = {source: at for at, source in reversed(list(enumerate(_SOURCE.findall(first.body))))}
     script = Markup("".join(environment.get_template(name).render() for name in _SCRIPTS))
     return environment.get_template("report.html.j2").render(
-        texts=[first, *(replace(text, body=_without(text.body, pictures)) for text in rest)],
+        texts=[first, *(replace(text, body=_beside(first.body, text.body)) for text in rest)],
         internal=edition is Edition.INTERNAL,
         style=Markup(environment.get_template("style.css").render(dark=dark_rules())),
         script=script,
@@ -214,16 +220,37 @@ def _page(texts: Sequence[_Text], edition: Edition) -> str:
     )
 
 
-def _without(body: Markup, pictures: Mapping[str, int]) -> Markup:
-    """The text with a number in place of each picture that the page has already."""
-    return Markup(
-        _SOURCE.sub(
-            lambda found: (
-                f'<img data-same="{pictures[found[1]]}"' if found[1] in pictures else found[0]
-            ),
-            body,
-        )
+def _beside(first: Markup, other: Markup) -> Markup:
+    """The other text without what the first one has: pictures, and cells of the same rows."""
+    pictures = {found: at for at, found in reversed(list(enumerate(_SOURCE.findall(first))))}
+
+    def picture(found: re.Match[str]) -> str:
+        at = pictures.get(found[1])
+        return found[0] if at is None else f'<img data-same="{at}"'
+
+    shared = _SOURCE.sub(picture, other)
+    rows, mine = (list(_ROW.finditer(text)) for text in (first, shared))
+    if len(rows) == len(mine):
+        pairs = enumerate(zip(rows, mine, strict=True))
+        short = iter([_short(at, one[0], two[0]) for at, (one, two) in pairs])
+        shared = _ROW.sub(lambda _: next(short), shared)
+    return Markup(shared)
+
+
+def _short(at: int, first: str, other: str) -> str:
+    """A row as the number of the first text's row and the cells that read otherwise."""
+    one, two = (
+        [found[0] for found in _CELL.finditer(row.removeprefix("<tr>").removesuffix("</tr>"))]
+        for row in (first, other)
     )
+    if len(one) != len(two):
+        return other
+    cells = [
+        f'{cell[:3]} data-at="{column}"{cell[3:]}'
+        for column, (known, cell) in enumerate(zip(one, two, strict=True))
+        if known != cell
+    ]
+    return f'<tr data-same="{at}">{"".join(cells)}</tr>'
 
 
 def _environment() -> Environment:

@@ -24,6 +24,7 @@ TEXT: dict[str, str] = {
     "stage": "{label} ({done} of {total})",
     "skip": "Skip to the verdict",
     "contents": "Contents",
+    "builds_range": "{low} to {high}",
     "dated": "Run of {date}, {builds} builds per release. Written by Sudare {version}.",
     "dated_artefact": "Run of {date}, one release and {builds} shadow builds. Written by Sudare "
     "{version}.",

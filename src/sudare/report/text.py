@@ -13,7 +13,7 @@ from importlib import resources
 
 from sudare.core import SudareError, ThreatModel
 from sudare.core.figures import figure_of, rate_of
-from sudare.core.runs import Mode
+from sudare.core.runs import Mode, RunSummary
 from sudare.report.names import ATTACKS, CANARIES, PLANTED
 from sudare.report.sentences import TEXT
 
@@ -21,6 +21,7 @@ __all__ = [
     "LANGUAGES",
     "TEXT",
     "attack_name",
+    "builds_text",
     "canary_name",
     "catalogue",
     "explained",
@@ -79,6 +80,14 @@ def say(key: str, /, **fields: str | int) -> str:
         raise SudareError(
             f"the report text {key!r} lacks {error}", fix="Add it to report/sentences.py."
         ) from error
+
+
+def builds_text(summary: RunSummary) -> str:
+    """How many builds each release has: a number, or a range where routes differ."""
+    planned = [release.builds_planned for release in summary.releases if release.builds_planned]
+    if summary.mode is not Mode.COMPARISON or len(set(planned)) < 2:
+        return str(summary.builds)
+    return say("builds_range", low=min(planned), high=max(planned))
 
 
 def worded(key: str, mode: Mode, /, **fields: str | int) -> str:

@@ -16,7 +16,15 @@ from sudare.core.runs import Verdict as Outcome
 from sudare.report.formats import control_failed, short_estimate, value_text
 from sudare.report.holder import holder_sentence, possible
 from sudare.report.load import Interval, Run, interval
-from sudare.report.text import attack_name, canary_name, finding_name, listed, say, sees
+from sudare.report.text import (
+    attack_name,
+    builds_text,
+    canary_name,
+    finding_name,
+    listed,
+    say,
+    sees,
+)
 
 __all__ = ["Verdict", "verdict"]
 
@@ -197,7 +205,7 @@ def _asked(run: Run) -> str:
         data=run.summary.data.name,
         one=listed([run.label(name) for name in run.releases], most=_MOST_NAMES),
         count=count,
-        builds=run.summary.builds,
+        builds=builds_text(run.summary),
     )
 
 

@@ -2,10 +2,15 @@
 const text = document.getElementById("text");
 const template = document.querySelector("template");
 if (template) {
-  const pictures = text.querySelectorAll("img");
+  const [pictures, rows] = ["img", "tbody tr"].map((kind) => text.querySelectorAll(kind));
   const other = { words: template.content, lang: template.lang, title: template.dataset.title };
   for (const image of other.words.querySelectorAll("img[data-same]")) {
     image.src = pictures[image.dataset.same].src;
+  }
+  for (const row of other.words.querySelectorAll("tr[data-same]")) {
+    const whole = rows[row.dataset.same].cloneNode(true);
+    for (const cell of [...row.cells]) whole.cells[cell.dataset.at].replaceWith(cell);
+    row.replaceWith(whole);
   }
   sortable(other.words);
   const turn = () => {
