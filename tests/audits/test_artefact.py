@@ -51,6 +51,24 @@ def test_checks_measure_the_artefact_itself_and_not_its_shadows(audited):
     assert (base / "run" / "findings.json").exists()
 
 
+def test_a_null_audit_of_an_artefact_finds_nothing(audited, tmp_path):
+    base, _ = audited
+    request = AuditRequest(
+        release=base / "mine" / "release",
+        key=base / "mine-private" / "audit-key.npz",
+        builds=4,
+        null=True,
+        command="test",
+    )
+    result = audit_artefact(
+        request, tmp_path / "run", cache=Cache(base / "cache"), progress=Silent()
+    )
+    assert result.summary.null_control
+    found = {f.id: f for f in result.findings.findings if not f.group}
+    assert found["membership.rmia.auc"].null_control
+    assert found["membership.rmia.auc"].low <= 0.5 <= found["membership.rmia.auc"].high
+
+
 def test_a_third_party_recomputes_what_checks_found_of_an_artefact(audited, tmp_path):
     base, _ = audited
     found = verify(export(base / "run", tmp_path / "evidence"), progress=Silent())

@@ -24,8 +24,10 @@ def test_defaults_reach_the_routes_that_have_the_field():
     widths = {r.name: getattr(r, "net", None) for r in config.routes}
     assert widths["plain"].width == 16
     assert widths["subset-10"] is None
-    dp = next(r for r in config.routes if r.name == "dpsgd-eps8")
-    assert (dp.recipe.epochs, dp.recipe.batch_size) == (40, 128)
+    recipes = {r.name: r.recipe for r in config.routes if r.name in ("plain", "dpsgd-eps8")}
+    assert (recipes["plain"].epochs, recipes["plain"].batch_size) == (40, 64)
+    # What a route says of itself goes before the defaults.
+    assert (recipes["dpsgd-eps8"].epochs, recipes["dpsgd-eps8"].batch_size) == (30, 128)
 
 
 def test_a_run_s_net_does_not_replace_fixed_public_features():

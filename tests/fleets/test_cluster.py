@@ -77,6 +77,7 @@ def test_a_worker_that_dies_once_is_replaced_and_one_that_dies_twice_is_an_error
             executor.run([(task("die"),)], progress=Silent(), label="fleet")
 
 
+@pytest.mark.slow
 def test_a_killed_worker_leaves_the_findings_as_they_are_on_one_machine(cluster, tmp_path):
     """Every worker that runs when the first entry is there dies; findings are the same."""
     values = apply_overrides(read_toml("smoke"), ["fleet.builds=4", "defaults.recipe.epochs=40"])

@@ -32,6 +32,9 @@ def changed(content: RecordDict, rng: random.Random) -> RecordDict:
         name = rng.choice(sorted(config))
         if rng.random() < 0.5:
             config[name] = rng.choice(ODD)
+        elif isinstance(config[name], str) and rng.random() < 0.7:
+            text = mutated(config[name].encode(), "x.json", rng)
+            config[name] = text.decode(errors="replace")
         else:
             del config[name]
     elif arrays:
@@ -141,7 +144,10 @@ class Answering:
     def push_messages(self, messages):
         for message in messages:
             message.metadata.__dict__["_message_id"] = message.object_id
-            reply = Message(changed(self.answer(), self.rng), reply_to=message)
+            content = self.answer()
+            if self.rng.random() < 0.5:
+                content = changed(content, self.rng)
+            reply = Message(content, reply_to=message)
             self.waiting[message.object_id] = reply
         return [message.object_id for message in messages]
 
