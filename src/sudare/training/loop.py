@@ -140,6 +140,8 @@ def train(
     optimiser = make_optimiser([p for p in net.parameters() if p.requires_grad], recipe)
     trace = torch.full((epochs, n), torch.nan, device=device)
     weights = balancing(data, recipe)
+    drawn_by = weights if recipe.balance == "sampling" else None
+    weighed_by = weights if recipe.balance == "loss" else None
     net.train()
     fast = forward_of(net, data.images, recipe, steps=steps, features=data.features)
     with progress.stage(label, steps) as task:
@@ -150,7 +152,6 @@ def train(
                 epochs=epochs,
                 schedule=recipe.smoothing_schedule,
             )
-            drawn_by = weights if recipe.balance == "sampling" else None
             shuffled = _order(n, drawn_by, order).to(device)
             batches = shuffled.split(batch)[: steps - epoch * per_epoch]
             for at, rows in enumerate(batches, start=epoch * per_epoch):
@@ -161,8 +162,7 @@ def train(
                 forward = fast if len(rows) == batch else net
                 losses = _losses(forward, net, data, rows, recipe, alpha, generator)
                 optimiser.zero_grad(set_to_none=True)
-                weighed = recipe.balance == "loss" and weights is not None
-                (losses * weights[rows] if weighed else losses).mean().backward()
+                (losses if weighed_by is None else losses * weighed_by[rows]).mean().backward()
                 optimiser.step()
                 watcher.released([p for p in net.parameters() if p.requires_grad])
                 trace[epoch, rows] = losses.detach()
