@@ -142,7 +142,7 @@ def draw(
         tickSize=4,
         titlePadding=8,
     )
-    # Charts are made of altair's own parts, which have checked themselves.
+    # Parts check themselves as they are made, in the tests at least; the whole is not once more.
     spec = json.dumps(styled.to_dict(validate=False), sort_keys=True)
     return _inline(_svg(spec), name=name, alt_text=alt_text, zoom=zoom)
 

@@ -28,7 +28,7 @@ class EvasionCheckConfig(CheckConfig):
     attacks: tuple[EvasionAttackName, ...] = Field(
         default=("fgsm", "pgd", "apgd-ce", "apgd-dlr", "square"),
         description="Those of apgd, fab and square are counted together as AutoAttack; as "
-        "published it is apgd-ce, apgd-t, fab and square, ten times as dear.",
+        "published it is apgd-ce, apgd-t, fab and square.",
     )
     epsilons: tuple[Annotated[float, Field(gt=0, le=255)], ...] = Field(
         default=(2, 8), description="Largest change of a pixel, in grey levels of 255."
