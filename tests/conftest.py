@@ -1,5 +1,11 @@
 """What holds for all tests: those files that take longest begin first."""
 
+from hypothesis import HealthCheck, settings
+
+# How fast a machine draws examples, or runs one, is no property of the code.
+settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any")
+
 LONGEST = ("test_documentation.py", "test_examples.py", "test_cli.py", "test_resume.py")
 
 
