@@ -6,6 +6,7 @@ import tomllib
 import numpy as np
 import pytest
 
+from sudare.attacks.inversion import PlugAndPlay
 from sudare.audits.config import load_config
 from sudare.audits.stages import stage_analysis
 from sudare.audits.sweep import Row, matched, pareto, sweep_smoothing
@@ -135,7 +136,7 @@ def test_a_sweep_without_inversion_is_refused(tmp_path):
         )  # fmt: skip
 
 
-def test_stages_see_the_net_they_are_said_to_see(tmp_path):
+def test_stages_see_the_net_they_are_said_to_see(tmp_path, monkeypatch):
     found = swept(tmp_path, alphas=[0.0, -0.2], per_class=[10], stages=True)
     top1 = {row.stage: row.top1 for row in found.stages}
     assert list(top1) == ["none", "sampling", "optimisation", "selection", "all"]
@@ -147,8 +148,24 @@ def test_stages_see_the_net_they_are_said_to_see(tmp_path):
     place, cache = tmp_path / "sweep" / "10-seed-0", Cache(tmp_path / "cache")
     run = load_config(tomllib.loads((place / "config.toml").read_text()))
     names = {0.0: "smoothing-0.2", -0.2: "plain"}
+    saw, attacked = [], PlugAndPlay.__call__
+
+    def spied(self, net, *args, sampler, selector, **settings):
+        saw.append((sampler, net, selector))
+        return attacked(self, net, *args, sampler=sampler, selector=selector, **settings)
+
+    monkeypatch.setattr(PlugAndPlay, "__call__", spied)
     swapped = stage_analysis(run, place, names, per_class=10, cache=cache, progress=Silent())
     other = {row.stage: row.top1 for row in swapped}
     assert (other["none"], other["all"]) == (top1["all"], top1["none"])
+    plain = saw[0][0]
+    tested = [[net is not plain for net in nets] for nets in saw]
+    assert tested == [
+        [False, False, False],
+        [True, False, False],
+        [False, True, False],
+        [False, False, True],
+        [True, True, True],
+    ]
     with pytest.raises(ConfigError, match="between plain training and another strength"):
         swept(tmp_path, alphas=[-0.2, 0.1], stages=True)

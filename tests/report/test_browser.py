@@ -281,6 +281,7 @@ def test_a_button_changes_the_language_and_back(browser: Browser, run_copy: Path
         ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
         assert len(ids) == len(set(ids))
         assert page.locator("tr[data-same]").count() == 0
+        switched = page.locator("main").inner_text()
         assert page.locator("#table-findings tbody tr").count() == found
         # The tables of the other language sort and filter as well.
         rows = page.locator("#table-findings tbody tr:visible")
@@ -291,6 +292,11 @@ def test_a_button_changes_the_language_and_back(browser: Browser, run_copy: Path
         assert page.title() == title
         assert page.locator("#text").inner_text() == english
         assert page.locator("#table-findings tbody tr:visible").count() == everything
+
+    # Put together from what both languages share, it reads as the page that has only one.
+    alone = write_report(run_copy, languages=("ja",))
+    with opened(browser, alone.internal, width=DESKTOP) as page:
+        assert page.locator("main").inner_text() == switched
 
 
 def test_a_page_of_two_languages_holds_each_picture_and_equal_row_once(run_copy: Path):

@@ -105,7 +105,7 @@ def write_report(run_folder: Path, *, languages: Sequence[str] = ("en",)) -> Rep
     public = public_copy(run)
     texts = []
     for language in languages:
-        # Altair checks each part of a chart as it is made: a third of the time, and these are ours.
+        # Altair would check each part of a chart as it is made; the tests of the charts do.
         with spoken(language), debug_mode(arg=False):
             texts.append(_in_language(run, public, language, languages))
     ending = "" if languages[0] == "en" else f"-{languages[0]}"
