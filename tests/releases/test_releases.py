@@ -15,6 +15,7 @@ from sudare.nets.predict import normalise
 from sudare.recipients.train import recipe_for
 from sudare.releases.card import Card, FileEntry
 from sudare.releases.kinds import (
+    AskedOnce,
     ClassifierRelease,
     ClassifierSpec,
     LabelsView,
@@ -381,3 +382,28 @@ def test_training_on_real_numbers_sees_exactly_what_was_released():
     seen = normalise(data.images).numpy()
     expected = (release.images * 0.2 + 0.4 - 0.5) / 0.25
     np.testing.assert_allclose(seen, expected, atol=1e-5)
+
+
+class Counting(torch.nn.Module):
+    """Sums of pixels, and how many images it was shown."""
+
+    seen = 0
+
+    def forward(self, images):
+        self.seen += len(images)
+        left = images[..., :4].sum(dim=(1, 2, 3))
+        return torch.stack([left, -images.sum(dim=(1, 2, 3))], dim=1)
+
+
+def test_a_net_sees_an_array_once_and_answers_as_if_asked_anew():
+    images = np.random.default_rng(0).integers(0, 255, size=(5, 1, 8, 8), dtype=np.uint8)
+    net = Counting()
+    view, plain = AskedOnce((net,), "cpu"), LogitsView((Counting(),), "cpu")
+    for _ in range(3):
+        # The mirrored image lies in the same memory and is another question.
+        for asked in (images, images[:, :, :, ::-1], images[:2]):
+            np.testing.assert_array_equal(view.logits(asked), plain.logits(asked))
+    assert net.seen == 5 + 5 + 2
+    assert not np.array_equal(view.logits(images), view.logits(images[:, :, :, ::-1]))
+    with pytest.raises(ValueError, match="read-only"):
+        view.logits(images)[0, 0, 0] = 1.0

@@ -4,8 +4,11 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
+import altair as alt
 import numpy as np
 import pytest
+from jsonschema.exceptions import ValidationError
+from markupsafe import Markup
 
 from sudare.core import ThreatModel
 from sudare.core.runs import RocCurve
@@ -133,6 +136,20 @@ def test_class_charts_show_the_classes_with_highest_leakage(run_folder: Path):
     drawn = profiles(load_run(run_folder))
     assert drawn is not None
     assert (len(drawn.charts), drawn.shown, drawn.count) == (6, 10, 10)
+
+
+def test_class_charts_are_what_vega_lite_allows(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    drawn: list[dict] = []
+    monkeypatch.setattr(
+        "sudare.report.profiles.draw", lambda spec, **_: drawn.append(spec) or Markup()
+    )
+    profiles(load_run(run_folder))
+    for spec in drawn:
+        alt.HConcatChart.from_dict(spec, validate=True)
+    assert len(drawn) == 6
+    wrong = {**drawn[0], "spacing": "wide"}
+    with pytest.raises(ValidationError):
+        alt.HConcatChart.from_dict(wrong, validate=True)
 
 
 def test_ids_of_two_charts_never_meet(run_folder: Path):

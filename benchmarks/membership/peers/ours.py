@@ -13,7 +13,12 @@ from .common import NET, Clock, Task, auc_of, finish, images_of
 
 def main(folder: Path, task: Task) -> None:
     from sudare.attacks.registry import make_test
-    from sudare.audits.measure import MeasureConfig, load_measures, measure_tasks
+    from sudare.audits.measure import (
+        MeasureConfig,
+        answering_tasks,
+        load_measures,
+        measure_tasks,
+    )
     from sudare.core.progress import Silent
     from sudare.data.images import ImageDataset
     from sudare.data.plan import draw_plan
@@ -59,11 +64,12 @@ def main(folder: Path, task: Task) -> None:
             threads=1,
         )
         tasks = build_tasks(builds, route, cache)
-        measures = measure_tasks(tasks, route.name, split, cache=cache, config=measuring)
+        answering = answering_tasks(tasks, route.name, cache=cache, config=measuring)
+        measures = measure_tasks(answering, split, cache=cache, config=measuring)
 
         def fleet() -> None:
             with LocalExecutor(cache, workers=2, threads=1) as executor:
-                chains = list(zip(tasks, measures, strict=True))
+                chains = list(zip(tasks, answering, measures, strict=True))
                 executor.run(chains, progress=Silent(), label="fleet")
 
         clock.time("fleet_s", fleet)

@@ -29,8 +29,7 @@ from sudare.fleets.builds import make_deterministic, store
 from sudare.fleets.cache import Cache, entry_key
 from sudare.fleets.tasks import Task
 from sudare.recipients.config import RecipientConfig
-from sudare.recipients.train import recipients_view
-from sudare.releases.kinds import LabelsView, Release, SetView
+from sudare.releases.kinds import AskedOnce, LabelsView, Release, SetView
 from sudare.releases.store import read_card, read_release, release_bytes
 from sudare.routes.base import Role
 from sudare.routes.config import PlannedRelease
@@ -261,7 +260,8 @@ def run_measure(folder: Path, arguments: Mapping[str, Json], progress: Progress)
     config, nets = RecipientConfig.model_validate(arguments["recipients"]), arguments["answering"]
     answering = load_answering(Path(str(nets)), release, config, device=device)
     costs |= json.loads((Path(str(nets)) / "costs.json").read_text())
-    view = recipients_view(answering, device=device)
+    # Both signals ask about the same images: one pass of the nets serves them.
+    view = AskedOnce(answering, device)
     shown = release.expose(release.set_as) if release.set_as is not None else None
     if isinstance(shown, SetView):
         released = {image.tobytes() for image in shown.pixels()}

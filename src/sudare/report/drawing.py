@@ -16,6 +16,8 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup
 
+from sudare.core.hashing import Json
+
 __all__ = [
     "BAD",
     "COLOURS",
@@ -110,41 +112,53 @@ def swatch(look: Look) -> Markup:
 
 
 def rows(records: Iterable[Mapping[str, object]]) -> alt.InlineData:
-    """Inline data of a chart."""
-    return alt.InlineData(values=[dict(record) for record in records])
+    """Inline data of a chart, as text: altair would check and copy every number several times."""
+    values = json.dumps([dict(record) for record in records])
+    return alt.InlineData(values=values, format=alt.JsonDataFormat(type="json"))
 
 
 def draw(
-    chart: alt.TopLevelMixin, *, name: str, alt_text: str, narrow: bool = False, zoom: float = 1.0
+    chart: alt.TopLevelMixin | Mapping[str, Json],
+    *,
+    name: str,
+    alt_text: str,
+    narrow: bool = False,
+    zoom: float = 1.0,
 ) -> Markup:
     """Render a chart to a labelled, self-contained ``<svg>`` that is safe to inline.
 
     Args:
-        chart: Any altair chart; data inline.
+        chart: Any altair chart, or a Vega-Lite specification; data inline.
         name: Unique within the page; prefix of the ids inside.
         alt_text: What a screen reader says instead of the picture.
         narrow: Smaller axis titles, for a chart on a phone.
         zoom: How far it may grow where there is room.
     """
-    size = 10 if narrow else 12
-    styled = chart.configure(font=_FONT, background="transparent", padding=4).configure_view(
-        stroke=None
-    )
-    styled = styled.configure_axis(
-        labelColor=MUTED,
-        titleColor=INK,
-        titleFontWeight="normal",
-        titleFontSize=size + 1,
-        labelFontSize=size,
-        gridColor=GRID,
-        domainColor=MUTED,
-        tickColor=MUTED,
-        tickSize=4,
-        titlePadding=8,
-    )
     # Parts check themselves as they are made, in the tests at least; the whole is not once more.
-    spec = json.dumps(styled.to_dict(validate=False), sort_keys=True)
-    return _inline(_svg(spec), name=name, alt_text=alt_text, zoom=zoom)
+    drawn = chart if isinstance(chart, Mapping) else chart.to_dict(validate=False)
+    spec = {**drawn, "config": _config(size=10 if narrow else 12)}
+    return _inline(_svg(json.dumps(spec, sort_keys=True)), name=name, alt_text=alt_text, zoom=zoom)
+
+
+def _config(size: int) -> dict[str, Json]:
+    return {
+        "font": _FONT,
+        "background": "transparent",
+        "padding": 4,
+        "view": {"stroke": None},
+        "axis": {
+            "labelColor": MUTED,
+            "titleColor": INK,
+            "titleFontWeight": "normal",
+            "titleFontSize": size + 1,
+            "labelFontSize": size,
+            "gridColor": GRID,
+            "domainColor": MUTED,
+            "tickColor": MUTED,
+            "tickSize": 4,
+            "titlePadding": 8,
+        },
+    }
 
 
 @lru_cache(maxsize=256)

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -255,6 +256,7 @@ def _short(at: int, first: str, other: str) -> str:
     return f'<tr data-same="{at}">{"".join(cells)}</tr>'
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("sudare.report"),

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import altair as alt
 from markupsafe import Markup
 
 from sudare.core import Finding
-from sudare.report.drawing import INK, Look, draw, looks, rows
+from sudare.core.hashing import Json
+from sudare.report.drawing import INK, Look, draw, looks
 from sudare.report.load import Run, interval
 from sudare.report.text import say
 
@@ -51,7 +51,13 @@ def profiles(run: Run) -> Profiles | None:
         if leakage[name] or recall[name]:
             sides = (leakage[name], recall[name])
             label = run.label(name)
-            svg = _chart(sides, shown, domains, styles[name], name=f"class{number}", label=label)
+            svg = draw(
+                _chart(sides, shown, domains, styles[name]),
+                name=f"class{number}",
+                alt_text=say("alt_classes", release=label),
+                narrow=True,
+                zoom=1.2,
+            )
             charts.append((label, svg))
     return Profiles(charts=charts, shown=len(shown), count=len(groups))
 
@@ -97,19 +103,13 @@ def _chart(
     groups: Sequence[str],
     domains: tuple[list[float], list[float]],
     look: Look,
-    *,
-    name: str,
-    label: str,
-) -> Markup:
+) -> dict[str, Json]:
     titles = (say("axis_class_auc"), say("axis_class_recall"))
-    left, right = (
+    panels: list[Json] = [
         _panel(side, groups, domain, look, title=title, first=index == 0)
         for index, (side, domain, title) in enumerate(zip(sides, domains, titles, strict=True))
-    )
-    spoken = say("alt_classes", release=label)
-    return draw(
-        alt.hconcat(left, right, spacing=14), name=name, alt_text=spoken, narrow=True, zoom=1.2
-    )
+    ]
+    return {"hconcat": panels, "spacing": 14}
 
 
 def _panel(
@@ -120,39 +120,68 @@ def _panel(
     *,
     title: str,
     first: bool,
-) -> alt.LayerChart | alt.FacetChart:
-    x = alt.X(
-        "x:Q",
-        title=title,
-        scale=alt.Scale(domain=domain, nice=False),
-        axis=alt.Axis(format=".2~f", tickCount=3),
-    )
-    names = alt.Axis(title=None, labels=first, ticks=False, domain=False, grid=True, labelLimit=84)
-    y = alt.Y("group:N", sort=None, scale=alt.Scale(domain=list(groups)), axis=names)
-    points = rows(_point(group, found[group]) for group in groups if group in found)
-    rule = alt.Chart(points).mark_rule(
-        color=look.colour, strokeWidth=1.4, strokeDash=[3, 2] if look.hollow else [1, 0]
-    )
-    dot = alt.Chart(points).mark_point(
-        shape=look.shape, size=42, strokeWidth=1.6, opacity=1, stroke=look.colour, fill=look.fill
-    )
-    layers = [
-        rule.encode(x=_low(x), x2="high:Q", y=y),
-        dot.encode(x=x, y=y),
+) -> dict[str, Json]:
+    """One side as a Vega-Lite specification.
+
+    Altair copies every part of a chart several times, and of these there are the most in a page.
+    """
+
+    def x(field: str) -> dict[str, Json]:
+        return {
+            "field": field,
+            "type": "quantitative",
+            "title": title,
+            "scale": {"domain": list[Json](domain), "nice": False},
+            "axis": {"format": ".2~f", "tickCount": 3},
+        }
+
+    names: dict[str, Json] = {"title": None, "labels": first, "ticks": False, "domain": False}
+    y: dict[str, Json] = {
+        "field": "group",
+        "type": "nominal",
+        "sort": None,
+        "scale": {"domain": list[Json](groups)},
+        "axis": {**names, "grid": True, "labelLimit": 84},
+    }
+    layers: list[Json] = [
+        {
+            "mark": {
+                "type": "rule",
+                "color": look.colour,
+                "strokeWidth": 1.4,
+                "strokeDash": [3, 2] if look.hollow else [1, 0],
+            },
+            "encoding": {"x": x("low"), "x2": {"field": "high"}, "y": y},
+        },
+        {
+            "mark": {
+                "type": "point",
+                "shape": look.shape,
+                "size": 42,
+                "strokeWidth": 1.6,
+                "opacity": 1,
+                "stroke": look.colour,
+                "fill": look.fill,
+            },
+            "encoding": {"x": x("x"), "y": y},
+        },
     ]
     if first:
-        flip = alt.Chart(rows([{"x": 0.5}])).mark_rule(color=INK, strokeDash=[2, 3])
-        layers.insert(0, flip.encode(x=x))
-    return alt.layer(*layers).properties(width=112, height=max(20 * len(groups), 40))
+        flip: dict[str, Json] = {
+            "data": {"values": [{"x": 0.5}]},
+            "mark": {"type": "rule", "color": INK, "strokeDash": [2, 3]},
+            "encoding": {"x": x("x")},
+        }
+        layers.insert(0, flip)
+    return {
+        "data": {"values": [_point(group, found[group]) for group in groups if group in found]},
+        "layer": layers,
+        "width": 112,
+        "height": max(20 * len(groups), 40),
+    }
 
 
-def _low(x: alt.X) -> alt.X:
-    copied = x.copy()
-    copied.shorthand = "low:Q"
-    return copied
-
-
-def _point(group: str, finding: Finding) -> dict[str, object]:
+def _point(group: str, finding: Finding) -> dict[str, Json]:
     value = finding.value
     low = value if finding.low is None else finding.low
     high = value if finding.high is None else finding.high

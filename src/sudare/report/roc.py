@@ -159,8 +159,7 @@ def _chart(curves: list[_Curve], frame: _Frame, attack: str, name: str) -> Marku
             format="~%",
         ),
     )
-    layers = [*_chance(frame, x, y), *(_line(curve, x, y) for curve in curves)]
-    layers += _starts(curves, x, y)
+    layers = [*_chance(frame, x, y), _lines(curves, x, y), *_starts(curves, x, y)]
     chart = alt.layer(*layers).properties(width=_WIDTH, height=_HEIGHT)
     spoken = say(
         "alt_roc",
@@ -181,15 +180,27 @@ def _chance(frame: _Frame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     return [line.encode(x=x, y=y), text.encode(x=x, y=y, text="t:N")]
 
 
-def _line(curve: _Curve, x: alt.X, y: alt.Y) -> alt.Chart:
-    points = [{"x": float(a), "y": float(b)} for a, b in zip(curve.fpr, curve.tpr, strict=True)]
-    line = alt.Chart(rows(points)).mark_line(
-        interpolate="step-after",
-        color=curve.look.colour,
-        strokeDash=list(curve.look.dash),
-        strokeWidth=1.6,
+def _lines(curves: list[_Curve], x: alt.X, y: alt.Y) -> alt.Chart:
+    """All curves in one layer, which draws several times faster than a layer for each."""
+    points = [
+        {
+            "x": float(a),
+            "y": float(b),
+            "n": str(curve.number),
+            "c": curve.look.colour,
+            "d": list(curve.look.dash),
+        }
+        for curve in curves
+        for a, b in zip(curve.fpr, curve.tpr, strict=True)
+    ]
+    line = alt.Chart(rows(points)).mark_line(interpolate="step-after", strokeWidth=1.6)
+    drawn: alt.Chart = line.encode(
+        x=x,
+        y=y,
+        detail="n:N",
+        stroke=alt.Stroke("c:N", scale=None),
+        strokeDash=alt.StrokeDash("d:N", scale=None),
     )
-    drawn: alt.Chart = line.encode(x=x, y=y)
     return drawn
 
 

@@ -1,6 +1,7 @@
 """Releases in memory, by what they can do: one file a kind, with its views by threat model."""
 
 from sudare.releases.kinds.base import (
+    AskedOnce,
     FeatureLesson,
     LabelsView,
     Lesson,
@@ -21,6 +22,7 @@ from sudare.releases.kinds.sampler import (
 from sudare.releases.kinds.samples import SamplesRelease, SamplesSpec
 
 __all__ = [
+    "AskedOnce",
     "BoundsView",
     "ClassifierRelease",
     "ClassifierSpec",
