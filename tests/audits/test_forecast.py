@@ -61,6 +61,22 @@ def test_the_plan_names_routes_builds_time_and_disk(tmp_path):
     assert found.seconds >= 12 * 2 / 2 + 3 * 6 + 6
 
 
+def test_what_checks_take_is_in_the_plan_and_an_extractor_makes_it_dear(monkeypatch):
+    monkeypatch.setattr("sudare.audits.forecast._speed", lambda *_, **__: 1000.0)
+    values = read_toml("smoke") | {"routes": [{"kind": "plain"}, {"kind": "features"}]}
+    _, split = split_of(load_config(values), progress=Silent())
+
+    def work(*checks):
+        config = load_config(values | {"checks": list(checks)})
+        return foretell(config, split, device="cpu", workers=2).work
+
+    evasion = {"kind": "evasion", "images": 64, "extractor_images": 8, "builds": 4}
+    (bare, bare_features), (plain, features) = work(), work(evasion)
+    assert plain > bare
+    assert features - bare_features > plain - bare
+    assert sum(work({**evasion, "steps": 200})) > plain + features
+
+
 def left(text):
     number, unit = re.search(r"about ([\d.]+) (s|min|h) left", text).groups()
     return float(number) * {"s": 1, "min": 60, "h": 3600}[unit]

@@ -37,3 +37,11 @@ class EvasionCheckConfig(CheckConfig):
     queries: int = Field(default=100, ge=1, description="Questions of square about each image.")
     targets: int = Field(default=3, ge=1, description="Other classes that apgd-t and fab aim at.")
     corruptions: bool = Field(default=True, description="Whether common corruptions are measured.")
+
+    def passes(self, *, extractor: bool) -> float:
+        """Steps of every attack at every strength; half of them, for who is wrong drops out."""
+        aimed = self.targets * self.steps
+        steps = {"fgsm": 1.0, "apgd-t": aimed, "fab": 2 * aimed, "square": self.queries / 3}
+        each = sum(steps.get(name, self.steps) for name in self.attacks)
+        images = self.extractor_images if extractor else self.images
+        return 0.5 * images * len(self.epsilons) * each

@@ -59,3 +59,8 @@ class InversionCheckConfig(CheckConfig):
         if not self.keep <= self.candidates <= self.pool:
             raise ValueError("keep, candidates and pool must each be at most the next")
         return self
+
+    def passes(self, *, extractor: bool) -> float:
+        """What is optimised, and the latents that are tried first."""
+        per_class = self.candidates * self.steps * self.views + self.pool / 3
+        return self.classes * per_class
