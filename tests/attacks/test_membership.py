@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import optimize
 
 from sudare.attacks.membership import (
     RMIA,
@@ -25,6 +26,7 @@ from sudare.attacks.membership import (
     trace_iqr,
 )
 from sudare.attacks.membership.bavaria import fit_variance_prior
+from sudare.attacks.membership.shokri import fit_and_score
 from sudare.attacks.registry import MEMBERSHIP_TESTS, make_test
 from sudare.core.errors import AuditError, ConfigError
 from sudare.core.scores import Scale, ScoreTable
@@ -459,3 +461,24 @@ def test_a_trial_of_one_model_is_a_table_of_one_row():
     assert "shadow builds" in LiRA().attackable(trial)
     with pytest.raises(AuditError, match="cannot run"):
         RMIA().scores(trial)
+
+
+def test_the_shadow_classifier_is_the_minimum_of_its_penalised_loss():
+    rng = np.random.default_rng(0)
+    shadow = rng.normal(size=(3, 200, 4)) * [1, 5, 0.1, 1] + [0, 3, 0, 0]
+    # Constant but for rounding: it must carry no weight.
+    shadow[:, :, 3] = 0.1 + 1e-17
+    member = rng.random((3, 200)) < 1 / (1 + np.exp(-shadow[:, :, 0]))
+    rows = shadow.reshape(-1, 4)[:, :3]
+    rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+
+    def loss(weights):
+        margin = rows @ weights[:3] + weights[3]
+        return np.logaddexp(0, np.where(member.ravel(), -margin, margin)).sum() + (
+            weights[:3] @ weights[:3] / 2
+        )
+
+    best = optimize.minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-8}).x
+    target = shadow[0]
+    expected = rows[:200] @ best[:3] + best[3]
+    np.testing.assert_allclose(fit_and_score(shadow, member, target), expected, atol=1e-3)

@@ -65,10 +65,17 @@ def shadow_features(log_posterior: FloatArray, labels: IntArray, top: int) -> Fl
 def fit_and_score(shadow: FloatArray, member: BoolArray, target: FloatArray) -> FloatArray:
     """The margin of each target row, ``[n]``, from rows of shadows whose membership is known."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200, C=1.0))
-    model.fit(shadow.reshape(-1, shadow.shape[2]), member.ravel())
-    scores: FloatArray = model.decision_function(target)
+    rows = shadow.reshape(-1, shadow.shape[2])
+    mean, spread = rows.mean(axis=0), rows.std(axis=0)
+    # What rounding leaves of a constant must not be blown up; and constants teach nothing.
+    told = spread > 1e-12 * np.maximum(np.abs(mean), 1.0)
+    if not told.any():
+        return np.zeros(len(target))
+    rows, target, mean, spread = rows[:, told], target[:, told], mean[told], spread[told]
+    # A handful of numbers and thousands of rows: Newton's method is exact in a few steps, and
+    # unlike the default solver not ten times slower while other processes use all cores.
+    model = LogisticRegression(solver="newton-cholesky", max_iter=200, C=1.0)
+    model.fit((rows - mean) / spread, member.ravel())
+    scores: FloatArray = model.decision_function((target - mean) / spread)
     return scores
