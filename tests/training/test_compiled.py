@@ -1,5 +1,7 @@
 """Generated code: where it is made, that it repeats itself, and that it learns the same."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -30,6 +32,9 @@ def test_short_trainings_stay_eager_and_long_ones_do_not():
     images = torch.from_numpy(pixels()[0])
     assert not worth_compiling(net_of(16), images, Recipe(), 10)
     assert worth_compiling(net_of(16), images, Recipe(), 10_000)
+    # None of a hundred short ones alone, all of them together.
+    assert worth_compiling(net_of(16), images, Recipe(), 100, alike=100)
+    assert not worth_compiling(net_of(16), images, Recipe(), 100)
 
 
 def test_what_is_asked_for_is_done():
@@ -56,6 +61,33 @@ def test_pooling_by_reshape_is_average_pooling(monkeypatch, shape):
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     torch.testing.assert_close(MeanPool2()(images), eager)
     torch.testing.assert_close(eager, torch.nn.AvgPool2d(2)(images))
+
+
+# Torch's own: importing its compiler warns of its own old parts.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("before", [None, "torch's own"])
+def test_generated_code_lies_in_the_cache_folder_of_its_owner(tmp_path, monkeypatch, before):
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    name, folder = "TORCHINDUCTOR_CACHE_DIR", tmp_path / "cache" / "compiled"
+    monkeypatch.setenv("SUDARE_CACHE", str(tmp_path / "cache"))
+    if before is None:
+        monkeypatch.delenv(name, raising=False)
+    else:
+        # Torch writes its default into the environment when it is imported.
+        monkeypatch.setenv(name, default_cache_dir())
+    images = torch.from_numpy(pixels()[0])
+    forward_of(net_of(), images, Recipe(compile="on"), steps=1)
+    assert os.environ[name] == str(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_generated_code_lies_where_the_user_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("SUDARE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "mine"))
+    forward_of(net_of(), torch.from_numpy(pixels()[0]), Recipe(compile="on"), steps=1)
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "mine")
 
 
 @pytest.mark.slow

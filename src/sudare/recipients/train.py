@@ -18,6 +18,11 @@ from sudare.training.recipe import Recipe
 __all__ = ["recipe_for", "recipients_view", "train_recipients"]
 
 
+_BUILDS = 4
+"""Builds whose recipients one worker trains at the least: a constant, so that a release's figures
+do not depend on how many builds there are."""
+
+
 def train_recipients(
     release: Release,
     lesson: Lesson | FeatureLesson,
@@ -59,6 +64,7 @@ def train_recipients(
             seed=integer_seed(seed, "recipient", index),
             progress=progress,
             label=f"recipient {index + 1} of {config.count}",
+            alike=_BUILDS * config.count,
         )
         trained.append(net.eval())
     return tuple(trained)

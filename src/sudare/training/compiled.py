@@ -23,6 +23,7 @@ _WORTH = 9e10
 """Multiplications and additions of a training from which on loading generated code that is on the
 disk is repaid within that one training (``docs/decisions``, 11)."""
 
+_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
 _BACKWARD = 3
 """A step's arithmetic over that of its forward pass."""
 
@@ -60,7 +61,9 @@ def require_compiler(recipe: Recipe, *, device: str, where: str) -> None:
         )
 
 
-def worth_compiling(net: torch.nn.Module, images: torch.Tensor, recipe: Recipe, steps: int) -> bool:
+def worth_compiling(
+    net: torch.nn.Module, images: torch.Tensor, recipe: Recipe, steps: int, *, alike: int = 1
+) -> bool:
     """Whether a training is long enough to repay it; depends on nothing but the work.
 
     Args:
@@ -68,6 +71,7 @@ def worth_compiling(net: torch.nn.Module, images: torch.Tensor, recipe: Recipe, 
         images: ``uint8 [n, c, h, w]`` it will learn from.
         recipe: How it learns.
         steps: Steps it will take.
+        alike: Trainings of this kind that are sure to follow in the same process.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -78,7 +82,7 @@ def worth_compiling(net: torch.nn.Module, images: torch.Tensor, recipe: Recipe, 
         net(normalise(images[:1]))
     net.train(was_training)
     batch = min(recipe.batch_size, len(images))
-    return float(counter.get_total_flops()) * _BACKWARD * batch * steps >= _WORTH
+    return float(counter.get_total_flops()) * _BACKWARD * batch * steps * alike >= _WORTH
 
 
 def forward_of(
@@ -88,6 +92,7 @@ def forward_of(
     *,
     steps: int,
     features: bool = False,
+    alike: int = 1,
 ) -> Forward:
     """What a training calls with a full batch: the net, or its compiled form.
 
@@ -101,6 +106,7 @@ def forward_of(
         recipe: How it learns.
         steps: Steps it will take.
         features: Whether the images are features.
+        alike: Trainings of this kind that are sure to follow in the same process.
 
     Raises:
         ConfigError: ``compile = "on"`` on a CPU without a compiler.
@@ -112,7 +118,7 @@ def forward_of(
     if recipe.compile == "on":
         return _compiled(net)
     able = device.type == "cpu" and recipe.precision == "float32" and not missing_compiler()
-    if not able or not worth_compiling(net, images, recipe, steps):
+    if not able or not worth_compiling(net, images, recipe, steps, alike=alike):
         return net
     return _Cautious(net)
 
@@ -138,13 +144,26 @@ def _compiled(net: torch.nn.Module) -> Forward:
     import torch._dynamo
     import torch._inductor.config
 
-    folder = Path(
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(default_cache() / "compiled"))
-    )
-    # It is read back as code: nobody but the owner may write there.
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _keep_code_private()
     torch._dynamo.config.recompile_limit = _SHAPES
     # A pool of compiling processes in each worker would only compete for its one core.
     torch._inductor.config.compile_threads = 1
     compiled: Forward = torch.compile(net, dynamic=False)
     return compiled
+
+
+def _keep_code_private() -> None:
+    """Let generated code lie in our cache folder, unless the user named another.
+
+    It is read back as code, so nobody else may write there. Torch's own default is a folder in
+    /tmp, which whoever comes first may make; torch writes it into the environment as soon as it is
+    imported, from where workers inherit it.
+    """
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    folder = default_cache() / "compiled"
+    if os.environ.get(_FOLDER, default_cache_dir()) != default_cache_dir():
+        return
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    os.environ[_FOLDER] = str(folder)

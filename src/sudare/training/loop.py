@@ -105,6 +105,7 @@ def train(
     label: str = "training",
     observer: StepObserver | None = None,
     after_epoch: Callable[[int, torch.nn.Module], None] | None = None,
+    alike: int = 1,
 ) -> TrainingRecord:
     """Train a net in place, deterministically from the seed.
 
@@ -119,6 +120,8 @@ def train(
             clips.
         after_epoch: Called with the number of epochs done and the net, to keep checkpoints; it
             must not change the net.
+        alike: Trainings of this kind that are sure to follow in the same process; several short
+            ones together may repay compiling.
 
     Raises:
         DataError: The loss is not finite.
@@ -143,7 +146,7 @@ def train(
     drawn_by = weights if recipe.balance == "sampling" else None
     weighed_by = weights if recipe.balance == "loss" else None
     net.train()
-    fast = forward_of(net, data.images, recipe, steps=steps, features=data.features)
+    fast = forward_of(net, data.images, recipe, steps=steps, features=data.features, alike=alike)
     with progress.stage(label, steps) as task:
         for epoch in range(epochs):
             alpha = smoothing_at(
