@@ -12,15 +12,11 @@ from sudare.nets import build as build_net
 from sudare.recipients.config import RecipientConfig
 from sudare.recipients.heads import train_head
 from sudare.releases.kinds import FeatureLesson, Lesson, LogitsView, Release
+from sudare.training.compiled import SURE_BUILDS
 from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import Recipe
 
 __all__ = ["recipe_for", "recipients_view", "train_recipients"]
-
-
-_BUILDS = 4
-"""Builds whose recipients one worker trains at the least: a constant, so that a release's figures
-do not depend on how many builds there are."""
 
 
 def train_recipients(
@@ -64,7 +60,7 @@ def train_recipients(
             seed=integer_seed(seed, "recipient", index),
             progress=progress,
             label=f"recipient {index + 1} of {config.count}",
-            alike=_BUILDS * config.count,
+            alike=SURE_BUILDS * config.count,
         )
         trained.append(net.eval())
     return tuple(trained)

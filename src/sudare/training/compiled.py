@@ -15,13 +15,24 @@ from sudare.core.files import default_cache
 from sudare.nets.predict import normalise
 from sudare.training.recipe import Recipe
 
-__all__ = ["Forward", "forward_of", "missing_compiler", "require_compiler", "worth_compiling"]
+__all__ = [
+    "SURE_BUILDS",
+    "Forward",
+    "forward_of",
+    "missing_compiler",
+    "require_compiler",
+    "worth_compiling",
+]
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 
 _WORTH = 9e10
 """Multiplications and additions of a training from which on loading generated code that is on the
 disk is repaid within that one training (``docs/decisions``, 11)."""
+
+SURE_BUILDS = 2
+"""Builds that one worker makes at the least, however few a run has: a constant, so that what a
+build learns does not depend on how many others there are."""
 
 _FOLDER = "TORCHINDUCTOR_CACHE_DIR"
 _BACKWARD = 3

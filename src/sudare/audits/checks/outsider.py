@@ -101,6 +101,7 @@ class OutsiderCheck(Check[OutsiderCheckConfig]):
                 seed=integer_seed(seed, "training"),
                 progress=given.progress,
                 label=f"plain net {index + 1} of {config.shadows}",
+                alike=config.shadows,
             )
             save_file(
                 {name: value.contiguous().cpu() for name, value in net.state_dict().items()},

@@ -28,6 +28,7 @@ from sudare.routes.synthesis.config import GkdConfig, SynthesisConfig
 from sudare.routes.synthesis.gan import Snapshot, train_gan
 from sudare.routes.synthesis.gkd import Drawn, draw_images, soft_targets, train_student
 from sudare.routes.synthesis.selection import Setting, filter_name, select
+from sudare.training.compiled import SURE_BUILDS
 from sudare.training.loop import TrainingData, train
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ class _Work:
                 seed=self.seed("teacher"),
                 progress=self.context.progress,
                 label="teacher",
+                alike=SURE_BUILDS,
             )
             save_file(
                 {name: value.contiguous().cpu() for name, value in net.state_dict().items()},
@@ -208,6 +210,7 @@ class _Work:
             seed=self.seed(*parts),
             progress=self.context.progress,
             label=parts[0],
+            alike=SURE_BUILDS * self.config.candidates,
         )
         return net
 

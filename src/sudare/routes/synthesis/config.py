@@ -114,11 +114,16 @@ class SynthesisConfig(RouteConfig):
         "as a release of its own.",
     )
 
+    @property
+    def candidates(self) -> int:
+        """Settings of which one is chosen by what students learn from them."""
+        selection = self.selection
+        return self.gan.snapshots + len(selection.sigmas) * len(selection.thresholds)
+
     def passes(self, images: int, classes: int) -> float:
         """Teacher and student, both nets of the generator, and the students it is chosen by."""
         gan, selection = self.gan, self.selection
-        candidates = gan.snapshots + len(selection.sigmas) * len(selection.thresholds)
-        chosen = candidates * selection.seeds * selection.steps * self.recipe.batch_size / 2
+        chosen = self.candidates * selection.seeds * selection.steps * self.recipe.batch_size / 2
         nets = (1 + self.gkd.cardinality) * self.recipe.passes(images)
         return nets + 5 * gan.steps * gan.batch_size + chosen
 
