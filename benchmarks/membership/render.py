@@ -17,6 +17,14 @@ TOOLS = {
     "privacy_meter": "Privacy Meter",
     "art": "ART",
 }
+GIVEN = {
+    "ours": "two worker processes of one thread; constant rate; generated code",
+    "leakpro": "its shadow handler in one process with torch's two threads; constant rate; the "
+    "loop of its own examples",
+    "privacy_meter": "its own training of model pairs in one process with two threads; its own "
+    "schedule, peaking near five times the others' rate",
+    "art": "its ShadowModels in one process with two threads; constant rate",
+}
 ATTACKS = {
     "lira_s": "LiRA online",
     "rmia_s": "RMIA online",
@@ -78,6 +86,8 @@ def peers(result: dict[str, Any]) -> Iterator[str]:
             f"{tool['fleet_s'] / ours['fleet_s']:.1f} | {tool['accuracy']:.3f} | "
             f"{tool['peak_mb']:.0f} |"
         )
+    yield f"\nAccuracies lie within {result['alike']:.0%} of each other, or nothing is written.\n"
+    yield from (f"- **{TOOLS[name]}**: {GIVEN[name]}." for name in tools)
     yield "\nThe attack step, for 1,000 scores (a target and an image each):\n"
     yield "| attack | tool | targets | s | ms for 1,000 scores | against ours |"
     yield "| --- | --- | --- | --- | --- | --- |"
