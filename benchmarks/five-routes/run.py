@@ -66,7 +66,7 @@ def page(run: Run, about: dict, *, wall_s: float) -> str:
     head = ["release", "AUC", "TPR at 1 %", *COLUMNS]
     lines = [
         "# All five ways on Fashion-MNIST\n",
-        "Every release is built from random halves of 1,600 images of clothes in ten classes, 8 "
+        "Every release is built from random halves of 1,000 images of clothes in ten classes, 8 "
         "times (4 pairs of complements), attacked, and asked what a recipient can do with it. "
         f"The whole page of the run is [here](_static/{PAGE.name}) (English and Japanese).\n",
         f"    {about['command']}\n",
