@@ -1,6 +1,7 @@
 """Generated code: where it is made, that it repeats itself, and that it learns the same."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,6 +81,21 @@ def test_generated_code_lies_in_the_cache_folder_of_its_owner(tmp_path, monkeypa
     forward_of(net_of(), images, Recipe(compile="on"), steps=1)
     assert os.environ[name] == str(folder)
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_code_is_not_read_from_a_folder_that_is_not_the_user_s(tmp_path, monkeypatch):
+    monkeypatch.setenv("SUDARE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+
+    def refused(self, mode):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", refused)
+    images, net = torch.from_numpy(pixels()[0]), net_of(16)
+    assert forward_of(net, images, Recipe(), steps=10**6) is net
+    with pytest.raises(ConfigError, match="generated code cannot lie in"):
+        forward_of(net, images, Recipe(compile="on"), steps=1)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -181,7 +181,7 @@ def _chance(frame: _Frame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
 
 
 def _lines(curves: list[_Curve], x: alt.X, y: alt.Y) -> alt.Chart:
-    """All curves in one layer, which draws several times faster than a layer for each."""
+    """All curves in one layer; altair copies every layer several times."""
     points = [
         {
             "x": float(a),

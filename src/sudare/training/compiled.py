@@ -120,7 +120,8 @@ def forward_of(
         alike: Trainings of this kind that are sure to follow in the same process.
 
     Raises:
-        ConfigError: ``compile = "on"`` on a CPU without a compiler.
+        ConfigError: ``compile = "on"`` on a CPU without a compiler, or without a folder of the
+            user's own for what it writes.
     """
     device = images.device
     require_compiler(recipe, device=str(device), where="recipe.compile")
@@ -131,7 +132,10 @@ def forward_of(
     able = device.type == "cpu" and recipe.precision == "float32" and not missing_compiler()
     if not able or not worth_compiling(net, images, recipe, steps, alike=alike):
         return net
-    return _Cautious(net)
+    try:
+        return _Cautious(net)
+    except ConfigError:
+        return net
 
 
 class _Cautious:
@@ -169,12 +173,23 @@ def _keep_code_private() -> None:
     It is read back as code, so nobody else may write there. Torch's own default is a folder in
     /tmp, which whoever comes first may make; torch writes it into the environment as soon as it is
     imported, from where workers inherit it.
+
+    Raises:
+        ConfigError: The folder is another user's.
     """
     from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
     folder = default_cache() / "compiled"
     if os.environ.get(_FOLDER, default_cache_dir()) != default_cache_dir():
         return
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Only the owner may do this.
+        folder.chmod(0o700)
+    except OSError as error:
+        raise ConfigError(
+            f"generated code cannot lie in {folder}: {error.strerror}",
+            where="recipe.compile",
+            fix=f"Name a folder of your own in SUDARE_CACHE or {_FOLDER}.",
+        ) from error
     os.environ[_FOLDER] = str(folder)
