@@ -98,10 +98,12 @@ def test_killed_at_ten_random_moments_a_fleet_resumes_and_ends_with_the_same_ent
         # A fresh cache every other time, so that late kills still find work to interrupt.
         cache, mark = Cache(tmp_path / f"killed{kill // 2}"), uuid.uuid4().hex
         process = start_fleet(cache.root, mark)
-        # Every other kill strikes while something is written, however fast the machine is now.
-        while not kill % 2 and process.poll() is None and not list(cache.root.glob("*/.*")):
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, duration) if kill % 2 else 0)
+        if kill % 2:
+            time.sleep(rng.uniform(0, duration))
+        else:
+            # While something is written, however fast the machine is by now.
+            while process.poll() is None and not list(cache.root.glob("*/.*")):
+                time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert wait_until_gone(mark), "a worker outlived its parent"

@@ -31,8 +31,8 @@ _WORTH = 9e10
 disk is repaid within that one training (``docs/decisions``, 11)."""
 
 SURE_BUILDS = 2
-"""Builds that one worker makes at the least, however few a run has: a constant, so that what a
-build learns does not depend on how many others there are."""
+"""Builds that a worker is taken to make: the fewest that four builds on two cores come to. A
+constant, so that what a build learns does not depend on how many others there are."""
 
 _FOLDER = "TORCHINDUCTOR_CACHE_DIR"
 _BACKWARD = 3
@@ -82,7 +82,7 @@ def worth_compiling(
         images: ``uint8 [n, c, h, w]`` it will learn from.
         recipe: How it learns.
         steps: Steps it will take.
-        alike: Trainings of this kind that are sure to follow in the same process.
+        alike: Trainings of this kind that the process is taken to do, this one among them.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -117,7 +117,7 @@ def forward_of(
         recipe: How it learns.
         steps: Steps it will take.
         features: Whether the images are features.
-        alike: Trainings of this kind that are sure to follow in the same process.
+        alike: Trainings of this kind that the process is taken to do, this one among them.
 
     Raises:
         ConfigError: ``compile = "on"`` on a CPU without a compiler, or without a folder of the

@@ -120,8 +120,8 @@ def train(
             clips.
         after_epoch: Called with the number of epochs done and the net, to keep checkpoints; it
             must not change the net.
-        alike: Trainings of this kind that are sure to follow in the same process; several short
-            ones together may repay compiling.
+        alike: Trainings of this kind that the process is taken to do, this one among them; several
+            short ones together may repay compiling.
 
     Raises:
         DataError: The loss is not finite.

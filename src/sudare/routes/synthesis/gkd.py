@@ -16,7 +16,7 @@ from sudare.core.seeds import integer_seed
 from sudare.nets.predict import normalise, to_pixels
 from sudare.routes.synthesis.config import GkdConfig
 from sudare.training.augment import training_view
-from sudare.training.compiled import SURE_BUILDS, forward_of
+from sudare.training.compiled import forward_of
 from sudare.training.losses import soft_cross_entropy
 from sudare.training.optimisers import make_optimiser, rate_at
 from sudare.training.recipe import Recipe
@@ -178,7 +178,7 @@ def train_student(
     seed: int,
     progress: Progress,
     label: str,
-    alike: int = SURE_BUILDS,
+    alike: int = 1,
 ) -> None:
     """Train a net in place on images that are drawn anew every ``config.regenerate`` epochs.
 
@@ -194,7 +194,7 @@ def train_student(
         seed: Seed of order and views.
         progress: Where to report.
         label: Name of the stage.
-        alike: Trainings of this kind that are sure to follow in the same process.
+        alike: Trainings of this kind that the process is taken to do, this one among them.
 
     Raises:
         DataError: The loss is not finite.
