@@ -168,28 +168,29 @@ def attack_step(result: dict[str, Any]) -> Iterator[str]:
 
 
 def fleet(result: dict[str, Any]) -> Iterator[str]:
-    """Throughput of each layout, and the parts of a step."""
+    """Throughput of each layout against the convolutions alone, and the parts of a step."""
     yield "## Training small nets\n"
     yield about(result)
-    yield "| net | work | layout | images a second | GFLOP/s | of the matrix product |"
+    yield (
+        "Images a second, forward and backward, all processes together; the ceiling is the net's "
+        "convolutions alone.\n"
+    )
+    yield "| net | work | layout | images a second | of the ceiling | of the plain loop |"
     yield "| --- | --- | --- | --- | --- | --- |"
-    ceiling = {
-        (r["width"], r["layout"]): r["gflops"] for r in result["rows"] if r["work"] == "matmul"
-    }
+    rates = {(r["width"], r["layout"], r["work"]): r["images_s"] for r in result["rows"]}
     names = {
         "plain": "plain loop",
-        "fresh": "ours, memory given back",
-        "ours": "ours",
-        "matmul": "matrix product",
+        "eager": "ours, eager",
+        "ours": "ours, generated code",
+        "convolutions": "convolutions alone",
     }
-    for row in result["rows"]:
-        share = row["gflops"] / ceiling[row["width"], row["layout"]]
-        images = f"{row['images_s']:,.0f}" if row["images_s"] else ""
+    for (width, layout, work), rate in rates.items():
+        ceiling, loop = (rates[width, layout, other] for other in ("convolutions", "plain"))
         yield (
-            f"| ConvNet-3, width {row['width']} | {names[row['work']]} | {row['layout']} | "
-            f"{images} | {row['gflops']:.1f} | {share:.0%} |"
+            f"| ConvNet-3, width {width} | {names[work]} | {layout} | {rate:,.0f} | "
+            f"{rate / ceiling:.0%} | {rate / loop:.2f} |"
         )
-    yield "\nParts of a step, one thread:\n"
+    yield "\nParts of an eager step, one thread:\n"
     for width, parts in result["stages"].items():
         yield f"- width {width}: " + ", ".join(f"{k} {v:.0%}" for k, v in parts.items())
     yield ""

@@ -16,6 +16,7 @@ from sudare.audits.checks.work import (
     check_task,
     judge_checks,
     load_arrays,
+    plan_checks,
     prepare_checks,
     show_pictures,
 )
@@ -55,6 +56,7 @@ from sudare.fleets.cache import Cache
 from sudare.fleets.executors import make_executor
 from sudare.fleets.features import compute_features, extractors_of
 from sudare.fleets.local import LocalExecutor
+from sudare.fleets.tasks import Chain
 from sudare.releases.card import Card
 from sudare.releases.store import read_card, release_bytes
 from sudare.routes.config import PlannedRelease, RouteConfig
@@ -242,16 +244,16 @@ def _from_key(
             threads=runs_on.threads,
             progress=progress,
         )
-        works = prepare_checks(
+        works = plan_checks(
             config.checks,
             split,
-            executor,
             cache=cache,
             seed=config.seed,
             device=device,
             threads=runs_on.threads,
-            progress=progress,
         )
+        shadows: list[Chain] = list(zip(tasks, answering, measures, strict=True))
+        prepare_checks(works, executor, progress=progress, beside=[(nets, target), *shadows])
         fits = applicable(config.checks, planned.kind)
         checks = {
             work.config: check_task(
@@ -266,7 +268,7 @@ def _from_key(
             if not fits[work.config]
         }
         executor.run(
-            [(nets, target, *checks.values()), *zip(tasks, answering, measures, strict=True)],
+            [(nets, target, *checks.values()), *shadows],
             progress=progress,
             label=f"shadows of {route.label}",
         )

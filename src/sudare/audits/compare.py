@@ -19,6 +19,7 @@ from sudare.audits.checks.work import (
     check_task,
     judge_checks,
     load_arrays,
+    plan_checks,
     prepare_checks,
     show_pictures,
 )
@@ -161,15 +162,13 @@ def compare(
             cache=cache,
             device=device,
             progress=progress,
-            checks=prepare_checks(
+            checks=plan_checks(
                 config.checks,
                 split,
-                executor,
                 cache=cache,
                 seed=config.seed,
                 device=device,
                 threads=fleet.threads,
-                progress=progress,
             ),
         )
         workers = fleet.workers or max(1, (os.cpu_count() or 1) // fleet.threads)
@@ -177,6 +176,7 @@ def compare(
         progress.say(forecast.said(cache.root))
         clock = RunClock(forecast)
         tasks = [build_tasks(builds, route, cache) for route in config.routes]
+        run.prepare(config.routes[0], tasks[0])
 
         def build(index: int) -> list[_Planned]:
             route = config.routes[index]
@@ -242,6 +242,13 @@ class _Running:
     device: str
     progress: Progress
     checks: list[CheckWork]
+
+    def prepare(self, first: RouteConfig, tasks: list[Task]) -> None:
+        """Make what checks share; workers without a part in it begin with the first route."""
+        planned = [self._plan(release, tasks) for release in first.releases]
+        columns = [c for release in planned for c in (release.answering, release.measures)]
+        beside = list(zip(tasks, *columns, strict=True))
+        prepare_checks(self.checks, self.executor, progress=self.progress, beside=beside)
 
     def build(self, route: RouteConfig, tasks: list[Task], *, label: str) -> list[_Planned]:
         """Build and measure all of a route's releases."""

@@ -30,7 +30,7 @@ from sudare.data.storage import load_images
 from sudare.fleets.builds import make_deterministic, store
 from sudare.fleets.cache import Cache, entry_key
 from sudare.fleets.executors import Executor
-from sudare.fleets.tasks import Task
+from sudare.fleets.tasks import Chain, Task
 from sudare.recipients.config import RecipientConfig
 from sudare.releases.registry import kind_class
 from sudare.releases.store import read_release
@@ -41,6 +41,7 @@ __all__ = [
     "check_task",
     "judge_checks",
     "load_arrays",
+    "plan_checks",
     "prepare_checks",
     "prepare_task",
     "run_check",
@@ -70,19 +71,17 @@ def applicable(configs: Sequence[CheckConfig], kind: str) -> dict[CheckConfig, s
     return {config: make_check(config).not_for(kind_class(kind)) for config in configs}
 
 
-def prepare_checks(
+def plan_checks(
     configs: Sequence[CheckConfig],
     split: AuditSplit,
-    executor: Executor,
     *,
     cache: Cache,
     seed: int,
     device: str,
     threads: int,
-    progress: Progress,
 ) -> list[CheckWork]:
-    """Every check with what it shares among all releases, made before the first build."""
-    works = [
+    """Every check with the task that makes what it shares among all releases."""
+    return [
         CheckWork(
             config=config,
             prepared=prepare_task(
@@ -91,10 +90,27 @@ def prepare_checks(
         )
         for config in configs
     ]
-    chains = [(work.prepared,) for work in works if work.prepared is not None]
+
+
+def prepare_checks(
+    works: Sequence[CheckWork],
+    executor: Executor,
+    *,
+    progress: Progress,
+    beside: Sequence[Chain] = (),
+) -> None:
+    """Make what the checks share among all releases, before one of them measures.
+
+    Args:
+        works: The checks.
+        executor: Where it runs.
+        progress: Where to report.
+        beside: Chains that need nothing of it, for the workers that it leaves idle.
+    """
+    chains: list[Chain] = [(work.prepared,) for work in works if work.prepared is not None]
     if chains:
-        executor.run(chains, progress=progress, label="preparing checks")
-    return works
+        label = "preparing checks" + (", first builds" if beside else "")
+        executor.run([*chains, *beside], progress=progress, label=label)
 
 
 def prepare_task(
