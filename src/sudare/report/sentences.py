@@ -361,11 +361,14 @@ TEXT: dict[str, str] = {
     "evasion_at": "AutoAttack, {at}/255",
     "s_fairness": "Fairness between classes and groups",
     "p_fairness": "How evenly each release serves classes. The gap shrinks by itself as accuracy "
-    "grows, so it is to be read beside the accuracy. Who pays for privacy is in the last column: "
+    "grows, so one column takes away the gap of plain classifiers of fewer real images that are "
+    "right as often: above 0, the way of sharing itself makes classes less equal. Who pays for "
+    "privacy is in the last column: "
     "the class or group whose members an attacker tells best.",
     "c_worst_class": "Worst class",
     "c_gap": "Gap between classes",
     "c_against_plain": "Gap against plain",
+    "c_matched_gap": "Gap at matched accuracy",
     "c_against_subset": "Gap against real images",
     "c_exposed_class": "Told best (AUC)",
     "fair_wider": "wider by {by}",

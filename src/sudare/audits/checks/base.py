@@ -154,6 +154,10 @@ class Check(ABC, Generic[ConfigT]):
         """Why it does not apply to a kind of release; empty where it does."""
         return ""
 
+    def shares(self) -> bool:
+        """Whether these settings need what ``prepare`` makes."""
+        return self.prepares
+
     def prepare(self, given: Preparation, folder: Path) -> None:
         """Make what all measurements share; deterministic from the seed."""
 

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
+from typing import Any
 
-from sudare.audits.checks.base import Check, Measurement, Stack, Tested
+import numpy as np
+import numpy.typing as npt
+
+from sudare.audits.checks.base import Check, Measurement, Preparation, Stack, Tested
 from sudare.audits.checks.fairness_config import FairnessCheckConfig
+from sudare.audits.checks.plain import plain_nets, train_plain
 from sudare.audits.maker import FindingMaker
 from sudare.core.arrays import FloatArray, IntArray
+from sudare.core.errors import DataError
+from sudare.core.estimates import Estimate
 from sudare.core.figures import Figure
 from sudare.core.findings import Finding
+from sudare.core.seeds import generator, integer_seed
 from sudare.metrics import mean_over_builds
 from sudare.nets.predict import predict
 
-__all__ = ["FairnessCheck", "equalised_odds_gap", "recalls"]
+__all__ = ["SHARES", "FairnessCheck", "amplification", "equalised_odds_gap", "recalls"]
+
+SHARES = (0.02, 0.06, 0.2, 0.5, 1.0)
+"""Parts of half the population that plain classifiers learn from, from poor to as good as a
+build's own."""
+
+_LEAST = 40
+_MATCHED: dict[tuple[str, str, str], FloatArray] = {}
+"""Recalls of the plain classifiers: the same beside every build that this process measures."""
 
 
 class FairnessCheck(Check[FairnessCheckConfig]):
@@ -35,6 +51,15 @@ class FairnessCheck(Check[FairnessCheckConfig]):
             short="Gap between classes",
             meaning="0: all classes are recognised equally well. It shrinks by itself as accuracy "
             "grows, so it is to be read beside accuracy.",
+            worse="higher",
+            edition="public",
+        ),
+        Figure(
+            id="fairness.amplification",
+            name="Gap between classes beyond that of plain classifiers of equal accuracy",
+            short="Gap at matched accuracy",
+            meaning="0: the release is as uneven as a plain classifier of fewer real images that "
+            "is right as often. Above 0 it amplifies differences between classes.",
             worse="higher",
             edition="public",
         ),
@@ -63,11 +88,64 @@ class FairnessCheck(Check[FairnessCheckConfig]):
         ),
     )
 
+    prepares = True
+
+    def shares(self) -> bool:
+        """Where plain classifiers say what gap goes with what accuracy."""
+        return self.config.matched > 0
+
+    def prepare(self, given: Preparation, folder: Path) -> None:
+        """Train plain classifiers on ever larger parts of random halves of the population.
+
+        Raises:
+            DataError: Too small a population.
+        """
+        images = given.population
+        if len(images) < _LEAST:
+            raise DataError(
+                "fairness at matched accuracy needs at least "
+                f"{_LEAST} images that are nobody's members",
+                where="data.population",
+                fix="Raise data.population, or set matched = 0 in the check of fairness.",
+            )
+        seeds, parts = [], []
+        for index in range(self.config.matched):
+            seed = integer_seed(given.seed, "matched", index)
+            order = generator(seed, "half").permutation(len(images))[: len(images) // 2]
+            order = order[_classes_in_turn(images.classes[order])]
+            parts += [images[np.sort(order[: _size(share, len(order))])] for share in SHARES]
+            seeds += [integer_seed(seed, "size", step) for step in range(len(SHARES))]
+        train_plain(
+            parts, given, folder, net=self.config.net, recipe=self.config.recipe, seeds=seeds
+        )
+
     def measure(self, tested: Tested) -> Measurement:
         """The answer to each test image; mean logits where several recipients answer."""
         logits = [predict(net, tested.test.images, device=tested.device) for net in tested.nets]
         answers = np.mean(logits, axis=0).argmax(axis=1).astype(np.int64)
-        return Measurement(arrays={"answers": answers})
+        arrays: dict[str, npt.NDArray[Any]] = {"answers": answers}
+        if tested.prepared is not None:
+            arrays["matched"] = self._matched(tested, tested.prepared)
+        return Measurement(arrays=arrays)
+
+    def _matched(self, tested: Tested, prepared: Path) -> FloatArray:
+        """Recalls of the plain classifiers, ``[matched, sizes, C]``; the same for every build."""
+        test, device = tested.test, tested.device
+        key = (str(prepared), test.content_hash, device)
+        if key not in _MATCHED:
+            _MATCHED.clear()
+            count = self.config.matched * len(SHARES)
+            nets = plain_nets(prepared, count, test, net=self.config.net, device=device)
+            each = [
+                recalls(
+                    predict(net, test.images, device=device).argmax(axis=1).astype(np.int64),
+                    test.classes,
+                    test.n_classes,
+                )
+                for net in nets
+            ]
+            _MATCHED[key] = np.stack(each).reshape(self.config.matched, len(SHARES), -1)
+        return _MATCHED[key]
 
     def judge(self, stack: Stack, maker: FindingMaker) -> list[Finding]:
         """Means over builds."""
@@ -93,10 +171,85 @@ class FairnessCheck(Check[FairnessCheckConfig]):
                     ("odds_gap_max", np.nanmax(gaps, axis=1), 1.0),
                     ("odds_gap_mean", np.nanmean(gaps, axis=1), 1.0),
                 ]
-        return [
+        found = [
             maker.finding(f"fairness.{name}", mean_over_builds(values, bounds=(0.0, highest)))
             for name, values, highest in named
         ]
+        if "matched" in stack.arrays:
+            beyond = amplification(each, stack.arrays["matched"][0])
+            found.append(maker.finding("fairness.amplification", beyond))
+        return found
+
+
+def amplification(each: FloatArray, plain: FloatArray, *, level: float = 0.95) -> Estimate:
+    """Gap between classes less that of plain classifiers which are right as often.
+
+    Args:
+        each: Recalls of a release's builds, ``float64 [N, C]``.
+        plain: Recalls of plain classifiers, ``float64 [R, sizes, C]``: each random part of the
+            population at each of its sizes.
+        level: Nominal coverage.
+
+    Returns:
+        The difference, with an interval that counts builds and random parts as draws
+        (Welch-Satterthwaite); no value where a build is less or more often right than all plain
+        classifiers, no interval for one build or one part.
+    """
+    from scipy.stats import t
+
+    builds, parts = len(each), len(plain)
+    method = "mean over builds less plain classifiers of equal accuracy, Welch"
+    accuracy, reached = np.nanmean(each, axis=1), np.nanmean(plain, axis=2).mean(axis=0)
+    if accuracy.min() < reached.min() or accuracy.max() > reached.max():
+        return Estimate.unresolvable(
+            n=builds,
+            method=method,
+            reason=f"balanced accuracies of {accuracy.min():.2f} to {accuracy.max():.2f}; those of "
+            f"plain classifiers to compare with reach from {reached.min():.2f} to "
+            f"{reached.max():.2f}",
+            of_units=False,
+        )
+    order = np.argsort(reached)
+    # One curve of gap over accuracy for each random part; they share their mean accuracies.
+    usual = np.stack([np.interp(accuracy, reached[order], own[order]) for own in _gap(plain)])
+    beyond = _gap(each) - usual.mean(axis=0)
+    value = float(beyond.mean())
+    if min(builds, parts) < 2:
+        return Estimate(
+            value=value, low=None, high=None, n=builds, method=method, level=level, of_units=False
+        )
+    of_builds = float(beyond.var(ddof=1)) / builds
+    of_parts = float(usual.mean(axis=1).var(ddof=1)) / parts
+    both = of_builds + of_parts
+    free = both**2 / max(of_builds**2 / (builds - 1) + of_parts**2 / (parts - 1), 1e-300)
+    reach = float(t.ppf((1 + level) / 2, max(free, 1.0))) * both**0.5
+    return Estimate(
+        value=value,
+        low=max(value - reach, -1.0),
+        high=min(value + reach, 1.0),
+        n=builds,
+        method=method,
+        level=level,
+        of_units=False,
+    )
+
+
+def _gap(recall: FloatArray) -> FloatArray:
+    found: FloatArray = np.nanmax(recall, axis=-1) - np.nanmin(recall, axis=-1)
+    return found
+
+
+def _size(share: float, whole: int) -> int:
+    return max(2, round(share * whole))
+
+
+def _classes_in_turn(classes: IntArray) -> IntArray:
+    """An order whose every beginning has the classes in about their proportions."""
+    place = np.empty(len(classes))
+    for label in np.unique(classes):
+        rows = np.nonzero(classes == label)[0]
+        place[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+    return np.argsort(place, kind="stable")
 
 
 def recalls(answers: IntArray, classes: IntArray, n_classes: int) -> FloatArray:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 
 from sudare.attacks.signals import Phi
 from sudare.audits.checks.base import Check, Measurement, Preparation, Stack, Tested
 from sudare.audits.checks.outsider_config import OutsiderCheckConfig
+from sudare.audits.checks.plain import plain_nets, train_plain
 from sudare.audits.checks.scores import judge_scores
 from sudare.audits.maker import FindingMaker
 from sudare.core.arrays import Float32Array
@@ -20,9 +20,7 @@ from sudare.core.findings import Finding
 from sudare.core.hashing import hash_json
 from sudare.core.seeds import generator, integer_seed
 from sudare.core.threats import ThreatModel
-from sudare.nets import build as build_net
 from sudare.recipients.train import recipients_view
-from sudare.training.loop import TrainingData, train
 
 __all__ = ["OutsiderCheck"]
 
@@ -84,29 +82,12 @@ class OutsiderCheck(Check[OutsiderCheckConfig]):
                 where="data.population",
                 fix="Raise data.population, or leave the check out.",
             )
-        for index in range(config.shadows):
-            seed = integer_seed(given.seed, "shadow", index)
-            half = np.sort(generator(seed, "half").permutation(len(images))[: len(images) // 2])
-            part = images[half]
-            net = build_net(
-                config.net,
-                image_shape=part.image_shape,
-                n_classes=len(given.class_names),
-                seed=integer_seed(seed, "weights"),
-            ).to(given.device)
-            train(
-                net,
-                TrainingData.of(part.images, part.classes, device=given.device),
-                config.recipe,
-                seed=integer_seed(seed, "training"),
-                progress=given.progress,
-                label=f"plain net {index + 1} of {config.shadows}",
-                alike=config.shadows,
-            )
-            save_file(
-                {name: value.contiguous().cpu() for name, value in net.state_dict().items()},
-                folder / f"shadow-{index}.safetensors",
-            )
+        seeds = [integer_seed(given.seed, "shadow", index) for index in range(config.shadows)]
+        halves = [
+            images[np.sort(generator(seed, "half").permutation(len(images))[: len(images) // 2])]
+            for seed in seeds
+        ]
+        train_plain(halves, given, folder, net=config.net, recipe=config.recipe, seeds=seeds)
 
     def measure(self, tested: Tested) -> Measurement:
         """Confidence of the release's nets above the mean of the plain ones, each pool image."""
@@ -115,23 +96,17 @@ class OutsiderCheck(Check[OutsiderCheckConfig]):
         key = (str(tested.prepared), tested.pool.content_hash, tested.device)
         if key not in _USUAL:
             _USUAL.clear()
-            _USUAL[key] = _confidence(self._shadows(tested, tested.prepared), tested)
+            shadows = plain_nets(
+                tested.prepared,
+                self.config.shadows,
+                tested.pool,
+                net=self.config.net,
+                device=tested.device,
+            )
+            _USUAL[key] = _confidence(shadows, tested)
         scores = _confidence(tested.nets, tested) - _USUAL[key]
         sees = np.array(str(tested.release.scores_as))
         return Measurement(arrays={"scores": scores, "sees": sees})
-
-    def _shadows(self, tested: Tested, prepared: Path) -> tuple[torch.nn.Module, ...]:
-        pool, found = tested.pool, []
-        for index in range(self.config.shadows):
-            net = build_net(
-                self.config.net,
-                image_shape=pool.image_shape,
-                n_classes=pool.n_classes,
-                seed=0,
-            )
-            net.load_state_dict(load_file(prepared / f"shadow-{index}.safetensors"))
-            found.append(net.to(tested.device).eval())
-        return tuple(found)
 
     def judge(self, stack: Stack, maker: FindingMaker) -> list[Finding]:
         """AUC, TPR and the null control."""

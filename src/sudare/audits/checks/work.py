@@ -117,7 +117,7 @@ def prepare_task(
     config: CheckConfig, split: AuditSplit, *, cache: Cache, seed: int, device: str, threads: int
 ) -> Task | None:
     """The task that prepares a check, before the first build; None where nothing is to do."""
-    if not make_check(config).prepares:
+    if not make_check(config).shares():
         return None
     parts = {name: getattr(split, name) for name in _PARTS}
     values: dict[str, Json] = {

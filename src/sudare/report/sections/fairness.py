@@ -18,6 +18,7 @@ _COLUMNS = (
     "worst_class",
     "gap",
     "against_plain",
+    "matched_gap",
     "against_subset",
     "exposed_class",
 )
@@ -52,6 +53,7 @@ def _row(run: Run, name: str, plain: str, subset: str) -> tuple[Cell, ...]:
         number_cell(run.get("fairness.worst_class", name)),
         number_cell(run.get(_GAP, name)),
         _against(run, name, plain),
+        number_cell(run.get("fairness.amplification", name)),
         _against(run, name, subset),
         _told_best(run, name),
     )
