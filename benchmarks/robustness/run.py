@@ -25,10 +25,10 @@ import numpy as np
 import torch
 
 from sudare.attacks.evasion import (
+    AutoAttack,
     AutoPgd,
     CarliniWagner,
     DeepFool,
-    Fab,
     Fgsm,
     Pgd,
     PixelNet,
@@ -132,7 +132,7 @@ def contestants(epsilon: float) -> dict[str, dict[str, Attack]]:
         "C&W, L2": {"sudare": CarliniWagner(epsilon=L2, steps=CW_STEPS, searches=4, lr=0.01)},
         "APGD, cross-entropy": {"sudare": AutoPgd(epsilon=epsilon, steps=STEPS)},
         "Square": {"sudare": Square(epsilon=epsilon, queries=QUERIES)},
-        "AutoAttack": {"sudare": _auto(epsilon)},
+        "AutoAttack": {"sudare": AutoAttack(epsilon=epsilon)},
     }
     for kind, attack in _foolbox(epsilon).items():
         found[kind]["foolbox"] = attack
@@ -142,29 +142,6 @@ def contestants(epsilon: float) -> dict[str, dict[str, Attack]]:
     if find_spec("autoattack") is not None:
         found["AutoAttack"]["original"] = _original(epsilon)
     return found
-
-
-def _auto(epsilon: float) -> Attack:
-    """APGD-CE, APGD-T, FAB-T and Square, each on what is still right."""
-    targeted = AutoPgd(epsilon=epsilon, steps=100, loss="dlr")
-
-    def run(net: PixelNet, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        found = AutoPgd(epsilon=epsilon, steps=100)(net, images, labels)
-        with torch.no_grad():
-            logits = net(images).scatter(1, labels[:, None], -torch.inf)
-        order = logits.argsort(dim=1, descending=True)
-        for rank in range(order.shape[1] - 1):
-            rows = torch.nonzero(~fooled(net, found, labels))[:, 0]
-            if len(rows):
-                aims = order[rows, rank]
-                found[rows] = targeted(net, images[rows], labels[rows], targets=aims, seed=rank)
-        for attack in (Fab(epsilon=epsilon, steps=100), Square(epsilon=epsilon, queries=5000)):
-            rows = torch.nonzero(~fooled(net, found, labels))[:, 0]
-            if len(rows):
-                found[rows] = attack(net, images[rows], labels[rows])
-        return found
-
-    return run
 
 
 def _foolbox(epsilon: float) -> dict[str, Attack]:

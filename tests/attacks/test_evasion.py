@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from sudare.attacks.evasion import (
+    AutoAttack,
     AutoPgd,
     CarliniWagner,
     DeepFool,
@@ -18,6 +19,7 @@ from sudare.attacks.evasion import (
     Pgd,
     PixelNet,
     Square,
+    TargetedAutoPgd,
 )
 from sudare.attacks.evasion.apgd import checkpoints, dlr_loss, targeted_dlr_loss
 from sudare.attacks.evasion.base import fooled, into_ball, lengths
@@ -38,6 +40,10 @@ ATTACKS = {
     "apgd-ce": AutoPgd(epsilon=EPSILON, steps=15),
     "apgd-dlr": AutoPgd(epsilon=EPSILON, steps=15, loss="dlr"),
     "apgd-l2": AutoPgd(epsilon=1.0, norm="l2", steps=15),
+    "apgd-t": TargetedAutoPgd(epsilon=EPSILON, steps=15, classes=3),
+    "apgd-t-l2": TargetedAutoPgd(epsilon=1.0, norm="l2", steps=15, classes=3),
+    "autoattack": AutoAttack(epsilon=EPSILON, steps=10, classes=2, queries=30),
+    "autoattack-l2": AutoAttack(epsilon=1.0, norm="l2", steps=10, classes=2),
     "fab": Fab(epsilon=EPSILON, steps=15),
     "fab-l2": Fab(epsilon=1.0, norm="l2", steps=15),
     "square": Square(epsilon=EPSILON, queries=60),
@@ -231,6 +237,29 @@ def test_auto_pgd_is_no_weaker_than_pgd(trained):
         weak = accuracy(net, Pgd(epsilon=epsilon, steps=40)(net, images, labels), labels)
         strong = accuracy(net, AutoPgd(epsilon=epsilon, steps=40)(net, images, labels), labels)
         assert strong <= weak + 0.01
+
+
+def test_autoattack_fools_all_that_one_of_its_parts_fools(trained):
+    net, images, labels = trained
+    whole = AutoAttack(epsilon=0.05, steps=20, classes=3, queries=50)
+    left = ~fooled(net, whole(net, images, labels), labels)
+    for part in (AutoPgd(epsilon=0.05, steps=20), TargetedAutoPgd(epsilon=0.05, steps=20)):
+        # Other starting points: an image or two at the edge may go either way.
+        missed = left & fooled(net, part(net, images, labels), labels)
+        assert int(missed.sum()) <= 2
+    assert 0 < int(left.sum()) < len(images)
+
+
+def test_targets_reach_what_no_single_direction_does(trained):
+    """All wrong classes as targets beat the first of them alone."""
+    net, images, labels = trained
+    one, every = (
+        accuracy(
+            net, TargetedAutoPgd(epsilon=0.08, steps=20, classes=k)(net, images, labels), labels
+        )
+        for k in (1, 9)
+    )
+    assert every <= one
 
 
 def test_fab_fools_what_auto_pgd_fools_and_its_changes_are_short(trained):

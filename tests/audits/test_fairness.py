@@ -53,10 +53,16 @@ def test_less_accuracy_alone_amplifies_nothing() -> None:
 
 @pytest.mark.parametrize("accuracy", [0.2, 0.95])
 def test_what_no_plain_classifier_reaches_is_not_compared(accuracy: float) -> None:
-    release = two_classes(np.array([0.5, accuracy]), np.array([0.1, 0.1]))
+    release = two_classes(np.array([accuracy, accuracy]), np.array([0.1, 0.1]))
     found = amplification(release, curve([0.0, 0.0]))
     assert found.value is None
-    assert "reach from 0.30 to 0.90" in found.reason
+    assert f"is {accuracy:.2f}, that of plain classifiers" in found.reason
+
+
+def test_a_single_build_beyond_the_ends_is_held_against_the_end() -> None:
+    release = two_classes(np.array([0.88, 0.92]), np.array([0.15, 0.15]))
+    found = amplification(release, curve([0.0, 0.0]))
+    assert found.value == pytest.approx(0.15 - (0.16 + 0.15) / 2)
 
 
 def test_one_build_or_one_part_has_no_interval() -> None:

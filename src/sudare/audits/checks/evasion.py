@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from sudare.attacks.evasion import AutoPgd, EvasionAttack, Fab, Fgsm, Pgd, PixelNet, Square
+from sudare.attacks.evasion import (
+    AutoPgd,
+    EvasionAttack,
+    Fab,
+    Fgsm,
+    Pgd,
+    PixelNet,
+    Square,
+    TargetedAutoPgd,
+)
 from sudare.attacks.evasion.base import fooled
 from sudare.attacks.evasion.corruptions import CORRUPTIONS, corrupt
 from sudare.audits.checks.base import Check, Measurement, Picture, Stack, Tested
@@ -150,14 +159,16 @@ class EvasionCheck(Check[EvasionCheckConfig]):
         seed: int,
     ) -> torch.Tensor:
         config = self.config
-        if name == "apgd-t":
-            return self._targeted(net, epsilon, images, labels, seed)
         attack: EvasionAttack
         match name:
             case "fgsm":
                 attack = Fgsm(epsilon=epsilon)
             case "pgd":
                 attack = Pgd(epsilon=epsilon, steps=config.steps)
+            case "apgd-t":
+                attack = TargetedAutoPgd(
+                    epsilon=epsilon, steps=config.steps, classes=config.targets
+                )
             case "fab":
                 attack = Fab(epsilon=epsilon, steps=config.steps, classes=config.targets)
             case "square":
@@ -167,27 +178,6 @@ class EvasionCheck(Check[EvasionCheckConfig]):
                     epsilon=epsilon, steps=config.steps, loss="ce" if name == "apgd-ce" else "dlr"
                 )
         return attack(net, images, labels, seed=seed)
-
-    def _targeted(
-        self,
-        net: PixelNet,
-        epsilon: float,
-        images: torch.Tensor,
-        labels: torch.Tensor,
-        seed: int,
-    ) -> torch.Tensor:
-        """The likeliest wrong classes as targets, one after the other."""
-        attack = AutoPgd(epsilon=epsilon, steps=self.config.steps, loss="dlr")
-        with torch.no_grad():
-            logits = net(images).scatter(1, labels[:, None], -torch.inf)
-        order, found = logits.argsort(dim=1, descending=True), images.clone()
-        for rank in range(min(self.config.targets, order.shape[1] - 1)):
-            rows = torch.nonzero(~fooled(net, found, labels))[:, 0]
-            if not len(rows):
-                break
-            aims = order[rows, rank]
-            found[rows] = attack(net, images[rows], labels[rows], seed=seed + rank, targets=aims)
-        return found
 
     def _corrupted(
         self, net: PixelNet, images: torch.Tensor, labels: torch.Tensor, seed: int

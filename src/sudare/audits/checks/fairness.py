@@ -27,7 +27,7 @@ SHARES = (0.02, 0.06, 0.2, 0.5, 1.0)
 """Parts of half the population that plain classifiers learn from, from poor to as good as a
 build's own."""
 
-_LEAST = 40
+_LEAST, _NEAR = 40, 0.02
 _MATCHED: dict[tuple[str, str, str], FloatArray] = {}
 """Recalls of the plain classifiers: the same beside every build that this process measures."""
 
@@ -192,25 +192,26 @@ def amplification(each: FloatArray, plain: FloatArray, *, level: float = 0.95) -
 
     Returns:
         The difference, with an interval that counts builds and random parts as draws
-        (Welch-Satterthwaite); no value where a build is less or more often right than all plain
-        classifiers, no interval for one build or one part.
+        (Welch-Satterthwaite); no value where no size of plain classifier comes within 0.02 of the
+        release's accuracy, no interval for one build or one part.
     """
     from scipy.stats import t
 
     builds, parts = len(each), len(plain)
     method = "mean over builds less plain classifiers of equal accuracy, Welch"
     accuracy, reached = np.nanmean(each, axis=1), np.nanmean(plain, axis=2).mean(axis=0)
-    if accuracy.min() < reached.min() or accuracy.max() > reached.max():
+    mean, least, most = float(accuracy.mean()), float(reached.min()), float(reached.max())
+    if not least - _NEAR <= mean <= most + _NEAR:
         return Estimate.unresolvable(
             n=builds,
             method=method,
-            reason=f"balanced accuracies of {accuracy.min():.2f} to {accuracy.max():.2f}; those of "
-            f"plain classifiers to compare with reach from {reached.min():.2f} to "
-            f"{reached.max():.2f}",
+            reason=f"balanced accuracy is {mean:.2f}, that of plain classifiers to compare with "
+            f"{least:.2f} to {most:.2f}",
             of_units=False,
         )
     order = np.argsort(reached)
-    # One curve of gap over accuracy for each random part; they share their mean accuracies.
+    # One curve of gap over accuracy for each random part; they share their mean accuracies. A
+    # single build beyond the ends is held against the end.
     usual = np.stack([np.interp(accuracy, reached[order], own[order]) for own in _gap(plain)])
     beyond = _gap(each) - usual.mean(axis=0)
     value = float(beyond.mean())
