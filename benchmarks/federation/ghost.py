@@ -149,9 +149,10 @@ def render(result: dict) -> str:
             f"Ghost norms are {norms:.1f} times as fast as vmap, ghost PLIS {scores:.1f} times. A "
             f"DP-SGD step (Opacus hooks, batch {BATCH}) takes {steps:.1f} plain ones. Goals were 2 "
             "units for PLIS, 1.2 for VoG and 1.5 plain steps. PLIS takes seven convolutions a "
-            "layer (forward, back to the activations, the record's gradient; again through each of the "
-            "last two by both of its factors and back to the pixels) where forward and backward "
-            "take three: below 7/3 units it needs another way to take a second derivative.\n",
+            "layer (forward, back to the activations, the record's gradient; again through each of "
+            "the last two by both of its factors and back to the pixels) where forward and "
+            "backward take three: below 7/3 units it needs another way to take a second "
+            "derivative.\n",
             f"{about['processor']}, {about['cores']} cores; commit "
             f"{result['commit']}; {result['date']}.\n",
         ]

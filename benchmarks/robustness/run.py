@@ -254,8 +254,8 @@ def render() -> str:
         "inside the ball (Linf as given, L2 of 0.5). One thread, processor time, every attack one "
         f"after the other on the same net: PGD and APGD {STEPS} steps, Square {QUERIES} queries, "
         f"C&W {SEARCHES} searches of {CW_STEPS} steps. AutoAttack is the standard sequence with "
-        f"all nine targets (APGD-CE, APGD-T, FAB-T, Square) at a fifth of its steps and less of its "
-        f"queries, {AUTO_STEPS} and {AUTO_QUERIES}, for both: what is compared is the two "
+        "all nine targets (APGD-CE, APGD-T, FAB-T, Square) at a fifth of its steps and less of "
+        f"its queries, {AUTO_STEPS} and {AUTO_QUERIES}, for both: what is compared is the two "
         "implementations.\n",
         "    python benchmarks/robustness/run.py all --autoattack DIR\n",
         "| net | attack | who | robust accuracy | less ours | same image by image | time | "
