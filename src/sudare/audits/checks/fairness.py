@@ -116,7 +116,13 @@ class FairnessCheck(Check[FairnessCheckConfig]):
             parts += [images[np.sort(order[: _size(share, len(order))])] for share in SHARES]
             seeds += [integer_seed(seed, "size", step) for step in range(len(SHARES))]
         train_plain(
-            parts, given, folder, net=self.config.net, recipe=self.config.recipe, seeds=seeds
+            parts,
+            given,
+            folder,
+            net=self.config.net,
+            recipe=self.config.recipe,
+            seeds=seeds,
+            alike=self.config.matched,
         )
 
     def measure(self, tested: Tested) -> Measurement:

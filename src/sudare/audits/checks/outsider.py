@@ -87,7 +87,15 @@ class OutsiderCheck(Check[OutsiderCheckConfig]):
             images[np.sort(generator(seed, "half").permutation(len(images))[: len(images) // 2])]
             for seed in seeds
         ]
-        train_plain(halves, given, folder, net=config.net, recipe=config.recipe, seeds=seeds)
+        train_plain(
+            halves,
+            given,
+            folder,
+            net=config.net,
+            recipe=config.recipe,
+            seeds=seeds,
+            alike=len(halves),
+        )
 
     def measure(self, tested: Tested) -> Measurement:
         """Confidence of the release's nets above the mean of the plain ones, each pool image."""

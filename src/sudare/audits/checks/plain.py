@@ -27,6 +27,7 @@ def train_plain(
     net: NetConfig,
     recipe: Recipe,
     seeds: Sequence[int],
+    alike: int,
 ) -> None:
     """Train one plain net on each part, into the folder.
 
@@ -37,6 +38,7 @@ def train_plain(
         net: Their architecture.
         recipe: How they are trained.
         seeds: One for each.
+        alike: How many parts are of one size.
     """
     for index, (part, seed) in enumerate(zip(parts, seeds, strict=True)):
         built = build_net(
@@ -52,7 +54,7 @@ def train_plain(
             seed=integer_seed(seed, "training"),
             progress=given.progress,
             label=f"plain net {index + 1} of {len(parts)}",
-            alike=len(parts),
+            alike=alike,
         )
         state = {name: value.contiguous().cpu() for name, value in built.state_dict().items()}
         save_file(state, _file(folder, index))
