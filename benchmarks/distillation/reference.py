@@ -5,6 +5,7 @@
     git clone https://github.com/snu-mllab/Efficient-Dataset-Condensation idc
     python benchmarks/distillation/reference.py --dc dc --mtt mtt --idc idc  # some minutes
     python benchmarks/distillation/reference.py --dc dc --mtt mtt --idc idc --quick  # no file
+    (--resume goes on after a run that was cut off)
 
 Their scripts run as they are, each in a process of its own, on the same Fashion-MNIST images; an
 iteration is what lies between two of their calls for a new net. Only their data set, the net's
@@ -95,6 +96,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--resume", action="store_true", help="keep the rows that are written")
     parser.add_argument("--child", nargs=3, metavar=("WORK", "CASE", "ITERATIONS"))
     options = parser.parse_args()
     checkouts = {name: getattr(options, name).resolve() for name in METHODS.values()}
@@ -106,8 +108,10 @@ def main() -> None:
         run = {"theirs": run_theirs, "ours": run_ours, "losses": losses}[work]
         print(json.dumps(run(case, int(iterations), checkouts[METHODS[case.method]])))
         return
-    rows = {}
+    rows = json.loads(RESULTS.read_text())["rows"] if options.resume else {}
     for name, case in CASES.items():
+        if name in rows:
+            continue
         count = 3 if options.quick else case.iterations
         times: dict[str, list[float]] = {"theirs": [], "ours": []}
         for _ in range(1 if options.quick else options.repeats):
@@ -116,6 +120,8 @@ def main() -> None:
         mine, their = (float(np.median(times[side])) for side in ("ours", "theirs"))
         rows[name] = {"theirs_s": their, "ours_s": mine, "ratio": their / mine}
         print(name, rows[name], flush=True)
+        if not options.quick:
+            RESULTS.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
     asked = {method: child(checkouts, "losses", f"{method} 1", 0) for method in METHODS}
     print(json.dumps(asked))
     for method, (mine, their) in asked.items():
@@ -358,6 +364,9 @@ def run_idc(case: Case, checkout: Path, folder: Path, clocked: Clocked) -> None:
     theirs.load_resized_data = lambda _: (Images(found), None)
     theirs.define_model = clocked(theirs.define_model)
     theirs.save_img = lambda *_, **__: None
+    # It saves its images below the folder it runs in.
+    os.chdir(folder)
+    Path(options.save_dir).mkdir(parents=True, exist_ok=True)
     theirs.condense(options, print, device="cpu")
 
 
