@@ -108,20 +108,8 @@ def main() -> None:
         run = {"theirs": run_theirs, "ours": run_ours, "losses": losses}[work]
         print(json.dumps(run(case, int(iterations), checkouts[METHODS[case.method]])))
         return
-    rows = json.loads(RESULTS.read_text())["rows"] if options.resume else {}
-    for name, case in CASES.items():
-        if name in rows:
-            continue
-        count = 3 if options.quick else case.iterations
-        times: dict[str, list[float]] = {"theirs": [], "ours": []}
-        for _ in range(1 if options.quick else options.repeats):
-            for side, found in times.items():
-                found.append(float(np.median(child(checkouts, side, name, count))))
-        mine, their = (float(np.median(times[side])) for side in ("ours", "theirs"))
-        rows[name] = {"theirs_s": their, "ours_s": mine, "ratio": their / mine}
-        print(name, rows[name], flush=True)
-        if not options.quick:
-            RESULTS.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+    kept = json.loads(RESULTS.read_text())["rows"] if options.resume else {}
+    rows = timed(checkouts, kept, 1 if options.quick else options.repeats, quick=options.quick)
     asked = {method: child(checkouts, "losses", f"{method} 1", 0) for method in METHODS}
     print(json.dumps(asked))
     for method, (mine, their) in asked.items():
@@ -137,6 +125,27 @@ def main() -> None:
     if not options.quick:
         RESULTS.write_text(json.dumps(result, indent=1) + "\n")
         (HERE / "REFERENCE.md").write_text(page(result))
+
+
+def timed(
+    checkouts: dict[str, Path], kept: dict[str, dict], repeats: int, *, quick: bool
+) -> dict[str, dict]:
+    """Seconds of an iteration of each case that is not among those kept."""
+    rows = dict(kept)
+    for name, case in CASES.items():
+        if name in rows:
+            continue
+        count = 3 if quick else case.iterations
+        times: dict[str, list[float]] = {"theirs": [], "ours": []}
+        for _ in range(repeats):
+            for side, found in times.items():
+                found.append(float(np.median(child(checkouts, side, name, count))))
+        mine, their = (float(np.median(times[side])) for side in ("ours", "theirs"))
+        rows[name] = {"theirs_s": their, "ours_s": mine, "ratio": their / mine}
+        print(name, rows[name], flush=True)
+        if not quick:
+            RESULTS.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+    return rows
 
 
 def commit_of(path: Path) -> str:
