@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from sudare.attacks.evasion.base import EvasionAttack, fooled, into_ball, lengths
+from sudare.attacks.evasion.base import EvasionAttack, into_ball, lengths
 
 __all__ = ["Pgd"]
 
@@ -49,17 +49,19 @@ class Pgd(EvasionAttack):
         wanted = labels if targets is None else targets
         for _ in range(self.steps):
             free = found[rows].requires_grad_()
-            loss = nn.functional.cross_entropy(net(free), wanted[rows], reduction="sum")
-            slope = self.gradient(loss, free) * (1 if targets is None else -1)
+            logits = net(free)
+            # Who is fooled is done; seen by the pass that the next step needs anyway.
+            answers = logits.detach().argmax(dim=1)
+            on = answers == labels[rows] if targets is None else answers != targets[rows]
+            if not bool(on.any()):
+                break
+            loss = nn.functional.cross_entropy(logits, wanted[rows], reduction="sum")
+            slope = self.gradient(loss, free)[on] * (1 if targets is None else -1)
+            rows, at = rows[on], free.detach()[on]
             if self.norm == "linf":
-                moved = free.detach() + step * slope.sign()
+                moved = at + step * slope.sign()
             else:
                 size = lengths(slope, "l2").clamp_min(1e-12)[:, None, None, None]
-                moved = free.detach() + step * slope / size
+                moved = at + step * slope / size
             found[rows] = into_ball(moved, images[rows], self.epsilon, self.norm)
-            own = None if targets is None else targets[rows]
-            # Who is fooled is done.
-            rows = rows[~fooled(net, found[rows], labels[rows], own)]
-            if not len(rows):
-                break
         return found
