@@ -134,7 +134,7 @@ def render() -> str:
         commits = ", ".join(sorted({part["commit"] for part in parts}))
         walls = ", ".join(f"{part['wall_s']} s" for part in parts)
         text.append(
-            f"\n{about['processor']}, {about['cores']} cores, other work beside; commits "
+            f"\n{about['processor']}, {about['cores']} cores, other work and pauses beside; commits "
             f"{commits}; wall {walls}; {parts[0]['date']}.\n"
         )
     return "\n".join(text)
