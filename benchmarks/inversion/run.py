@@ -134,8 +134,8 @@ def render() -> str:
         commits = ", ".join(sorted({part["commit"] for part in parts}))
         walls = ", ".join(f"{part['wall_s']} s" for part in parts)
         text.append(
-            f"\n{about['processor']}, {about['cores']} cores, other work and pauses beside; commits "
-            f"{commits}; wall {walls}; {parts[0]['date']}.\n"
+            f"\n{about['processor']}, {about['cores']} cores, other work and pauses beside; "
+            f"commits {commits}; wall {walls}; {parts[0]['date']}.\n"
         )
     return "\n".join(text)
 
