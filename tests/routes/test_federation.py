@@ -15,7 +15,7 @@ from sudare.releases.store import read_release, write_release
 from sudare.routes import make_route, parse_route
 from sudare.routes.context import BuildContext
 from sudare.routes.federation.fedavg import federate, model_of
-from sudare.routes.federation.owner import Owner
+from sudare.routes.federation.owner import Owner, RecordScores
 from sudare.routes.federation.partition import silos_of
 from sudare.training.loop import TrainingData
 from sudare.training.recipe import DpConfig, Recipe
@@ -219,7 +219,7 @@ def test_numbers_of_records_are_noised_with_a_promise_and_exact_without():
 # --- values and payouts
 
 
-@pytest.mark.parametrize("score", ["vog", "plis", "loss"])
+@pytest.mark.parametrize("score", ["vog", "plis", "loss", "gradient-norm", "random"])
 def test_values_add_up_and_each_rule_pays_the_whole_budget(score):
     release = made(valuation={"score": score, "budget_cents": 12_345})
     told = statements(release)
@@ -236,6 +236,26 @@ def test_values_add_up_and_each_rule_pays_the_whole_budget(score):
     for rule in told[0].payouts:
         assert sum(s.payouts[rule] for s in told) == 12_345
     assert all(s.shapley_low <= s.shapley_high for s in told)
+
+
+def test_what_scores_are_told_apart_from():
+    """Gradient norms are those of the records; luck is a record's own, whoever else is there."""
+    data = images(n=30)
+    net = build(NetConfig(name="mlp", width=8), image_shape=(1, 8, 8), n_classes=3, seed=0)
+
+    def scores(kind, rows):
+        known = RecordScores(kind, data.images[rows], data.classes[rows], device="cpu")
+        known.add(net)
+        known.add(net)
+        return known.scores()
+
+    pixels = normalise(torch.from_numpy(data.images))
+    one = torch.nn.functional.cross_entropy(net(pixels[:1]), torch.from_numpy(data.classes[:1]))
+    norm = torch.cat([g.flatten() for g in torch.autograd.grad(one, list(net.parameters()))]).norm()
+    assert scores("gradient-norm", slice(None))[0] == pytest.approx(float(norm), rel=1e-5)
+    lucky = scores("random", slice(None))
+    assert lucky[10:] == pytest.approx(scores("random", slice(10, None)))
+    assert 0 <= lucky.min() < lucky.max() < 1
 
 
 def test_an_owner_of_wrong_labels_brings_less_and_scores_more():

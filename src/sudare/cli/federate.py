@@ -59,7 +59,7 @@ def simulate(
             differ). A column `silo` of the collection goes first.
         epsilon: Of each owner's training, at delta 1e-5; 0 for no promise.
         rounds: Rounds of training and averaging.
-        score: What records are scored by: plis, vog or loss.
+        score: What records are scored by: plis, vog, loss, gradient-norm or random.
         rule: Who gets what: equal, size, score-mean, score-sum, shapley or leave-one-out.
         budget: What is divided.
         builds: Whole federations, even; 16 for a real audit.

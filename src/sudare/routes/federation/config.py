@@ -43,8 +43,10 @@ class ValuationConfig(BaseModel):
 
     budget_cents: int = Field(default=100_000, ge=0, description="What is divided, in cents.")
     rule: RuleName = Field(default="shapley", description="The rule that pays.")
-    score: Literal["vog", "plis", "loss"] = Field(
-        default="plis", description="The score of records that score rules pay by."
+    score: Literal["vog", "plis", "loss", "gradient-norm", "random"] = Field(
+        default="plis",
+        description="The score of records that score rules pay by; loss, gradient-norm and random "
+        "are what VoG and PLIS must be told apart from.",
     )
     noise: float = Field(
         default=10.0, gt=0, description="Noise multiplier of each released sum of scores."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import secrets
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from sudare.routes.federation.config import FederationConfig, ValuationConfig
 from sudare.training.dpsgd import train_private
 from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import DpConfig, Recipe
-from sudare.valuation.scores import StreamingVog, input_gradients, plis
+from sudare.valuation.scores import StreamingVog, gradient_norms, input_gradients, plis
 
 __all__ = [
     "Owner",
@@ -127,10 +128,10 @@ def flattened(net: nn.Module) -> torch.Tensor:
 
 
 class RecordScores:
-    """A score of every record along the rounds: VoG, PLIS or the loss.
+    """A score of every record along the rounds: VoG, PLIS, or what they must be told apart from.
 
     Args:
-        kind: ``vog``, ``plis`` or ``loss``.
+        kind: ``vog``, ``plis``, ``loss``, ``gradient-norm`` or ``random``.
         images: Images as they are stored, ``[n, c, h, w]``.
         labels: Their classes.
         device: Where to compute.
@@ -144,6 +145,10 @@ class RecordScores:
         self._labels = torch.from_numpy(np.array(labels)).to(device)
         self._vog, self._sum, self._count = StreamingVog(), np.zeros(len(images)), 0
 
+        # Of the record itself, so that it does not change with who else is there.
+        lucky = images if kind == "random" else images[:0]
+        self._luck = np.array([_luck_of(image) for image in lucky], dtype=np.float64)
+
     def add(self, net: nn.Module) -> None:
         """One state of the net."""
         if not len(self._images):
@@ -151,16 +156,27 @@ class RecordScores:
         net.eval()
         if self._kind == "vog":
             self._vog.add(input_gradients(net, self._images, self._labels))
-        elif self._kind == "plis":
-            found = plis(net, self._images, self._labels).flatten(1).norm(dim=1)
-            self._sum += found.double().cpu().numpy()
         else:
-            with torch.no_grad():
-                losses = torch.nn.functional.cross_entropy(
-                    net(self._images), self._labels, reduction="none"
-                )
-            self._sum += losses.double().cpu().numpy()
+            self._sum += self._now(net)
         self._count += 1
+
+    def _now(self, net: nn.Module) -> FloatArray:
+        """The score of each record under one state of the net."""
+        images, labels = self._images, self._labels
+        match self._kind:
+            case "plis":
+                values = plis(net, images, labels).flatten(1).norm(dim=1)
+            case "gradient-norm":
+                return gradient_norms(net, images, labels)
+            case "random":
+                return self._luck
+            case _:
+                with torch.no_grad():
+                    values = torch.nn.functional.cross_entropy(
+                        net(images), labels, reduction="none"
+                    )
+        found: FloatArray = values.double().cpu().numpy()
+        return found
 
     def scores(self) -> FloatArray:
         """The score of each record: over the rounds its variation (VoG), else its mean."""
@@ -170,6 +186,12 @@ class RecordScores:
             return self._vog.scores() if self._count > 1 else np.zeros(len(self._images))
         means: FloatArray = self._sum / max(1, self._count)
         return means
+
+
+def _luck_of(image: np.ndarray) -> float:
+    """Between 0 and 1, told by the record's bytes and nothing else."""
+    digest = hashlib.sha256(np.ascontiguousarray(image).tobytes()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def told(
