@@ -316,7 +316,7 @@ def orderings() -> list[tuple[str, Figure, Figure]]:
         ),
         *(
             (
-                f"With sigma 2 the {name} teaches less than a random half",
+                f"With sigma 2 the half that is {name} teaches less than a random half",
                 (chosen, "clean, 2, random half"),
                 (chosen, f"clean, 2, {name}"),
             )
