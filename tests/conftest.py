@@ -1,10 +1,17 @@
 """What holds for all tests: those files that take longest begin first."""
 
+import signal
+
 from hypothesis import HealthCheck, settings
 
 # How fast a machine draws examples, or runs one, is no property of the code.
 settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any")
+
+# Begun in the background of a script, this process was told to ignore interrupts, and would hand
+# that on to the runs that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONGEST = ("test_documentation.py", "test_examples.py", "test_cli.py", "test_resume.py")
 
