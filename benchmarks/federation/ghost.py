@@ -153,7 +153,7 @@ def render(result: dict) -> str:
             "the last two by both of its factors and back to the pixels) where forward and "
             "backward take three: below 7/3 units it needs another way to take a second "
             "derivative.\n",
-            f"{about['processor']}, {about['cores']} cores, other work beside; commit "
+            f"{about['processor']}, {about['cores']} cores; commit "
             f"{result['commit']}; {result['date']}.\n",
         ]
     )

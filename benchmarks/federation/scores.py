@@ -28,6 +28,7 @@ from sudare.audits.environment import made_by
 from sudare.core.progress import Silent
 from sudare.core.seeds import generator, integer_seed
 from sudare.data.sources import load_source
+from sudare.metrics import mean_over_builds
 from sudare.nets import NetConfig, build
 from sudare.nets.predict import normalise, predict
 from sudare.training.dpsgd import poisson_rows, train_private
@@ -331,13 +332,11 @@ def orderings() -> list[tuple[str, Figure, Figure]]:
 
 
 def judged(apart: np.ndarray) -> str:
-    middle = float(apart.mean())
-    if len(apart) < 2:
-        return f"{middle:+.2f} | one seed"
-    reach = float(stats.t.ppf(0.975, len(apart) - 1) * apart.std(ddof=1) / len(apart) ** 0.5)
-    low, high = middle - reach, middle + reach
-    said = "held" if low > 0 else "refuted" if high < 0 else "not resolved"
-    return f"{middle:+.2f} ({low:+.2f} to {high:+.2f}) | {said}"
+    found = mean_over_builds(apart)
+    if found.low is None or found.high is None:
+        return f"{found.value:+.2f} | one seed"
+    said = "held" if found.low > 0 else "refuted" if found.high < 0 else "not resolved"
+    return f"{found.value:+.2f} ({found.low:+.2f} to {found.high:+.2f}) | {said}"
 
 
 if __name__ == "__main__":

@@ -21,8 +21,7 @@ Norm = Literal["linf", "l2"]
 _SCALE, _SHIFT = 4.0, 2.0
 _SLACK = 1e-6
 _AT_ONCE = 64
-"""Images at a time on a CPU: what a small net keeps of more falls out of the caches, and a step
-takes twice as long."""
+"""Images at a time on a CPU: what a small net keeps of many more falls out of the caches."""
 
 
 class PixelNet(nn.Module):

@@ -70,7 +70,7 @@ class CarliniWagner(EvasionAttack):
                 shortest = torch.where(better, size.detach(), shortest)
                 best[better] = moved.detach()[better]
                 won |= hit
-                # Of the images alone: the net's own gradients would cost as much again.
+                # Of the images alone: nobody needs the net's own gradients.
                 free.grad = self.gradient(loss, free)
                 optimiser.step()
             high = torch.where(won, torch.minimum(high, weight), high)
