@@ -55,6 +55,7 @@ from sudare.fleets.builds import BuildPlan, build_tasks
 from sudare.fleets.cache import Cache
 from sudare.fleets.executors import make_executor
 from sudare.fleets.features import compute_features, extractors_of
+from sudare.fleets.lanes import in_lanes
 from sudare.fleets.local import LocalExecutor
 from sudare.fleets.tasks import Chain
 from sudare.releases.card import Card
@@ -252,6 +253,8 @@ def _from_key(
             device=device,
             threads=runs_on.threads,
         )
+        if lanes := in_lanes(tasks, route, cache, device=device, lanes=runs_on.lanes):
+            executor.run(lanes, progress=progress, label=f"shadows of {route.label}")
         shadows: list[Chain] = list(zip(tasks, answering, measures, strict=True))
         prepare_checks(works, executor, progress=progress, beside=[(nets, target), *shadows])
         fits = applicable(config.checks, planned.kind)

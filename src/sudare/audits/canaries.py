@@ -26,6 +26,7 @@ from sudare.data.splits import AuditSplit
 from sudare.fleets.builds import BuildPlan, build_tasks, builds_of
 from sudare.fleets.cache import Cache
 from sudare.fleets.executors import Executor
+from sudare.fleets.lanes import in_lanes
 from sudare.releases.card import Card
 from sudare.routes.config import PlannedRelease, RouteConfig
 
@@ -83,6 +84,8 @@ def audit_canaries(
     answering = answering_tasks(tasks, release.name, cache=cache, config=measuring)
     measures = measure_tasks(answering, scored, cache=cache, config=measuring)
     label = f"{canaries.count} {canaries.kind} canaries, {release.label}"
+    if lanes := in_lanes(tasks, route, cache, device=device, lanes=config.fleet.lanes):
+        executor.run(lanes, progress=progress, label=label)
     executor.run(list(zip(tasks, answering, measures, strict=True)), progress=progress, label=label)
     measured = load_measures(
         tasks, measures, scored, own.membership, cache=cache, config=measuring, traces=False

@@ -59,7 +59,8 @@ from sudare.fleets.builds import (
 from sudare.fleets.cache import Cache
 from sudare.fleets.executors import Executor, make_executor
 from sudare.fleets.features import compute_features, extractors_of
-from sudare.fleets.tasks import Task
+from sudare.fleets.lanes import in_lanes
+from sudare.fleets.tasks import Chain, Task
 from sudare.fleets.turns import in_turn
 from sudare.releases.registry import kind_class
 from sudare.releases.store import read_card, read_release, write_release
@@ -248,6 +249,8 @@ class _Running:
         planned = [self._plan(release, tasks) for release in first.releases]
         columns = [c for release in planned for c in (release.answering, release.measures)]
         beside = list(zip(tasks, *columns, strict=True))
+        if self._in_lanes(first, tasks):
+            beside = []
         prepare_checks(self.checks, self.executor, progress=self.progress, beside=beside)
 
     def build(self, route: RouteConfig, tasks: list[Task], *, label: str) -> list[_Planned]:
@@ -259,8 +262,14 @@ class _Running:
             (task, *(column[row] for column in columns if row < len(column)))
             for row, task in enumerate(tasks)
         ]
+        if lanes := self._in_lanes(route, tasks):
+            self.executor.run(lanes, progress=self.progress, label=label)
         self.executor.run(chains, progress=self.progress, label=label)
         return planned
+
+    def _in_lanes(self, route: RouteConfig, tasks: list[Task]) -> list[Chain]:
+        lanes = self.config.fleet.lanes
+        return in_lanes(tasks, route, self.cache, device=self.device, lanes=lanes)
 
     def reached(self, plan: _Planned, tasks: list[Task]) -> _Reached:
         """What was measured of a release, from the cache."""

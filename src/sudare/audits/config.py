@@ -87,6 +87,9 @@ class FleetConfig(_Section):
         default="local", description="local: processes here; ray: a cluster (RAY_ADDRESS)."
     )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where to train.")
+    lanes: int = Field(
+        default=16, ge=1, le=256, description="Builds that a GPU trains at once, where a route can."
+    )
 
     @field_validator("builds")
     @classmethod

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
 
-from sudare.core.arrays import BoolArray
+from sudare.core.arrays import BoolArray, IntArray
 from sudare.core.errors import SudareError
 from sudare.core.hashing import Json
 from sudare.core.progress import Progress
@@ -27,13 +28,16 @@ from sudare.fleets.tasks import Task
 from sudare.nets.registry import NETS, NetConfig
 from sudare.releases.registry import KINDS
 from sudare.releases.store import write_release
-from sudare.routes.base import Choice
+from sudare.routes.base import Build, Choice, Route
 from sudare.routes.config import RouteConfig
 from sudare.routes.context import BuildContext, FolderStages
 from sudare.routes.registry import make_route, parse_route
 
 __all__ = [
+    "KERNELS",
+    "BegunBuild",
     "BuildPlan",
+    "begin_build",
     "build_seed",
     "build_tasks",
     "builds_of",
@@ -45,6 +49,7 @@ __all__ = [
     "releases_folder",
     "run_build",
     "store",
+    "write_build",
 ]
 
 
@@ -156,6 +161,31 @@ def _same_content(folder: Path, content_hash: str) -> bool:
 def run_build(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:
     """Build one row's releases into the folder. Runs in a worker."""
     make_deterministic(str(arguments["device"]))
+    begun = begin_build(arguments, progress)
+    with kernels_of(folder):
+        build = begun.route.build(begun.private, begun.context)
+    write_build(build, begun.rows, folder)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BegunBuild:
+    """What a build task is about to do.
+
+    Attributes:
+        route: The route.
+        private: Its private images.
+        rows: Which rows of the pool they are.
+        context: What else it is given.
+    """
+
+    route: Route[Any]
+    private: ImageDataset
+    rows: IntArray
+    context: BuildContext
+
+
+def begin_build(arguments: Mapping[str, Json], progress: Progress) -> BegunBuild:
+    """Read what the arguments of a build task name."""
     pool, public = (
         load_images(Path(str(arguments["pool"]))),
         load_images(Path(str(arguments["public"]))),
@@ -173,8 +203,12 @@ def run_build(folder: Path, arguments: Mapping[str, Json], progress: Progress) -
         stages=FolderStages(Path(str(arguments["stages"])), identity),
         shared={"features": Path(str(arguments["features"]))},
     )
-    with kernels_of(folder):
-        build = make_route(parse_route(route_values)).build(pool[rows], context)
+    route = make_route(parse_route(route_values))
+    return BegunBuild(route=route, private=pool[rows], rows=rows, context=context)
+
+
+def write_build(build: Build, rows: IntArray, folder: Path) -> None:
+    """Write the releases and the private record of a build into the folder of its entry."""
     for name, release in build.releases.items():
         card = release.card.model_copy(update={"purpose": "evaluation"})
         write_release(release.with_card(card), folder / "releases" / name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
@@ -118,6 +118,36 @@ class Route(ABC, Generic[ConfigT]):
             DataError: A private set the route cannot use.
             ConfigError: The route emitted other releases than it planned.
         """
+        return self.build_many([private], [context])[0]
+
+    @final
+    def build_many(
+        self, privates: Sequence[ImageDataset], contexts: Sequence[BuildContext]
+    ) -> list[Build]:
+        """Several builds, each as ``build`` makes it alone; on a GPU perhaps faster together.
+
+        Args:
+            privates: The private set of each.
+            contexts: The context of each, all on one device.
+
+        Raises:
+            DataError: A private set the route cannot use.
+            ConfigError: The route emitted other releases than it planned.
+        """
+        for private in privates:
+            self._check(private)
+        made = self._build_many(privates, contexts)
+        planned = {release.name for release in self.config.releases}
+        for build in made:
+            if set(build.releases) != planned:
+                raise ConfigError(
+                    f"the route planned {', '.join(sorted(planned))} and emitted "
+                    f"{', '.join(sorted(build.releases)) or 'nothing'}",
+                    where=self.config.kind,
+                )
+        return made
+
+    def _check(self, private: ImageDataset) -> None:
         if not len(private):
             raise DataError("the private set is empty", where=private.name)
         if private.multi_label:
@@ -126,15 +156,15 @@ class Route(ABC, Generic[ConfigT]):
                 where=f"{self.config.kind}, {private.name}",
                 fix="Give one label for each image.",
             )
-        made = self._build(private, context)
-        planned = {release.name for release in self.config.releases}
-        if set(made.releases) != planned:
-            raise ConfigError(
-                f"the route planned {', '.join(sorted(planned))} and emitted "
-                f"{', '.join(sorted(made.releases)) or 'nothing'}",
-                where=self.config.kind,
-            )
-        return made
+
+    def _build_many(
+        self, privates: Sequence[ImageDataset], contexts: Sequence[BuildContext]
+    ) -> list[Build]:
+        """Builds from private sets that were checked; a route of small nets trains them at once."""
+        return [
+            self._build(private, context)
+            for private, context in zip(privates, contexts, strict=True)
+        ]
 
     @abstractmethod
     def _build(self, private: ImageDataset, context: BuildContext) -> Build:

@@ -72,6 +72,11 @@ class RouteConfig(BaseModel):
         return builds
 
     @property
+    def lanes(self) -> bool:
+        """Whether several builds at once take less time than one after the other, on a GPU."""
+        return False
+
+    @property
     def name(self) -> str:
         """Name within a run, such as ``dpsgd-eps8``."""
         return self.kind

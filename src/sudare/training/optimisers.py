@@ -15,23 +15,37 @@ __all__ = ["make_optimiser", "rate_at"]
 def make_optimiser(
     parameters: Iterable[torch.nn.Parameter], recipe: Recipe, *, fused: bool = True
 ) -> torch.optim.Optimizer:
-    """The recipe's optimiser; fused, one kernel updates all weights."""
+    """The recipe's optimiser; fused, one kernel updates all weights.
+
+    On a GPU the learning rate is a tensor there, so that a recorded step reads what it is now.
+    """
+    learned = list(parameters)
+    on_gpu = fused and bool(learned) and all(p.is_cuda for p in learned)
+    rate = torch.tensor(recipe.lr, device=learned[0].device) if on_gpu else recipe.lr
     match recipe.optimizer:
         case "sgd":
             return torch.optim.SGD(
-                parameters,
-                lr=recipe.lr,
+                learned,
+                lr=rate,
                 momentum=recipe.momentum,
                 weight_decay=recipe.weight_decay,
                 fused=fused or None,
             )
         case "adam":
             return torch.optim.Adam(
-                parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=fused or None
+                learned,
+                lr=rate,
+                weight_decay=recipe.weight_decay,
+                fused=fused or None,
+                capturable=on_gpu,
             )
         case "adamw":
             return torch.optim.AdamW(
-                parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=fused or None
+                learned,
+                lr=rate,
+                weight_decay=recipe.weight_decay,
+                fused=fused or None,
+                capturable=on_gpu,
             )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import torch
 
 from sudare.accounting.ledger import LedgerEntry
 from sudare.core.seeds import integer_seed
@@ -16,7 +19,7 @@ from sudare.routes.classifiers.config import ClassifierConfig
 from sudare.routes.config import RouteConfig
 from sudare.routes.context import BuildContext
 from sudare.training.dpsgd import train_private
-from sudare.training.loop import TrainingData, TrainingRecord, train
+from sudare.training.loop import Learner, TrainingData, TrainingRecord, train_lanes
 from sudare.training.recipe import Recipe
 
 __all__ = ["ClassifierRoute"]
@@ -32,39 +35,81 @@ class ClassifierRoute(Route[ClassifierConfig]):
     """
 
     def _build(self, private: ImageDataset, context: BuildContext) -> Build:
-        config, recipe = self.config, self.config.trained_by
-        net = build_net(
-            config.net,
+        if self.config.budget is None:
+            return self._build_many([private], [context])[0]
+        net, data = self._net(private, context), _data(private, context)
+        record, entry = train_private(
+            net,
+            data,
+            self.config.trained_by,
+            self.config.budget,
+            seed=None if context.leaves else _seed(context),
+            progress=context.progress,
+            label=self.config.label,
+        )
+        return self._made(net, private, record, ledger=(entry,))
+
+    def _build_many(
+        self, privates: Sequence[ImageDataset], contexts: Sequence[BuildContext]
+    ) -> list[Build]:
+        if self.config.budget is not None:
+            return super()._build_many(privates, contexts)
+        pairs = list(zip(privates, contexts, strict=True))
+        learners = [
+            Learner(
+                net=self._net(private, context), data=_data(private, context), seed=_seed(context)
+            )
+            for private, context in pairs
+        ]
+        records: dict[int, TrainingRecord] = {}
+        # Builds that learn at once take their steps together, so they need equally many images.
+        for size in sorted({len(learner.data) for learner in learners}):
+            rows = [row for row, learner in enumerate(learners) if len(learner.data) == size]
+            trained = train_lanes(
+                [learners[row] for row in rows],
+                self.config.trained_by,
+                progress=contexts[rows[0]].progress,
+                label=self.config.label,
+            )
+            records |= dict(zip(rows, trained, strict=True))
+        return [
+            self._made(learner.net, private, records[row])
+            for row, (learner, private) in enumerate(zip(learners, privates, strict=True))
+        ]
+
+    def _net(self, private: ImageDataset, context: BuildContext) -> torch.nn.Module:
+        return build_net(
+            self.config.net,
             image_shape=private.image_shape,
             n_classes=private.n_classes,
             seed=integer_seed(context.seed, "weights"),
         ).to(context.device)
-        data = TrainingData.of(
-            private.images, private.classes, device=context.device, groups=private.groups
-        )
-        ledger: tuple[LedgerEntry, ...] = ()
-        seed = integer_seed(context.seed, "training")
-        if config.budget is None:
-            record = train(
-                net, data, recipe, seed=seed, progress=context.progress, label=config.label
-            )
-        else:
-            record, entry = train_private(
-                net,
-                data,
-                recipe,
-                config.budget,
-                seed=None if context.leaves else seed,
-                progress=context.progress,
-                label=config.label,
-            )
-            ledger = (entry,)
-        card = _card(config, config.net, recipe, private, ledger)
+
+    def _made(
+        self,
+        net: torch.nn.Module,
+        private: ImageDataset,
+        record: TrainingRecord,
+        *,
+        ledger: tuple[LedgerEntry, ...] = (),
+    ) -> Build:
+        config = self.config
+        card = _card(config, config.net, config.trained_by, private, ledger)
         state = {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
         return Build(
             releases={config.name: ClassifierRelease(card=card, state=state)},
             record=_record(record, len(private)),
         )
+
+
+def _data(private: ImageDataset, context: BuildContext) -> TrainingData:
+    return TrainingData.of(
+        private.images, private.classes, device=context.device, groups=private.groups
+    )
+
+
+def _seed(context: BuildContext) -> int:
+    return integer_seed(context.seed, "training")
 
 
 def _record(training: TrainingRecord, n: int) -> BuildRecord:

@@ -38,6 +38,11 @@ class ClassifierConfig(TrainedConfig):
         """Budget of DP-SGD; None where there is no protection."""
         return None
 
+    @property
+    def lanes(self) -> bool:
+        """Small nets that take the same steps share a GPU; DP-SGD draws batches of any size."""
+        return self.budget is None
+
     def passes(self, images: int, classes: int) -> float:
         """DP-SGD takes a gradient of every image by itself: about three times the work."""
         return self.trained_by.passes(images) * (1 if self.budget is None else _PRIVATE)
