@@ -9,7 +9,7 @@ import torch
 from sudare.core.errors import DataError
 from sudare.core.progress import Silent
 from sudare.data.plan import draw_plan
-from sudare.fleets.builds import KERNELS, BuildPlan, build_tasks
+from sudare.fleets.builds import KERNELS, BuildPlan, build_tasks, make_deterministic
 from sudare.fleets.cache import Cache
 from sudare.fleets.lanes import in_lanes, lanes_task, run_lanes
 from sudare.fleets.local import LocalExecutor
@@ -33,6 +33,17 @@ RECIPES = {
     "adversarial": Recipe(epochs=3, batch_size=16, adversarial=8.0, augmentation=()),
     "dsa": Recipe(epochs=3, batch_size=16, augmentation=("dsa",)),
 }
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_worker(request):
+    """Kernels whose result depends on scheduling are not equal to themselves."""
+    before = torch.are_deterministic_algorithms_enabled()
+    mode = torch.is_deterministic_algorithms_warn_only_enabled()
+    if request.node.get_closest_marker("cuda"):
+        make_deterministic("cuda")
+    yield
+    torch.use_deterministic_algorithms(before, warn_only=mode)
 
 
 def learner(seed, device, n=40, net="convnet"):

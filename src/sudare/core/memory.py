@@ -14,8 +14,7 @@ def keep_memory() -> bool:
     """Let the allocator of this process reuse large blocks; whether it could be told so.
 
     The GNU allocator maps every block over 128 KiB anew and gives it back when freed, so each
-    training step pays for fresh zeroed pages: a quarter of the time of a small net on one
-    thread (``benchmarks/membership``, fleet). Kept blocks make the process no larger than its peak.
+    training step pays for fresh zeroed pages. Kept blocks make the process no larger than its peak.
     Other allocators (macOS, musl) are left as they are.
     """
     try:

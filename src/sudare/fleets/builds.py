@@ -242,7 +242,7 @@ def make_deterministic(device: str = "cpu") -> None:
     # cuBLAS needs this to be deterministic; it is read when the first handle is made.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=torch.device(device).type != "cpu")
-    # Ours never read what they have not written; filling it is a twentieth of a step.
+    # Ours never read what they have not written; filling it is time for nothing.
     torch._C._set_deterministic_fill_uninitialized_memory(False)
 
 

@@ -113,7 +113,7 @@ class QuantileRegression(MembershipTest):
         from sklearn.model_selection import cross_val_predict
         from threadpoolctl import threadpool_limits
 
-        # Its threads wait actively: on busy cores a fit takes a hundred times as long.
+        # Its threads wait actively: on busy cores they take each other's time.
         with threadpool_limits(1):
             expected = cross_val_predict(self._regressor(), features, values, cv=_FOLDS)
             # Residuals of folds that were held out: on its own data a regressor looks too sure.
