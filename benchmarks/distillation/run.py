@@ -23,11 +23,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import stats
 
 from sudare.core.progress import Silent
 from sudare.core.seeds import generator, integer_seed
 from sudare.data.sources import load_source
+from sudare.metrics import mean_over_builds
 from sudare.nets import NetConfig
 from sudare.nets import build as build_net
 from sudare.nets.predict import predict
@@ -259,8 +259,8 @@ def _row(method: str, ipc: int, parts: list[dict]) -> str:
 def _interval(values: np.ndarray) -> str:
     if len(values) < 2:
         return f"{values.mean():.1f}"
-    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-    return f"{values.mean():.1f} ({values.mean() - half:.1f} to {values.mean() + half:.1f})"
+    found = mean_over_builds(values)
+    return f"{found.value:.1f} ({found.low:.1f} to {found.high:.1f})"
 
 
 def _orderings(parts: list[dict]) -> list[str]:
@@ -290,8 +290,8 @@ def _orderings(parts: list[dict]) -> list[str]:
         )
         gap = f"{gaps.mean():+.2f}"
         if len(gaps) > 1:
-            half = stats.t.ppf(0.975, len(gaps) - 1) * stats.sem(gaps)
-            gap += f" ({gaps.mean() - half:+.2f} to {gaps.mean() + half:+.2f})"
+            found_gap = mean_over_builds(gaps)
+            gap += f" ({found_gap.low:+.2f} to {found_gap.high:+.2f})"
         lines.append(f"| {method}, {ipc} | {_interval(better)} | {gap} |")
     return lines
 

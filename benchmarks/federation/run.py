@@ -18,11 +18,11 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from sudare.attacks.payouts import TRICKS
 from sudare.audits.environment import made_by
 from sudare.data.sources import load_source
+from sudare.metrics import mean_over_builds
 from sudare.nets.predict import predict
 from sudare.routes import make_route, parse_route
 from sudare.routes.context import BuildContext
@@ -206,11 +206,10 @@ def _orderings(parts: list) -> list[str]:
 
 
 def _interval(values: np.ndarray) -> tuple[str, float, float]:
-    mean = float(values.mean())
-    if len(values) < 2:
-        return f"{mean:+.2f}", -np.inf, np.inf
-    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
-    return f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f})", mean - half, mean + half
+    found = mean_over_builds(values)
+    if found.low is None or found.high is None:
+        return f"{found.value:+.2f}", -np.inf, np.inf
+    return f"{found.value:+.2f} ({found.low:+.2f} to {found.high:+.2f})", found.low, found.high
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from sudare.audits.config import load_config, read_toml
 from sudare.audits.environment import made_by
@@ -28,6 +27,7 @@ from sudare.audits.sweep import FIGURES, sweep_smoothing
 from sudare.core.files import default_cache
 from sudare.core.progress import auto
 from sudare.fleets.cache import Cache
+from sudare.metrics import mean_over_builds
 
 HERE = Path(__file__).parent
 PARTS = HERE / "parts"
@@ -183,9 +183,8 @@ def _ordering(said: str, gaps: list[float]) -> str:
     known = np.array([value for value in gaps if np.isfinite(value)])
     if len(known) < 2:
         return f"| {said} | | one seed or none |"
-    mean = float(known.mean())
-    half = float(stats.t.ppf(0.975, len(known) - 1) * stats.sem(known))
-    low, high = mean - half, mean + half
+    found = mean_over_builds(known)
+    mean, low, high = found.value, found.low, found.high
     verdict = "held" if low > 0 else "refuted" if high < 0 else "not resolved"
     return f"| {said} | {mean:+.3f} ({low:+.3f} to {high:+.3f}) | {verdict} |"
 

@@ -18,7 +18,8 @@ TOOLS = {
     "art": "ART",
 }
 GIVEN = {
-    "ours": "two worker processes of one thread; constant rate; generated code",
+    "ours": "two worker processes of one thread, their start included; constant rate; generated "
+    "code, which the first run writes and later ones load",
     "leakpro": "its shadow handler in one process with torch's two threads; constant rate; the "
     "loop of its own examples",
     "privacy_meter": "its own training of model pairs in one process with two threads; its own "
@@ -74,16 +75,21 @@ def peers(result: dict[str, Any]) -> Iterator[str]:
         f"published, alone on the machine, median of {ours['runs']} runs. The fleet is training "
         "and the signals an attack needs.\n"
     )
-    yield "| tool | version | fleet, s | against ours | accuracy, held out | peak memory, MB |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    yield (
+        "| tool | version | fleet, s | each run | against ours | accuracy, held out | "
+        "peak memory, MB |"
+    )
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
     version = {
         **{name: f"commit {commit}" for name, commit in result["commits"].items()},
         "ours": result["versions"]["sudare"],
         "art": result["versions"]["art"],
     }
     for name, tool in tools.items():
+        each = ", ".join(f"{run['fleet_s']:.0f}" for run in result["runs"][name])
         yield (
             f"| {TOOLS[name]} | {version[name]} | {tool['fleet_s']:.1f} | "
+            f"{each} | "
             f"{tool['fleet_s'] / ours['fleet_s']:.1f} | {tool['accuracy']:.3f} | "
             f"{tool['peak_mb']:.0f} |"
         )

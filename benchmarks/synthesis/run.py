@@ -18,7 +18,6 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from sudare.audits.compare import compare
 from sudare.audits.config import load_config
@@ -26,6 +25,7 @@ from sudare.audits.environment import made_by
 from sudare.core.files import default_cache
 from sudare.core.progress import auto
 from sudare.fleets.cache import Cache
+from sudare.metrics import mean_over_builds
 
 HERE = Path(__file__).parent
 PARTS = HERE / "parts"
@@ -237,8 +237,8 @@ def _ordering(parts: list, said: str, figure: object, more: str, less: str) -> s
     ]
     if len(gaps) < 2:
         return f"| {said} | | one seed or none |"
-    mean, half = np.mean(gaps), stats.t.ppf(0.975, len(gaps) - 1) * stats.sem(gaps)
-    low, high = mean - half, mean + half
+    found = mean_over_builds(np.array(gaps))
+    mean, low, high = found.value, found.low, found.high
     verdict = "held" if low > 0 else "refuted" if high < 0 else "not resolved"
     return f"| {said} | {mean:+.3f} ({low:+.3f} to {high:+.3f}) | {verdict} |"
 
