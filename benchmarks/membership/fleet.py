@@ -30,6 +30,7 @@ from sudare import nets
 from sudare.audits.environment import made_by
 from sudare.core.memory import keep_memory
 from sudare.core.progress import Silent
+from sudare.nets.convnet import MeanPool2
 from sudare.nets.predict import normalise
 from sudare.training.loop import TrainingData, batch_losses, train
 from sudare.training.recipe import Recipe
@@ -52,8 +53,11 @@ def images() -> tuple[np.ndarray, np.ndarray]:
 
 
 def plain(width: int, epochs: int) -> None:
-    """What a tutorial writes."""
+    """What a tutorial writes, with torch's pooling."""
     net, (pixels, labels) = net_of(width), images()
+    for name, layer in net.features.named_children():
+        if isinstance(layer, MeanPool2):
+            setattr(net.features, name, torch.nn.AvgPool2d(2))
     data = TensorDataset(normalise(torch.from_numpy(pixels)), torch.from_numpy(labels))
     optimiser = torch.optim.SGD(net.parameters(), lr=0.02, momentum=0.9, foreach=False)
     for _ in range(epochs):

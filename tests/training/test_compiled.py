@@ -64,6 +64,17 @@ def test_pooling_by_reshape_is_average_pooling(monkeypatch, shape):
     torch.testing.assert_close(eager, torch.nn.AvgPool2d(2)(images))
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 32, 32), (1, 1, 7, 9)])
+def test_gradients_of_pooling_are_those_of_average_pooling(shape):
+    images = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    slopes = [
+        torch.autograd.grad(pool(images).square().sum(), images)[0]
+        for pool in (MeanPool2(), torch.nn.AvgPool2d(2))
+    ]
+    torch.testing.assert_close(*slopes)
+    assert torch.autograd.gradgradcheck(MeanPool2(), (images[:1, :1],))
+
+
 # Torch's own: importing its compiler warns of its own old parts.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("before", [None, "torch's own"])

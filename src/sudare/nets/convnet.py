@@ -12,16 +12,20 @@ class MeanPool2(nn.Module):
     """Means of 2 x 2 squares, an odd last row or column left out: ``AvgPool2d(2)``.
 
     In generated code it is a reshape: backwards a broadcast that fuses with what is before it,
-    where pooling is a kernel of its own. By itself the kernel is the faster one.
+    where pooling is a kernel of its own. On a processor, where that kernel goes pixel by pixel, it
+    is sums of rows and of columns, which go by vectors (``docs/decisions``, 11).
     """
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Half the height and width, ``[n, c, h // 2, w // 2]``."""
-        if not torch.compiler.is_compiling():
-            pooled: torch.Tensor = torch.nn.functional.avg_pool2d(images, 2)
-            return pooled
         height, width = images.shape[2] // 2, images.shape[3] // 2
         even = images[:, :, : 2 * height, : 2 * width]
+        if not torch.compiler.is_compiling():
+            if images.device.type != "cpu":
+                pooled: torch.Tensor = torch.nn.functional.avg_pool2d(images, 2)
+                return pooled
+            rows = even[:, :, 0::2] + even[:, :, 1::2]
+            return (rows[..., 0::2] + rows[..., 1::2]) * 0.25
         squares = even.unflatten(3, (width, 2)).unflatten(2, (height, 2))
         return torch.mean(squares, dim=(3, 5))
 
