@@ -160,6 +160,8 @@ def size(preset: str) -> tuple[list[dict[str, object]], str]:
             "plain",
             "--set",
             f"data.pool={pool}",
+            "--set",
+            "checks=[]",
         )
         (row,) = figures(findings, COLUMNS)
         rows.append({**row, "release": f"plain, {pool // 2} training images"})
@@ -196,7 +198,7 @@ def reference(preset: str) -> tuple[list[dict[str, object]], str]:
         rows.append({"release": name, "utility.heldout_accuracy": spread(scores)})
     wide = read_toml(preset or "demo")
     wide["defaults"]["net"]["width"] = 128 if preset != "smoke" else 16
-    wide["routes"], wide["fleet"]["builds"] = [{"kind": "plain"}], 4
+    wide["routes"], wide["fleet"]["builds"], wide["checks"] = [{"kind": "plain"}], 4, []
     findings = compare_values(wide, f"runs/reference-{preset or 'demo'}")
     (row,) = figures(findings, ("utility.heldout_accuracy",))
     rows.append({**row, "release": "ConvNet-3 of width 128, 4 builds, same recipe"})
