@@ -171,6 +171,11 @@ def _invariants(parts: list, size: int) -> list[str]:
             swapped("optimisation"), swapped("sampling"), swapped("selection"), strict=True
         )
     ]
+    grown = [
+        last - start
+        for last, start in zip(gap("top1", 0.0, -0.2), gap("first_top1", 0.0, -0.2), strict=True)
+    ]
+    chosen = [_value(p, size, 0.0, "top1") - _value(p, size, 0.0, "every_top1") for p in parts]
     told = [
         ("Positive smoothing (0.1) does not cost accuracy", gap("accuracy", 0.1, 0.0)),
         ("Negative smoothing (-0.2) costs accuracy", gap("accuracy", 0.0, -0.2)),
@@ -180,6 +185,11 @@ def _invariants(parts: list, size: int) -> list[str]:
         ("Positive smoothing (0.1) raises Acc@1", gap("top1", 0.1, 0.0)),
         ("Of the three stages -0.2 hits optimisation hardest", first),
         ("Positive smoothing (0.1) raises membership AUC", gap("rmia", 0.1, 0.0)),
+        ("Negative smoothing (-0.2) lowers membership AUC", gap("rmia", 0.0, -0.2)),
+        ("First guesses are worse under -0.2", gap("first_top1", 0.0, -0.2)),
+        ("The gap of -0.2 in Acc@1 grows while the attack optimises", grown),
+        ("Selection raises Acc@1 (hard labels)", chosen),
+        ("The target is less sure of its attack images under 0.1", gap("confidence", 0.0, 0.1)),
     ]
     return [_ordering(f"{said}, {size} a class", gaps) for said, gaps in told]
 

@@ -30,6 +30,8 @@ FIGURES: Mapping[str, str] = {
     "extraction": "inversion.extraction",
     "identity_error": "inversion.identity_error",
     "first_top1": "inversion.first_top1",
+    "every_top1": "inversion.every_top1",
+    "confidence": "inversion.confidence",
 }
 _CONTROLS = ("random_top1", "real_top1", "random_distance", "prior_distance", "real_distance")
 _ALL = 0

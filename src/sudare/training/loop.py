@@ -213,7 +213,7 @@ def train_lanes(
     start_wall, start_cpu = time.perf_counter(), time.process_time()
     lanes = [_Lane(learner, recipe, steps=steps, alike=alike) for learner in learners]
     traces = [torch.full((epochs, n), torch.nan, device=lane.device) for lane in lanes]
-    at_once = _AtOnce(lanes, recipe) if observer is None and _records(lanes, recipe) else None
+    at_once = _AtOnce(lanes) if observer is None and _records(lanes, recipe) else None
     with progress.stage(label, steps) as task:
         for epoch in range(epochs):
             for lane in lanes:
@@ -305,7 +305,7 @@ class _Lane:
 class _AtOnce:
     """Steps of all lanes at once, a recording for each size of batch and strength of smoothing."""
 
-    def __init__(self, lanes: Sequence[_Lane], recipe: Recipe) -> None:
+    def __init__(self, lanes: Sequence[_Lane]) -> None:
         self._lanes = lanes
         self._streams = [torch.cuda.Stream() for _ in lanes]
         self._recorded: dict[tuple[int, float], tuple[torch.Tensor, Replay]] = {}
