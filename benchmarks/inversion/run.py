@@ -109,6 +109,14 @@ def render() -> str:
         "candidates of 1,000 latents, 50 steps, the best 5; 4 builds for each strength, size and "
         "seed. Figures are means over seeds with their range.\n",
         "    python benchmarks/inversion/run.py all --faces PATH/att_faces.npz\n",
+        "What comes out: smoothing moves membership, and inversion hardly. AUC rises with alpha "
+        "wherever nets fit their labels (20 images a class, and 5 with equally many steps); with "
+        "equal epochs, nets that see 5 images a class are right a third of the time and have not "
+        "met their smoothing. Negative smoothing costs accuracy at 20 a class. Acc@1 is lower "
+        "under -0.2 in each seed at 20 a class, by less than three seeds resolve: a linear "
+        "decoder of the same kind of people brings the attack near its ceiling against every net. "
+        "Invariants that say *one seed or none* need figures that sweeps did not print when these "
+        "parts were made.\n",
     ]
     for data in DATA:
         parts = [json.loads(path.read_text()) for path in sorted(PARTS.glob(f"{data}-[0-9].json"))]
