@@ -2,6 +2,7 @@
 
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # How fast a machine draws examples, or runs one, is no property of the code.
@@ -20,3 +21,12 @@ def pytest_collection_modifyitems(items):
     """A file's tests stay in one process: begun last, one would run on while the others rest."""
     rank = {name: index for index, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
+
+
+def pytest_runtest_setup(item):
+    """Tests marked ``cuda`` are skipped where there is no GPU."""
+    if item.get_closest_marker("cuda"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("there is no GPU")

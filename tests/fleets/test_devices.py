@@ -5,7 +5,6 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
 
 from sudare.fleets.builds import kernels_of, lacking_determinism
 from sudare.fleets.cache import Cache
@@ -42,7 +41,6 @@ def test_workers_that_are_asked_for_are_given_on_a_gpu_too(tmp_path, device, wor
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_a_build_on_a_gpu_repeats_itself_and_resembles_the_one_on_the_cpu():
     route = make_route(parse_route({"kind": "plain", **SMALL}))
     data = images(n=96)

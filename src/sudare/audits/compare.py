@@ -263,7 +263,7 @@ class _Running:
             for row, task in enumerate(tasks)
         ]
         if lanes := self._in_lanes(route, tasks):
-            self.executor.run(lanes, progress=self.progress, label=label)
+            self.executor.run(lanes, progress=self.progress, label=f"{label}, builds at once")
         self.executor.run(chains, progress=self.progress, label=label)
         return planned
 

@@ -11,9 +11,17 @@ from pathlib import Path
 from sudare.core.files import atomic_directory, seal
 from sudare.core.hashing import Json, hash_json
 from sudare.core.progress import Progress
-from sudare.fleets.builds import KERNELS, begin_build, kernels_of, make_deterministic, write_build
+from sudare.fleets.builds import (
+    KERNELS,
+    BegunBuild,
+    begin_build,
+    kernels_of,
+    make_deterministic,
+    write_build,
+)
 from sudare.fleets.cache import Cache
 from sudare.fleets.tasks import Chain, Task
+from sudare.routes.base import Build
 from sudare.routes.config import RouteConfig
 
 __all__ = ["in_lanes", "run_lanes"]
@@ -67,15 +75,30 @@ def run_lanes(folder: Path, arguments: Mapping[str, Json], progress: Progress) -
     with tempfile.TemporaryDirectory() as name:
         beside = Path(name)
         with kernels_of(beside):
-            builds = begun[0].route.build_many(
-                [one.private for one in begun], [one.context for one in begun]
-            )
+            builds = _at_once(begun)
         for task, one, build in zip(tasks, begun, builds, strict=True):
             with atomic_directory(cache.path(task.key)) as entry:
                 write_build(build, one.rows, entry)
                 if (beside / KERNELS).is_file():
                     shutil.copy(beside / KERNELS, entry)
                 seal(entry)
+
+
+def _at_once(begun: Sequence[BegunBuild]) -> list[Build]:
+    """All of them, or half after half where the GPU has no room for all."""
+    import torch
+
+    try:
+        return begun[0].route.build_many(
+            [one.private for one in begun], [one.context for one in begun]
+        )
+    except torch.OutOfMemoryError:
+        if len(begun) == 1:
+            raise
+    # Outside of the handler, which would keep what did not fit alive.
+    torch.cuda.empty_cache()
+    half = len(begun) // 2
+    return [*_at_once(begun[:half]), *_at_once(begun[half:])]
 
 
 def _task(values: Json) -> Task:

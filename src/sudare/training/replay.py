@@ -67,6 +67,8 @@ class Replay:
         try:
             with torch.cuda.graph(graph):
                 self._side_by_side()
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             self.refused = str(error).partition("\n")[0]
             # A recording that broke off leaves them waiting for its end.
