@@ -205,6 +205,26 @@ def test_the_subset_says_when_a_class_is_too_small():
         build("subset", private=images(n=6))
 
 
+def test_a_subset_drawn_from_all_keeps_about_the_shares_of_classes():
+    data = images()
+    uneven = data[np.r_[np.flatnonzero(data.classes == 0), np.flatnonzero(data.classes != 0)[:6]]]
+    config = parse_route({"kind": "subset", "images_per_class": 5, "classes": "shares"})
+    counts = []
+    for seed in range(40):
+        context = BuildContext.of(uneven[:0], seed=seed)
+        release = make_route(config).build(uneven, context).releases["subset-5-shares"]
+        assert len(np.unique(release.images.reshape(15, -1), axis=0)) == 15
+        counts.append(release.soft_labels.sum(axis=0))
+    shares = np.bincount(uneven.classes, minlength=3) / len(uneven)
+    assert np.mean(counts, axis=0) == pytest.approx(15 * shares, abs=0.7)
+
+
+def test_a_subset_larger_than_the_collection_is_refused():
+    config = parse_route({"kind": "subset", "images_per_class": 5, "classes": "shares"})
+    with pytest.raises(DataError, match="the collection has 9 images in this build, 15 are wanted"):
+        make_route(config).build(images(n=9), BuildContext.of(images(n=9)[:0], seed=0))
+
+
 def test_a_dp_card_carries_the_ledger_and_the_guarantee():
     (release,) = build("dpsgd").releases.values()
     assert release.card.ledger[0].epsilon <= 8.0

@@ -415,6 +415,19 @@ def test_the_set_is_as_large_as_asked_for():
     assert len(made.releases[name].images) == 30
 
 
+def test_classes_are_generated_in_their_shares_or_alike():
+    data = images()
+    uneven = data[np.r_[np.flatnonzero(data.classes == 0), np.flatnonzero(data.classes != 0)[:20]]]
+    for classes, wanted in (("shares", None), ("equal", len(uneven) / uneven.n_classes)):
+        made = build(private=uneven, gkd={"targets": "hard", "classes": classes})
+        released = made.releases["synthesis-hard" if wanted is None else "synthesis-hard-equal"]
+        counts = released.soft_labels.sum(axis=0)
+        own = np.bincount(uneven.classes) if wanted is None else np.full(uneven.n_classes, wanted)
+        assert np.abs(counts - own).max() <= 2
+        told = {statistic.name for statistic in released.card.statistics}
+        assert ("classes' shares and number" in told) == (wanted is None)
+
+
 def test_colour_images_and_hard_labels():
     made = build(private=images(channels=3), gkd={"targets": "hard"})
     assert made.releases["synthesis-hard"].images.shape == (60, 3, 12, 12)

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from sudare.core.arrays import IntArray
 from sudare.core.errors import DataError
 from sudare.core.seeds import generator
 from sudare.data.images import ImageDataset
@@ -19,22 +20,12 @@ __all__ = ["SubsetRoute"]
 
 
 class SubsetRoute(Route[SubsetConfig]):
-    """Draws k images of each class without replacement."""
+    """Draws k images of each class, or as many from all, without replacement."""
 
     def _build(self, private: ImageDataset, context: BuildContext) -> Build:
         start = time.process_time()
-        rng, wanted = generator(context.seed, "subset"), self.config.images_per_class
-        chosen = []
-        for label, name in enumerate(private.class_names):
-            members = np.flatnonzero(private.classes == label)
-            if len(members) < wanted:
-                raise DataError(
-                    f"class {name!r} has {len(members)} images in this build, {wanted} are wanted",
-                    where=private.name,
-                    fix="Lower images_per_class, or enlarge the pool.",
-                )
-            chosen.append(rng.choice(members, size=wanted, replace=False))
-        rows = np.sort(np.concatenate(chosen))
+        rng = generator(context.seed, "subset")
+        rows = np.sort(self._chosen(private, rng))
         # Shuffled: the order of the released images must not tell their order in the pool.
         rows = rng.permutation(rows)
         roles = np.zeros(len(private), dtype=np.int8)
@@ -46,6 +37,26 @@ class SubsetRoute(Route[SubsetConfig]):
         record = BuildRecord(roles=roles, cpu_s=time.process_time() - start)
         return Build(releases={self.config.name: release}, record=record)
 
+    def _chosen(self, private: ImageDataset, rng: np.random.Generator) -> IntArray:
+        wanted = self.config.images_per_class
+        groups = {
+            f"class {name!r}": private.classes == c for c, name in enumerate(private.class_names)
+        }
+        if self.config.classes == "shares":
+            wanted *= private.n_classes
+            groups = {"the collection": np.ones(len(private), dtype=bool)}
+        chosen = []
+        for name, own in groups.items():
+            members = np.flatnonzero(own)
+            if len(members) < wanted:
+                raise DataError(
+                    f"{name} has {len(members)} images in this build, {wanted} are wanted",
+                    where=private.name,
+                    fix="Lower images_per_class, or enlarge the pool.",
+                )
+            chosen.append(rng.choice(members, size=wanted, replace=False))
+        return np.concatenate(chosen)
+
     def _card(self, private: ImageDataset) -> Card:
         return Card(
             kind=SamplesRelease.kind,
@@ -55,7 +66,10 @@ class SubsetRoute(Route[SubsetConfig]):
             what_leaves=self.config.what_leaves,
             class_names=private.class_names,
             image_shape=private.image_shape,
-            settings={"images_per_class": str(self.config.images_per_class)},
+            settings={
+                "images_per_class": str(self.config.images_per_class),
+                "classes": self.config.classes,
+            },
             statistics=(Statistic(name="pixels", value="real private images", status="leak"),),
             data_name=private.name,
             data_licence=private.licence,

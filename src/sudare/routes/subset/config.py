@@ -12,7 +12,7 @@ __all__ = ["SubsetConfig"]
 
 
 class SubsetConfig(RouteConfig):
-    """k random private images of each class, as they are."""
+    """k random private images of each class, as they are; or as many at random from all."""
 
     route: ClassVar[str] = "sudare.routes.subset.build:SubsetRoute"
     baseline: ClassVar[bool] = True
@@ -20,18 +20,32 @@ class SubsetConfig(RouteConfig):
 
     kind: Literal["subset"] = "subset"
     images_per_class: int = Field(default=10, ge=1, description="Real images of each class.")
+    classes: Literal["equal", "shares"] = Field(
+        default="equal",
+        description="equal: so many of each class; shares: as many in all, drawn from all at "
+        "random, so that classes keep about the shares they have.",
+    )
 
     @property
     def name(self) -> str:
         """Name of the release within a run."""
-        return f"subset-{self.images_per_class}"
+        return f"subset-{self.images_per_class}{'' if self._equal else '-shares'}"
 
     @property
     def label(self) -> str:
         """Name for charts and tables."""
-        return f"{self.images_per_class} real images a class"
+        return f"{self.images_per_class} real images a class{'' if self._equal else ' on average'}"
 
     @property
     def what_leaves(self) -> str:
         """One sentence: what the recipient gets."""
-        return f"{self.images_per_class} real private images of each class, unchanged."
+        if self._equal:
+            return f"{self.images_per_class} real private images of each class, unchanged."
+        return (
+            f"Real private images drawn at random, {self.images_per_class} times as many as there "
+            "are classes, unchanged."
+        )
+
+    @property
+    def _equal(self) -> bool:
+        return self.classes == "equal"

@@ -172,10 +172,12 @@ class _Work:
     def draw(
         self, snapshots: Sequence[Snapshot], setting: Setting, teacher: torch.nn.Module, *parts: str
     ) -> Drawn:
-        """A set of images, its classes in the shares of the private ones."""
+        """A set of images, its classes in the shares of the private ones or as many of each."""
         own, device = snapshots[setting.snapshot].generator, self.context.device
         count = max(1, round(self.config.gkd.cardinality * len(self.private)))
-        shares = class_shares(self.fit.classes, self.private.n_classes)
+        shares = np.full(self.private.n_classes, 1 / self.private.n_classes)
+        if self.config.gkd.classes == "shares":
+            shares = class_shares(self.fit.classes, self.private.n_classes)
         rng = generator(self.seed("labels", *parts), "labels")
         labels = torch.from_numpy(_labels(shares, count, rng)).to(device)
         return draw_images(
@@ -365,7 +367,13 @@ class _About:
                 status="leak",
             ),
             Statistic(name="images the filter took", value=", ".join(taken), status="leak"),
-            Statistic(name="classes' shares and number", value="as private", status="leak"),
+            Statistic(
+                name="number of images"
+                if config.gkd.classes == "equal"
+                else "classes' shares and number",
+                value="as private",
+                status="leak",
+            ),
         ]
         if failed:
             statistics.append(

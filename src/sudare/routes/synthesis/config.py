@@ -88,6 +88,11 @@ class GkdConfig(_Values):
     cardinality: float = Field(
         default=1.0, gt=0, le=100, description="Generated images for each private one."
     )
+    classes: Literal["shares", "equal"] = Field(
+        default="shares",
+        description="shares: classes are generated in the shares private images have; equal: as "
+        "many of each, which a recipient of an uneven collection may learn more from.",
+    )
     regenerate: int = Field(
         default=5, ge=0, description="Epochs after which they are drawn anew; 0: never."
     )
@@ -135,6 +140,8 @@ class SynthesisConfig(RouteConfig):
             parts.append(f"{self.gkd.cardinality:g}x")
         if self.gkd.targets != "tckr":
             parts.append(self.gkd.targets)
+        if self.gkd.classes != "shares":
+            parts.append(self.gkd.classes)
         if not self.gkd.regenerate:
             parts.append("fixed")
         return "-".join(parts)
@@ -209,6 +216,8 @@ class SynthesisConfig(RouteConfig):
             parts.append(f"{self.gkd.cardinality:g} times as many")
         if self.gkd.targets != "tckr":
             parts.append({"hard": "hard labels", "mixture": "mixed labels"}[self.gkd.targets])
+        if self.gkd.classes != "shares":
+            parts.append("each class alike")
         if not self.gkd.regenerate:
             parts.append("never drawn anew")
         return f" ({', '.join(parts)})" if parts else ""
