@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import sudare.routes.context as context_module
 from sudare.core.errors import ConfigError, DataError
 from sudare.data.images import ImageDataset
 from sudare.nets import NetConfig
@@ -189,6 +190,45 @@ def test_a_stage_is_made_once_and_whole(tmp_path):
         stages.get("generator", {}, killed)
     whole = stages.get("generator", {}, make)
     assert not (whole / "half.txt").exists()
+
+
+def test_stages_that_were_there_count_with_what_they_took_once(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(context_module.time, "process_time", lambda: clock[0])
+    monkeypatch.setattr(context_module.time, "perf_counter", lambda: 3 * clock[0])
+
+    def ask(stages, *, stop=False):
+        def inner(folder):
+            clock[0] += 2
+
+        def outer(folder):
+            stages.get("inner", {}, inner)
+            if stop:
+                raise KeyboardInterrupt
+            clock[0] += 5
+
+        stages.get("outer", {}, outer)
+
+    with pytest.raises(KeyboardInterrupt):
+        ask(FolderStages(tmp_path), stop=True)
+    resumed = FolderStages(tmp_path)
+    ask(resumed)
+    assert (resumed.spared_cpu_s, resumed.spared_wall_s) == (2, 6)
+    ask(resumed)
+    assert resumed.spared_cpu_s == 2, "what this build made or counted is not counted again"
+    other = FolderStages(tmp_path)
+    ask(other)
+    assert (other.spared_cpu_s, other.spared_wall_s) == (7, 21)
+
+
+@pytest.mark.parametrize("kind", ["subset", "plain"])
+def test_a_build_costs_what_it_would_if_no_stage_had_been_there(kind, tmp_path):
+    stages = FolderStages(tmp_path)
+    stages.spared_cpu_s, stages.spared_wall_s = 1e6, 2e6
+    context = BuildContext.of(images()[:0], seed=0, stages=stages)
+    made = make_route(parse_route({"kind": kind, **SETTINGS[kind]})).build(images(), context)
+    assert 1e6 <= made.record.cpu_s < 1.1e6
+    assert 2e6 <= made.record.wall_s < 2.1e6
 
 
 def test_the_subset_releases_real_images_and_nothing_else():

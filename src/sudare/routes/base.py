@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 import numpy as np
@@ -15,7 +15,7 @@ from sudare.core.errors import ConfigError, DataError
 from sudare.data.images import ImageDataset
 from sudare.releases.kinds import Release
 from sudare.routes.config import RouteConfig
-from sudare.routes.context import BuildContext
+from sudare.routes.context import BuildContext, Stages
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int8
@@ -70,8 +70,8 @@ class BuildRecord:
     Attributes:
         roles: ``int8 [n]``, a ``Role`` for each private image.
         loss_trace: ``float32 [epochs, n]``, or None for routes that train no net on images.
-        cpu_s: Processor seconds.
-        wall_s: Seconds on the clock.
+        cpu_s: Processor seconds, as if no stage of it had been there already.
+        wall_s: Seconds on the clock, likewise.
         choices: What it chose among, in order.
         pictures: ``uint8 [c, h, w]`` by name, such as ``generator-0`` for the first option of a
             choice; for the house.
@@ -145,7 +145,10 @@ class Route(ABC, Generic[ConfigT]):
                     f"{', '.join(sorted(build.releases)) or 'nothing'}",
                     where=self.config.kind,
                 )
-        return made
+        return [
+            _with_spared(build, context.stages)
+            for build, context in zip(made, contexts, strict=True)
+        ]
 
     def _check(self, private: ImageDataset) -> None:
         if not len(private):
@@ -169,3 +172,14 @@ class Route(ABC, Generic[ConfigT]):
     @abstractmethod
     def _build(self, private: ImageDataset, context: BuildContext) -> Build:
         """Build from a private set that was checked."""
+
+
+def _with_spared(build: Build, stages: Stages) -> Build:
+    """A build that costs what it would if no stage had been there."""
+    record = build.record
+    spared = replace(
+        record,
+        cpu_s=record.cpu_s + stages.spared_cpu_s,
+        wall_s=record.wall_s + stages.spared_wall_s,
+    )
+    return replace(build, record=spared)

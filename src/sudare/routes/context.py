@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 import tempfile
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,12 +20,23 @@ from sudare.data.images import ImageDataset
 
 __all__ = ["BuildContext", "FolderStages", "Make", "PassingStages", "Stages"]
 
+_COSTS = "costs.json"
+
 Make: TypeAlias = Callable[[Path], None]
 """Fills an empty folder with what a stage made."""
 
 
 class Stages(Protocol):
-    """Where a build keeps what is dear: experts, a teacher, a generator's snapshots."""
+    """Where a build keeps what is dear: experts, a teacher, a generator's snapshots.
+
+    Attributes:
+        spared_cpu_s: Processor seconds that stages took which were there already: made by this
+            build before it was stopped, or by a route with the same stage.
+        spared_wall_s: Their seconds on the clock.
+    """
+
+    spared_cpu_s: float
+    spared_wall_s: float
 
     def get(self, name: str, key: Mapping[str, Json], make: Make) -> Path:
         """The folder of a stage; made if it is not there yet, whole or not at all.
@@ -45,6 +58,8 @@ class FolderStages:
 
     def __init__(self, root: Path, identity: Mapping[str, Json] | None = None) -> None:
         self._root, self._identity = root, dict(identity or {})
+        self._known: set[Path] = set()
+        self.spared_cpu_s = self.spared_wall_s = 0.0
 
     def get(self, name: str, key: Mapping[str, Json], make: Make) -> Path:
         """The folder of a stage, made if it is not there yet."""
@@ -54,23 +69,41 @@ class FolderStages:
             shutil.rmtree(folder)
         if not folder.is_dir():
             with atomic_directory(folder) as draft:
-                make(draft)
+                self._make(draft, make)
                 seal(draft)
+        elif folder not in self._known:
+            spared = json.loads((folder / _COSTS).read_text())
+            self.spared_cpu_s += spared["cpu_s"]
+            self.spared_wall_s += spared["wall_s"]
+        self._known.add(folder)
         return folder
+
+    def _make(self, draft: Path, make: Make) -> None:
+        """Make a stage and write down what it took, with what was spared inside it."""
+        cpu, wall = self.spared_cpu_s, self.spared_wall_s
+        start, clock = time.process_time(), time.perf_counter()
+        make(draft)
+        costs = {
+            "cpu_s": time.process_time() - start + self.spared_cpu_s - cpu,
+            "wall_s": time.perf_counter() - clock + self.spared_wall_s - wall,
+        }
+        (draft / _COSTS).write_text(json.dumps(costs))
 
 
 class PassingStages:
     """Stages that are gone with the build: a temporary folder, made when the first is asked for."""
 
     def __init__(self) -> None:
-        self._folder: Path | None = None
+        self._kept: FolderStages | None = None
+        self.spared_cpu_s = self.spared_wall_s = 0.0
 
     def get(self, name: str, key: Mapping[str, Json], make: Make) -> Path:
         """The folder of a stage, made if it is not there yet."""
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="sudare-stages-"))
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        return FolderStages(self._folder).get(name, key, make)
+        if self._kept is None:
+            folder = Path(tempfile.mkdtemp(prefix="sudare-stages-"))
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self._kept = FolderStages(folder)
+        return self._kept.get(name, key, make)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
