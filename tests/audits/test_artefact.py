@@ -1,13 +1,16 @@
 """One artefact: checks measure it as it is, and a third party recomputes what they found."""
 
 import json
+import stat
 
+import numpy as np
 import pytest
 
 from sudare.audits.artefact import AuditRequest, audit_artefact
 from sudare.audits.config import apply_overrides, load_config, read_toml
 from sudare.audits.shipping import make_artefact
 from sudare.audits.verify import export, verify
+from sudare.core.errors import SudareError
 from sudare.core.progress import Silent
 from sudare.core.threats import ThreatModel
 from sudare.fleets.cache import Cache
@@ -76,3 +79,82 @@ def test_a_third_party_recomputes_what_checks_found_of_an_artefact(audited, tmp_
     printed = json.loads((base / "run" / "findings.json").read_text())["findings"]
     recomputed = {f["id"] for f in printed} - set(found.not_recomputed)
     assert "evasion.fgsm.accuracy@8" in recomputed
+
+
+def small_synthesis(**changes):
+    values = apply_overrides(read_toml("smoke"), SMALL)
+    net = {"name": "mlp", "width": 8}
+    gan = {"steps": 2, "width": 4, "latent": 4, "snapshots": 2, "batch_size": 8}
+    values["routes"] = [
+        {
+            "kind": "synthesis",
+            "net": net,
+            "recipe": {"epochs": 1, "augmentation": []},
+            "gan": {**gan, **changes},
+            "selection": {"steps": 1, "seeds": 1, "sigmas": [1.0], "thresholds": [-1.0]},
+        }
+    ]
+    return load_config(values)
+
+
+class Spoken(Silent):
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+
+@pytest.fixture
+def stopped(tmp_path, monkeypatch):
+    """A release whose build was stopped after teacher and generator."""
+
+    def killed(*given, **named):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sudare.routes.synthesis.build._Work.chosen", killed)
+        with pytest.raises(KeyboardInterrupt):
+            make_artefact(small_synthesis(), tmp_path / "mine", progress=Silent())
+    return tmp_path
+
+
+def test_a_stopped_release_goes_on_with_its_stages_and_keeps_no_seed(stopped, monkeypatch):
+    private = stopped / "mine-private"
+    assert stat.S_IMODE((private / "unfinished").stat().st_mode) == 0o700
+    seeds = json.loads((private / "unfinished" / "seeds.json").read_text())["seeds"]
+    with monkeypatch.context() as patched:
+        # Teacher and generator are there: who trained either again would fail here.
+        patched.setattr("sudare.routes.synthesis.build.train", None)
+        patched.setattr("sudare.routes.synthesis.gan._Trainer.run", None)
+        spoken = Spoken()
+        made = make_artefact(small_synthesis(), stopped / "mine", progress=spoken)
+    assert "goes on at its last stage" in " ".join(spoken.lines)
+    assert [path.name for path in private.iterdir()] == ["audit-key.npz"]
+    with np.load(made.key) as key:
+        told = str(key["about"])
+    assert json.loads(told)["config"]["seed"] == seeds["split"]
+    left = [p.read_bytes() for p in stopped.rglob("*") if p.is_file()]
+    assert not any(str(seeds["build"]).encode() in content for content in left)
+
+
+def test_a_stopped_release_of_other_settings_is_begun_anew(stopped):
+    before = (stopped / "mine-private" / "unfinished" / "seeds.json").read_text()
+    spoken = Spoken()
+    made = make_artefact(small_synthesis(latent=5), stopped / "mine", progress=spoken)
+    assert "it is gone" in " ".join(spoken.lines)
+    with np.load(made.key) as key:
+        told = json.loads(str(key["about"]))
+    assert told["config"]["seed"] != json.loads(before)["seeds"]["split"]
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"key": 1}', '{"seeds": {"split": "x"}}', "[]"])
+def test_seeds_that_cannot_be_read_are_drawn_anew(stopped, content):
+    (stopped / "mine-private" / "unfinished" / "seeds.json").write_text(content)
+    assert make_artefact(small_synthesis(), stopped / "mine", progress=Silent()).key.is_file()
+
+
+def test_a_release_that_cannot_be_leaves_nothing(tmp_path):
+    with pytest.raises(SudareError):
+        make_artefact(small_synthesis(lr=1e30), tmp_path / "mine", progress=Silent())
+    assert list(tmp_path.iterdir()) == []

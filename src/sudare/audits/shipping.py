@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,18 +15,24 @@ import numpy as np
 from sudare.audits.compare import device_of, split_of, test_size
 from sudare.audits.config import RunConfig
 from sudare.core.arrays import BoolArray
-from sudare.core.errors import ConfigError, DataError, ReleaseError
+from sudare.core.errors import ConfigError, DataError, ReleaseError, SudareError
+from sudare.core.files import UNREADABLE, atomic_write
+from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.core.seeds import generator
 from sudare.data.images import ImageDataset
 from sudare.data.sources import load_source
+from sudare.fleets.builds import modules_of
+from sudare.fleets.cache import entry_key
 from sudare.releases.store import write_release
-from sudare.routes.context import BuildContext
+from sudare.routes.context import BuildContext, FolderStages
 from sudare.routes.registry import make_route
 
 __all__ = ["Artefact", "make_artefact"]
 
 WITHHELD = 0.2
+_SEEDS = {"split": 31, "withheld": 63, "build": 63}
+"""Seeds of a release, and how many bits each has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +54,9 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
     """Build one release from all but a fifth of the units, and the key to audit it with.
 
     The key holds which units were withheld, the configuration and the seed of the split, never
-    the seed of the build, which comes from the operating system and is not kept.
+    the seed of the build, which comes from the operating system. It lies beside the key while the
+    build runs, so that a stopped one goes on at its last stage, and is removed with the stages
+    when the release is written.
 
     Args:
         config: A run with one route; every image of the collection that is neither public
@@ -91,11 +101,31 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
             fix="Lower data.population, data.public or data.test.",
         )
     whole = config.data.model_copy(update={"pool": len(source.train) - aside})
-    config = config.model_copy(update={"data": whole, "seed": secrets.randbits(31)})
-    _, split = split_of(config, progress=progress)
-    member = _withhold(split.pool)
-    context = BuildContext.of(split.public, seed=None, device=device_of(config), progress=progress)
-    build = make_route(config.routes[0]).build(split.pool[member], context)
+    config = config.model_copy(update={"data": whole})
+    kept = _Unfinished(private / "unfinished")
+    roots = {__name__, *modules_of(config.routes[0])}
+    settings: dict[str, Json] = {
+        "config": config.model_dump(mode="json"),
+        "images": source.train.content_hash,
+    }
+    seeds = kept.seeds(entry_key(settings, roots=roots), progress)
+    config = config.model_copy(update={"seed": seeds["split"]})
+    try:
+        _, split = split_of(config, progress=progress)
+        member = _withhold(split.pool, seeds["withheld"])
+        context = BuildContext.of(
+            split.public,
+            seed=seeds["build"],
+            leaves=True,
+            device=device_of(config),
+            progress=progress,
+            stages=FolderStages(kept.folder / "stages"),
+        )
+        build = make_route(config.routes[0]).build(split.pool[member], context)
+    except SudareError:
+        # The same seeds would fail again.
+        kept.forget()
+        raise
     # A route's first release is the one it is about; baselines are for comparison only.
     first, *others = config.routes[0].releases
     further = {
@@ -116,14 +146,59 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
     write_release(build.releases[first.name], target)
     for name, place in further.items():
         write_release(build.releases[name], place)
+    kept.forget()
     return Artefact(release=target, key=key, further=further)
 
 
-def _withhold(pool: ImageDataset) -> BoolArray:
+class _Unfinished:
+    """What a build leaves until it is finished, so that a stopped one goes on at its last stage.
+
+    Args:
+        folder: For the seeds and the stages; for its owner only.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def seeds(self, key: str, progress: Progress) -> dict[str, int]:
+        """The seeds of a build that was stopped here, or new ones from the operating system.
+
+        Args:
+            key: What they are for: settings, images and code.
+            progress: Where to say that a build goes on, or begins anew.
+        """
+        path = self.folder / "seeds.json"
+        if self.folder.exists():
+            try:
+                told = json.loads(path.read_text())
+                found = {name: int(told["seeds"][name]) for name in _SEEDS}
+            except UNREADABLE:
+                found, told = {}, {}
+            if found and told.get("key") == key:
+                progress.say("A build of this release was stopped: it goes on at its last stage.")
+                return found
+            progress.say(
+                "A build with other settings, images or code was stopped here: it is gone."
+            )
+            shutil.rmtree(self.folder)
+        found = {name: secrets.randbits(bits) for name, bits in _SEEDS.items()}
+        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700)
+        atomic_write(path, json.dumps({"key": key, "seeds": found}))
+        return found
+
+    def forget(self) -> None:
+        """Remove the seeds, the stages, and the folder around them if nothing else is in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.folder.parent.rmdir()
+
+
+def _withhold(pool: ImageDataset, seed: int) -> BoolArray:
     """True for images whose unit is used; a fifth of the units is withheld."""
     names, of_image = np.unique(pool.unit, return_inverse=True)
     withheld = np.zeros(len(names), dtype=bool)
-    rng = generator(secrets.randbits(63), "withheld")
+    rng = generator(seed, "withheld")
     withheld[rng.permutation(len(names))[: round(WITHHELD * len(names))]] = True
     used: BoolArray = ~withheld[of_image]
     return used

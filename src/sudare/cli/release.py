@@ -25,7 +25,8 @@ def release(
 
     A random fifth of the patients, persons or sites is withheld, and `audit-key.npz` is written
     to a folder of its own, never with the release: with it this very artefact can be audited
-    later. Every random number comes from the operating system; no seed is kept.
+    later. Every random number comes from the operating system; no seed is kept once the release
+    is written. A build that was stopped goes on at its last stage when the same command is given.
 
     Examples:
     `sudare release smoothing-0.05 --data pneumonia`

@@ -91,7 +91,7 @@ def releases_folder(cache: Cache, task: Task) -> Path:
 def build_tasks(plan: BuildPlan, route: RouteConfig, cache: Cache) -> list[Task]:
     """One task for each row of the plan that the route uses; data are stored in the cache once."""
     pool, public = store(plan.pool, cache), store(plan.public, cache)
-    tasks, roots = [], [__name__, *_modules_of(route)]
+    tasks, roots = [], [__name__, *modules_of(route)]
     for row, members in enumerate(plan.membership[: builds_of(route, len(plan.membership))]):
         rows = np.flatnonzero(members)
         identity: dict[str, Json] = {
@@ -120,8 +120,8 @@ def build_tasks(plan: BuildPlan, route: RouteConfig, cache: Cache) -> list[Task]
     return tasks
 
 
-def _modules_of(route: RouteConfig) -> set[str]:
-    """Modules that registries lead a build to."""
+def modules_of(route: RouteConfig) -> set[str]:
+    """Modules that registries lead a build of a route to."""
     dotted = [route.route, *(KINDS[release.kind] for release in route.releases)]
     found = {name.partition(":")[0] for name in dotted} | {type(route).__module__}
     return found | nets_modules(route)

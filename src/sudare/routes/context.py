@@ -134,6 +134,7 @@ class BuildContext:
         public: ImageDataset,
         *,
         seed: int | None,
+        leaves: bool | None = None,
         device: str = "cpu",
         progress: Progress | None = None,
         stages: Stages | None = None,
@@ -145,6 +146,8 @@ class BuildContext:
             public: Images that may be used without being protected.
             seed: Root of every random number of a build that is audited. None for what leaves:
                 nothing can repeat it, and DP noise is the operating system's.
+            leaves: Whether the release will leave; where there is no seed if None. A seed beside
+                it is for a build that may be stopped, and must not be kept when it is finished.
             device: ``cpu`` or ``cuda``.
             progress: Where to report; nowhere if None.
             stages: Where stages are kept; a temporary folder if None.
@@ -153,7 +156,7 @@ class BuildContext:
         return cls(
             public=public,
             seed=secrets.randbits(63) if seed is None else seed,
-            leaves=seed is None,
+            leaves=seed is None if leaves is None else leaves,
             device=device,
             progress=progress or Silent(),
             stages=stages or PassingStages(),
