@@ -10,10 +10,11 @@ from sudare.audits.artefact import AuditRequest, audit_artefact
 from sudare.audits.config import apply_overrides, load_config, read_toml
 from sudare.audits.shipping import make_artefact
 from sudare.audits.verify import export, verify
-from sudare.core.errors import SudareError
+from sudare.core.errors import ReleaseError, SudareError
 from sudare.core.progress import Silent
 from sudare.core.threats import ThreatModel
 from sudare.fleets.cache import Cache
+from sudare.releases.store import write_release
 
 SMALL = (
     "data.pool=64",
@@ -152,6 +153,29 @@ def test_a_stopped_release_of_other_settings_is_begun_anew(stopped):
 def test_seeds_that_cannot_be_read_are_drawn_anew(stopped, content):
     (stopped / "mine-private" / "unfinished" / "seeds.json").write_text(content)
     assert make_artefact(small_synthesis(), stopped / "mine", progress=Silent()).key.is_file()
+
+
+def test_what_a_stopped_build_had_written_is_written_again(tmp_path, monkeypatch):
+    written = []
+
+    def killed(release, folder):
+        written.append(folder.name)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        return write_release(release, folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sudare.audits.shipping.write_release", killed)
+        with pytest.raises(KeyboardInterrupt):
+            make_artefact(small_synthesis(), tmp_path / "mine", progress=Silent())
+    assert written == ["release-student", "release"]
+    before = (tmp_path / "mine-private" / "audit-key.npz").read_bytes()
+    made = make_artefact(small_synthesis(), tmp_path / "mine", progress=Silent())
+    assert made.key.read_bytes() == before
+    assert made.release.is_dir()
+    assert {path.name for path in made.further.values()} == {"release-student"}
+    with pytest.raises(ReleaseError, match="there is a release already"):
+        make_artefact(small_synthesis(), tmp_path / "mine", progress=Silent())
 
 
 def test_a_release_that_cannot_be_leaves_nothing(tmp_path):

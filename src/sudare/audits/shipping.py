@@ -21,7 +21,7 @@ from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.core.seeds import generator
 from sudare.data.images import ImageDataset
-from sudare.data.sources import load_source
+from sudare.data.sources import Source, load_source
 from sudare.fleets.builds import modules_of
 from sudare.fleets.cache import entry_key
 from sudare.releases.store import write_release
@@ -78,31 +78,23 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
     # Not beside the release: who sends a folder sends all that is in it.
     private = folder.with_name(f"{folder.name}-private")
     target, key = folder / "release", private / "audit-key.npz"
-    if target.exists() or key.exists():
+    # A route's first release is the one it is about; baselines are for comparison only.
+    first, *others = config.routes[0].releases
+    further = {
+        planned.name: folder / f"release-{planned.name.removeprefix(f'{first.name}-')}"
+        for planned in others
+        if not planned.baseline
+    }
+    kept = _Unfinished(private / "unfinished")
+    # What a stopped build wrote is written again; its first release comes last, so that where
+    # that is, all is.
+    written = [target] if kept.folder.exists() else [target, key, *further.values()]
+    if any(path.exists() for path in written):
         raise ReleaseError(
             "there is a release already", where=str(folder), fix="Choose another --out."
         )
     source = load_source(config.data.source, image_size=config.data.image_size, progress=progress)
-    aside = config.data.public + config.data.population
-    aside += test_size(config, source) if source.test is None else 0
-    if config.data.fit and aside > len(source.train) // 2:
-        # At least half of a small collection is what the release is made of.
-        share = len(source.train) / 2 / aside
-        parts = {"public": config.data.public, "population": config.data.population}
-        if source.test is None:
-            parts["test"] = test_size(config, source)
-        smaller = {part: int(share * size) for part, size in parts.items()}
-        config = config.model_copy(update={"data": config.data.model_copy(update=smaller)})
-        aside = sum(smaller.values())
-    if aside >= len(source.train):
-        raise DataError(
-            f"{aside} images are set aside and there are {len(source.train)}",
-            where=config.data.source,
-            fix="Lower data.population, data.public or data.test.",
-        )
-    whole = config.data.model_copy(update={"pool": len(source.train) - aside})
-    config = config.model_copy(update={"data": whole})
-    kept = _Unfinished(private / "unfinished")
+    config = _with_all(config, source)
     roots = {__name__, *modules_of(config.routes[0])}
     settings: dict[str, Json] = {
         "config": config.model_dump(mode="json"),
@@ -126,13 +118,6 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
         # The same seeds would fail again.
         kept.forget()
         raise
-    # A route's first release is the one it is about; baselines are for comparison only.
-    first, *others = config.routes[0].releases
-    further = {
-        planned.name: folder / f"release-{planned.name.removeprefix(f'{first.name}-')}"
-        for planned in others
-        if not planned.baseline
-    }
     about = {
         "config": config.model_dump(mode="json"),
         "pool": split.pool.content_hash,
@@ -143,11 +128,35 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
     # The key first: a release without its key could never be audited.
     key.touch(mode=0o600)
     np.savez(key, member=member, about=np.array(json.dumps(about)))
-    write_release(build.releases[first.name], target)
-    for name, place in further.items():
+    for name, place in {**further, first.name: target}.items():
+        if place.exists():
+            shutil.rmtree(place)
         write_release(build.releases[name], place)
     kept.forget()
     return Artefact(release=target, key=key, further=further)
+
+
+def _with_all(config: RunConfig, source: Source) -> RunConfig:
+    """The configuration with a pool of all images that are not set aside."""
+    aside = config.data.public + config.data.population
+    aside += test_size(config, source) if source.test is None else 0
+    if config.data.fit and aside > len(source.train) // 2:
+        # At least half of a small collection is what the release is made of.
+        share = len(source.train) / 2 / aside
+        parts = {"public": config.data.public, "population": config.data.population}
+        if source.test is None:
+            parts["test"] = test_size(config, source)
+        smaller = {part: int(share * size) for part, size in parts.items()}
+        config = config.model_copy(update={"data": config.data.model_copy(update=smaller)})
+        aside = sum(smaller.values())
+    if aside >= len(source.train):
+        raise DataError(
+            f"{aside} images are set aside and there are {len(source.train)}",
+            where=config.data.source,
+            fix="Lower data.population, data.public or data.test.",
+        )
+    whole = config.data.model_copy(update={"pool": len(source.train) - aside})
+    return config.model_copy(update={"data": whole})
 
 
 class _Unfinished:
