@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import DataError
 from sudare.core.hashing import Json
+from sudare.core.progress import Progress, Silent
 from sudare.core.seeds import generator, integer_seed
 from sudare.data.images import ImageDataset
 from sudare.nets import build as build_net
@@ -199,6 +200,7 @@ class _Work:
         config: GkdConfig,
         *parts: str,
         steps: int | None = None,
+        progress: Progress | None = None,
     ) -> torch.nn.Module:
         """A net trained on generated images."""
         net = self.net(*parts)
@@ -210,7 +212,7 @@ class _Work:
             config,
             steps=steps,
             seed=self.seed(*parts),
-            progress=self.context.progress,
+            progress=progress or self.context.progress,
             label=parts[0],
             alike=SURE_BUILDS * self.config.candidates,
         )
@@ -232,6 +234,7 @@ class _Work:
                 *parts,
                 str(repeat),
                 steps=steps,
+                progress=Silent(),  # The choice has a bar of its own, one step a student.
             )
             answers = predict(net, held.images, device=self.context.device).argmax(axis=1)
             present = np.unique(held.classes)
