@@ -152,6 +152,39 @@ def test_a_net_of_templates_gives_its_templates_away():
     assert float(found.images.abs().max()) <= 2
 
 
+def test_gradients_of_a_linear_net_keep_their_direction_and_crops_turn_them():
+    net, prior = Template(templates()), fitted()
+    steady = inverted(net, prior, loss="max-logit", crops=1.0).cosine
+    assert steady.shape == (3, 6)
+    assert torch.allclose(steady, torch.ones(3, 6), atol=1e-4)
+    turned = inverted(net, prior, loss="max-logit", crops=0.5).cosine
+    assert float(turned.max()) < 0.999
+    once = PlugAndPlay(pool=20, candidates=2, keep=1, steps=1)(net, prior, torch.arange(3), seed=1)
+    assert bool(once.cosine.isnan().all())
+
+
+def test_the_cosine_is_that_of_the_gradients_the_decoder_gets():
+    seen = []
+
+    class Watched:
+        def sample(self, count, generator):
+            return torch.randn(count, 144, generator=generator)
+
+        def decode(self, latents):
+            latents = latents * 1
+            if latents.requires_grad:
+                latents.register_hook(lambda gradient: seen.append(gradient.numpy().copy()))
+            return latents.reshape(-1, 1, 12, 12)
+
+    found = inverted(Template(templates()), Watched()).cosine
+    assert len(seen) == 40
+    before, after = np.stack(seen[:-1]), np.stack(seen[1:])
+    lengths = np.linalg.norm(before, axis=2) * np.linalg.norm(after, axis=2)
+    wanted = ((before * after).sum(axis=2) / lengths).mean(axis=0)
+    assert np.allclose(found.flatten().numpy(), wanted, atol=1e-4)
+    assert wanted.min() < 0.95
+
+
 def test_selection_keeps_the_surest_in_order():
     found = inverted(Template(templates()), fitted())
     assert bool((found.confidence[:, :-1] >= found.confidence[:, 1:]).all())

@@ -75,6 +75,7 @@ def test_a_digit_classifier_gives_its_digits_away_and_random_weights_do_not(run)
     assert value(result, "real_distance") < value(result, "distance")
     assert value(result, "extraction") > 0.4
     assert value(result, "every_top1") >= value(result, "first_top1")
+    assert -1 < value(result, "gradient_cosine") < 1
 
 
 def test_the_attacker_of_a_classifier_has_its_weights_and_of_a_set_a_net_trained_on_it(run):

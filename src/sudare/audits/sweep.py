@@ -32,6 +32,7 @@ FIGURES: Mapping[str, str] = {
     "first_top1": "inversion.first_top1",
     "every_top1": "inversion.every_top1",
     "confidence": "inversion.confidence",
+    "cosine": "inversion.gradient_cosine",
 }
 _CONTROLS = ("random_top1", "real_top1", "random_distance", "prior_distance", "real_distance")
 _ALL = 0

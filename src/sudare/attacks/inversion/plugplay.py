@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,12 +34,15 @@ class Inverted:
         confidence: ``float32 [K, k]``, the target's mean confidence in them over views.
         every: ``float32 [K, m, c, h, w]``, all optimised candidates.
         first: ``float32 [K, m, c, h, w]``, the candidates before they were optimised.
+        cosine: ``float32 [K, m]``, the cosine between each candidate's gradients of one step and
+            the next, mean over steps; NaN where there are fewer than two.
     """
 
     images: Float[torch.Tensor, "K k c h w"]
     confidence: Float[torch.Tensor, "K k"]
     every: Float[torch.Tensor, "K m c h w"]
     first: Float[torch.Tensor, "K m c h w"]
+    cosine: Float[torch.Tensor, "K m"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +115,7 @@ class PlugAndPlay:
         latents = self._sampled(sampler or net, prior, classes, rng)
         first = _decoded(prior, latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
         labels = classes.repeat_interleave(self.candidates)
-        found = self._optimised(net, prior, latents.flatten(0, 1), labels, rng, progress)
+        found, cosine = self._optimised(net, prior, latents.flatten(0, 1), labels, rng, progress)
         every = _decoded(prior, found)
         sure = self._robust(selector or net, every, labels, rng)
         sure = sure.unflatten(0, latents.shape[:2])
@@ -119,7 +123,11 @@ class PlugAndPlay:
         best = sure.argsort(dim=1, descending=True, stable=True)[:, : self.keep]
         rows = torch.arange(len(classes), device=classes.device)[:, None]
         return Inverted(
-            images=every[rows, best], confidence=sure[rows, best], every=every, first=first
+            images=every[rows, best],
+            confidence=sure[rows, best],
+            every=every,
+            first=first,
+            cosine=cosine.unflatten(0, latents.shape[:2]),
         )
 
     def _sampled(
@@ -145,28 +153,35 @@ class PlugAndPlay:
         labels: torch.Tensor,
         rng: torch.Generator,
         progress: Progress | None,
-    ) -> torch.Tensor:
-        measure, done = LOSSES[self.loss], []
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Moved latents, and how alike the gradients of consecutive steps were."""
+        measure, done, alike = LOSSES[self.loss], [], []
         batches = list(zip(latents.split(_BATCH), labels.split(_BATCH), strict=True))
         net.requires_grad_(requires_grad=False)
         with (progress or Silent()).stage("inversion", len(batches) * self.steps) as bar:
             for start, own in batches:
                 here = start.clone().requires_grad_()
                 optimiser = torch.optim.Adam([here], lr=self.lr, betas=(0.1, 0.1))
+                cosines: list[torch.Tensor] = []
+                before: torch.Tensor | None = None
                 for _ in range(self.steps):
                     images = prior.decode(here)
                     loss = torch.zeros((), device=here.device)
                     for _ in range(self.views):
                         crop = random_crops(images, self.crops, 1.0, rng)
                         loss = loss + measure(net(crop), own).sum() / self.views
-                    optimiser.zero_grad(set_to_none=True)
-                    loss.backward()
+                    (here.grad,) = torch.autograd.grad(loss, here)
+                    if before is not None:
+                        cosines.append(functional.cosine_similarity(here.grad, before, dim=1))
+                    before = here.grad
                     optimiser.step()
                     with torch.no_grad():
                         here.clamp_(-self.reach, self.reach)
                     bar.advance()
                 done.append(here.detach())
-        return torch.cat(done)
+                no = torch.full((len(own),), math.nan, device=here.device)
+                alike.append(torch.stack(cosines).mean(dim=0) if cosines else no)
+        return torch.cat(done), torch.cat(alike)
 
     def _robust(
         self, net: nn.Module, images: torch.Tensor, labels: torch.Tensor, rng: torch.Generator

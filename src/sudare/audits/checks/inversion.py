@@ -101,6 +101,7 @@ class InversionCheck(Check[InversionCheckConfig]):
         _figure("confidence", "the target's confidence in its attack images"),
         _figure("first_top1", "Acc@1 before optimisation"),
         _figure("every_top1", "Acc@1 without selection", worse="higher"),
+        _figure("gradient_cosine", "cosine of gradients of consecutive steps", share=False),
         _figure("fid", "Frechet distance to real images, in the evaluator's features", share=False),
         _figure("precision", "attack images within reach of real ones (precision)"),
         _figure("recall", "real images within reach of attack images (recall)"),
@@ -217,6 +218,7 @@ class InversionCheck(Check[InversionCheckConfig]):
         many = np.repeat(classes, config.candidates)
         arrays["first_top1"] = yardstick.top(pixels_of(found.first.flatten(0, 1)), many, 1)
         arrays["every_top1"] = yardstick.top(pixels_of(found.every.flatten(0, 1)), many, 1)
+        arrays["gradient_cosine"] = found.cosine.flatten().cpu().numpy()
         arrays |= yardstick.spread(kept)
         arrays["extraction"] = np.array(self._extracted(kept, labels, real, tested))
         for name, images, of in (("random", random, labels), ("real", test.images, test.classes)):
@@ -261,7 +263,8 @@ class InversionCheck(Check[InversionCheckConfig]):
                     value=float(each[0]), low=None, high=None, n=0, method="measured once"
                 )
             else:
-                bounds = (0.0, 1.0 if figure.format == "percent" else np.inf)
+                low = -1.0 if name == "gradient_cosine" else 0.0
+                bounds = (low, 1.0 if figure.format == "percent" else np.inf)
                 told = mean_over_builds(each, bounds=bounds)
                 saw = f"{self.config.prior} prior of {arrays['saw'][0]}"
                 estimate = replace(told, method=f"{told.method}; {saw}")
