@@ -211,7 +211,7 @@ def render() -> str:
             "| release | " + " | ".join(FIGURES) + " |",
             "| --- |" + " ---: |" * len(FIGURES),
         ]
-        for name, row in parts[0]["rows"].items():
+        for name, row in parts[-1]["rows"].items():
             cells = [
                 _cell([p["rows"][name][c][0] for p in parts if c in p["rows"].get(name, {})])
                 for c in FIGURES
