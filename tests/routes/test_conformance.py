@@ -279,3 +279,14 @@ def test_route_errors_name_the_field():
         parse_route({"kind": "magic"})
     with pytest.raises(ConfigError, match="not both"):
         parse_route({"kind": "dpsgd", "privacy": {"target_epsilon": 1.0, "noise_multiplier": 1.0}})
+
+
+@pytest.mark.parametrize(
+    ("own", "of_recipe", "used"),
+    [(None, None, "paper"), (None, "none", "none"), ("linear", "none", "linear")],
+)
+def test_a_schedule_of_the_recipe_counts_where_the_route_names_none(own, of_recipe, used):
+    recipe = {} if of_recipe is None else {"smoothing_schedule": of_recipe}
+    given = {"kind": "smoothing", "alpha": -0.2, "recipe": recipe}
+    config = parse_route(given if own is None else {**given, "schedule": own})
+    assert config.trained_by.smoothing_schedule == used

@@ -78,8 +78,9 @@ class SmoothingConfig(ClassifierConfig):
     alpha: float = Field(
         default=0.1, le=1.0, description="Strength; positive smooths, negative sharpens."
     )
-    schedule: SmoothingSchedule = Field(
-        default="paper", description="How a negative alpha is phased in."
+    schedule: SmoothingSchedule | None = Field(
+        default=None,
+        description="How a negative alpha is phased in; as recipe.smoothing_schedule if not given.",
     )
 
     @property
@@ -90,7 +91,8 @@ class SmoothingConfig(ClassifierConfig):
     @property
     def trained_by(self) -> Recipe:
         """The recipe with smoothed labels."""
-        update = {"label_smoothing": self.alpha, "smoothing_schedule": self.schedule}
+        schedule = self.schedule or self.recipe.smoothing_schedule
+        update = {"label_smoothing": self.alpha, "smoothing_schedule": schedule}
         return self.recipe.model_copy(update=update)
 
     @property
