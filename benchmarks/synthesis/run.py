@@ -198,10 +198,10 @@ def render() -> str:
         "seeds with their range; RMIA and LiRA have whole-pipeline shadows.\n",
         "    python benchmarks/synthesis/run.py all\n",
         "On the X-rays generated images do **not** beat as many real ones of which each class has "
-        "as many. The reason is the classes: as many real ones drawn at random, in the shares the "
-        "collection has, teach as much as the generated ones, which keep those shares (balanced "
-        "accuracy 0.752 and 0.750, one seed). Generating each class alike did not mend it there "
-        "(0.720).\n",
+        "as many. In the one seed that has both so far the classes explain it: as many real ones "
+        "drawn at random, in the shares the collection has, teach as much as the generated ones, "
+        "which keep those shares (balanced accuracy 0.752 and 0.750). Generating each class alike "
+        "did not mend it there (0.720).\n",
     ]
     for data in DATA:
         parts = [json.loads(path.read_text()) for path in sorted(PARTS.glob(f"{data}-*.json"))]
