@@ -184,6 +184,16 @@ def test_what_a_stopped_build_had_written_is_written_again(tmp_path, monkeypatch
         make_artefact(small_synthesis(), tmp_path / "mine", progress=Silent())
 
 
+def test_seeds_that_outlived_a_finished_release_are_removed(tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("sudare.audits.shipping._Unfinished.forget", lambda _: None)
+        made = make_artefact(small_synthesis(), tmp_path / "mine", progress=Silent())
+    assert (made.key.parent / "unfinished").is_dir()
+    with pytest.raises(ReleaseError, match="there is a release already"):
+        make_artefact(small_synthesis(), tmp_path / "mine", progress=Silent())
+    assert [path.name for path in made.key.parent.iterdir()] == ["audit-key.npz"]
+
+
 def test_a_release_that_cannot_be_leaves_nothing(tmp_path):
     with pytest.raises(SudareError):
         make_artefact(small_synthesis(lr=1e30), tmp_path / "mine", progress=Silent())

@@ -90,6 +90,8 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
     # that is, all is.
     written = [target] if kept.folder.exists() else [target, key, *further.values()]
     if any(path.exists() for path in written):
+        # Stopped between the last file and this, a finished release would keep its seeds.
+        kept.forget()
         raise ReleaseError(
             "there is a release already", where=str(folder), fix="Choose another --out."
         )
