@@ -131,9 +131,10 @@ def render() -> str:
         "real people than attack images are to theirs.\n",
         "When a strength comes in matters as much as how large it is. Full from the first step on, "
         "without the publication's schedule, -0.2 costs another fifth of accuracy and takes Acc@1 "
-        "down much further. Parts of before (commit d27d2f5), by a cosine rate that had fallen when "
-        "it came in and with half the steps, had gaps of a third to a half of these (Acc@1 0.03, "
-        "accuracy 0.12, AUC 0.02); which of the two made them small was not measured.\n",
+        "down much further. Parts of before (commit d27d2f5), by a cosine rate that had fallen "
+        "when it came in and with half the steps, had gaps of about a third to a half of these "
+        "(Acc@1 0.03, accuracy 0.12, AUC 0.02); which of the two made them small was not "
+        "measured.\n",
     ]
     for data in DATA:
         parts = [json.loads(path.read_text()) for path in sorted(PARTS.glob(f"{data}-[0-9].json"))]
