@@ -415,6 +415,30 @@ def test_the_set_is_as_large_as_asked_for():
     assert len(made.releases[name].images) == 30
 
 
+def test_a_trial_draws_no_more_than_its_steps_can_see(monkeypatch):
+    """The choice among generators of a large collection would else be mostly drawing."""
+    import sudare.routes.synthesis.build as module
+
+    data, drawn, trials = images(), [], []
+    real_draw, real_train = module.draw_images, module.train_student
+
+    def draw_images(make, labels, *rest, **named):
+        drawn.append(len(labels))
+        return real_draw(make, labels, *rest, **named)
+
+    def train_student(*rest, steps, **named):
+        before = len(drawn)
+        real_train(*rest, steps=steps, **named)
+        trials.append((steps, drawn[before:]))
+
+    monkeypatch.setattr(module, "draw_images", draw_images)
+    monkeypatch.setattr(module, "train_student", train_student)
+    build(private=data, recipe={"batch_size": 8, "epochs": 1}, gkd={"regenerate": 1})
+    assert any(steps is not None and steps * 8 < len(data) for steps, _ in trials)
+    for steps, counts in trials:
+        assert counts[0] == min(len(data), len(data) if steps is None else 8 * steps)
+
+
 def test_classes_are_generated_in_their_shares_or_alike():
     data = images()
     uneven = data[np.r_[np.flatnonzero(data.classes == 0), np.flatnonzero(data.classes != 0)[:20]]]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sudare.core.apportionment import largest_remainder
 from sudare.core.errors import ConfigError
 from sudare.report.sections.federation import gini_of
 from sudare.valuation.contribution import (
@@ -17,7 +18,7 @@ from sudare.valuation.contribution import (
     shapley,
     ties,
 )
-from sudare.valuation.payouts import PROPERTIES, RULES, Standing, largest_remainder, pay
+from sudare.valuation.payouts import PROPERTIES, RULES, Standing, pay
 
 
 def worths(players, worth):

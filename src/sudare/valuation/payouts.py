@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sudare.core.apportionment import largest_remainder
 from sudare.core.arrays import FloatArray, IntArray
 from sudare.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["PROPERTIES", "RULES", "Rule", "Standing", "largest_remainder", "pay"]
+__all__ = ["PROPERTIES", "RULES", "Rule", "Standing", "pay"]
 
 PROPERTIES: Mapping[str, str] = {
     "budget balance": "payouts add up to the budget, to the cent",
@@ -113,18 +114,3 @@ def pay(rule: str, standing: Standing, budget_cents: int) -> Int[IntArray, " k"]
     if not np.isfinite(shares).all() or (shares < 0).any():
         raise ConfigError("shares are negative or no numbers", where=rule)
     return largest_remainder(shares, budget_cents)
-
-
-def largest_remainder(shares: Float[FloatArray, " k"], total: int) -> Int[IntArray, " k"]:
-    """Whole numbers in these shares that add up exactly; equals differ by one at most.
-
-    >>> largest_remainder(np.array([1.0, 1.0, 2.0]), 101).tolist()
-    [25, 25, 51]
-    """
-    weights = shares if shares.sum() > 0 else np.ones(len(shares))
-    exact = weights / weights.sum() * total
-    whole: IntArray = np.floor(exact + 1e-9).astype(np.int64)
-    # Of equal remainders the first comes first, the same each time.
-    order = np.argsort(-np.round(exact - whole, 9), kind="stable")
-    whole[order[: total - int(whole.sum())]] += 1
-    return whole

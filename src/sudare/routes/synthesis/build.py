@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from sudare.core.apportionment import largest_remainder
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import DataError
 from sudare.core.hashing import Json
@@ -171,16 +172,23 @@ class _Work:
         )
 
     def draw(
-        self, snapshots: Sequence[Snapshot], setting: Setting, teacher: torch.nn.Module, *parts: str
+        self,
+        snapshots: Sequence[Snapshot],
+        setting: Setting,
+        teacher: torch.nn.Module,
+        *parts: str,
+        most: int | None = None,
     ) -> Drawn:
         """A set of images, its classes in the shares of the private ones or as many of each."""
         own, device = snapshots[setting.snapshot].generator, self.context.device
         count = max(1, round(self.config.gkd.cardinality * len(self.private)))
+        count = min(count, most or count)
         shares = np.full(self.private.n_classes, 1 / self.private.n_classes)
         if self.config.gkd.classes == "shares":
             shares = class_shares(self.fit.classes, self.private.n_classes)
         rng = generator(self.seed("labels", *parts), "labels")
-        labels = torch.from_numpy(_labels(shares, count, rng)).to(device)
+        wanted = np.repeat(np.arange(len(shares)), largest_remainder(shares, count))
+        labels = torch.from_numpy(rng.permutation(wanted)).to(device)
         return draw_images(
             own,
             labels,
@@ -204,9 +212,11 @@ class _Work:
     ) -> torch.nn.Module:
         """A net trained on generated images."""
         net = self.net(*parts)
+        # A short trial sees a part of a large set: the rest need not be drawn.
+        most = steps and steps * self.config.recipe.batch_size
         train_student(
             net,
-            lambda epoch: self.draw(snapshots, setting, teacher, *parts, str(epoch)),
+            lambda epoch: self.draw(snapshots, setting, teacher, *parts, str(epoch), most=most),
             teacher,
             self.config.recipe,
             config,
@@ -430,13 +440,3 @@ def class_shares(classes: IntArray, n_classes: int) -> FloatArray:
     """Share of each class, ``float64 [C]``."""
     shares: FloatArray = np.bincount(classes, minlength=n_classes) / len(classes)
     return shares
-
-
-def _labels(shares: FloatArray, count: int, rng: np.random.Generator) -> IntArray:
-    """So many labels in these shares, by largest remainder, in random order."""
-    exact = shares * count
-    whole = np.floor(exact).astype(np.int64)
-    behind = np.argsort(-(exact - whole), kind="stable")
-    whole[behind[: count - int(whole.sum())]] += 1
-    labels: IntArray = rng.permutation(np.repeat(np.arange(len(shares)), whole))
-    return labels
