@@ -69,6 +69,25 @@ def test_near_duplicates_are_found_across_blocks(rng):
     assert len(np.unique(clusters)) == 2099
 
 
+@pytest.mark.parametrize("scene", ["noise", "one line", "all alike", "two heaps"])
+def test_blocks_and_neighbours_leave_no_pair_out(scene, rng, monkeypatch):
+    """Images are compared with their neighbours along a line only: none that is near is missed."""
+    monkeypatch.setattr("sudare.data.duplicates._BLOCK", 7)
+    monkeypatch.setattr("sudare.data.duplicates._REACHED", 5)
+    monkeypatch.setattr("sudare.data.duplicates._SAMPLE", 9)
+    images = noise(rng, 60, 1, 4, 4)
+    if scene == "one line":
+        images = np.broadcast_to(4 * np.arange(60)[:, None, None, None], images.shape)
+    elif scene == "all alike":
+        images = np.broadcast_to(images[:1], images.shape)
+    elif scene == "two heaps":
+        images = np.where(np.arange(60)[:, None, None, None] % 2, 250, 5) + images // 32
+    images = rng.permutation(np.ascontiguousarray(images.astype(np.uint8)))
+    near = brute_force(images, images, NEAR_RMS)
+    assert partition(duplicate_clusters(images)) == linked(near)
+    assert np.array_equal(near_matches(images[:25], images[25:]), near[:25, 25:].any(axis=1))
+
+
 def test_linkage_is_transitive():
     steps = np.arange(5, dtype=np.uint8)[:, None, None, None] * 4 + np.zeros((1, 6, 6), np.uint8)
     assert len(set(duplicate_clusters(steps))) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,9 @@ _NEAR_SHARE = 1e-3
 """The same for records that are no pictures, as a share of their standard deviation."""
 
 _MOST_COMPARED = 20_000
-_BLOCK = 2048
+_BLOCK = 1024
+_REACHED = 8192
+_SAMPLE, _ROUNDS = 2048, 8
 
 
 def exact_clusters(images: UInt8[ByteArray, "n c h w"]) -> Int[IntArray, " n"]:
@@ -54,9 +57,8 @@ def duplicate_clusters(
 
     n = len(images)
     rows, columns = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    for start, near in _near_blocks(images, images, rms):
-        left, right = np.nonzero(near)
-        rows.append(left + start)
+    for left, right in _near_pairs(images, images, rms):
+        rows.append(left)
         columns.append(right)
     row, column = np.concatenate(rows), np.concatenate(columns)
     links = coo_array((np.ones(len(row), dtype=bool), (row, column)), shape=(n, n))
@@ -98,29 +100,64 @@ def near_matches(
 ) -> Bool[BoolArray, " n"]:
     """Which images have an exact or near-duplicate among the reference images."""
     found = np.zeros(len(images), dtype=bool)
-    for start, near in _near_blocks(images, reference, rms):
-        found[start : start + len(near)] = near.any(axis=1)
+    for rows, _ in _near_pairs(images, reference, rms):
+        found[rows] = True
     return found
 
 
-def _near_blocks(
+def _near_pairs(
     images: ByteArray, reference: ByteArray, rms: float
-) -> Iterator[tuple[int, BoolArray]]:
+) -> Iterator[tuple[IntArray, IntArray]]:
+    """Rows of images and of the reference that are near each other, block by block."""
     if images.shape[1:] != reference.shape[1:]:
         raise DataError(
             f"images of shape {images.shape[1:]} cannot be compared with {reference.shape[1:]}"
         )
     if not len(images) or not len(reference):
         return
-    # |a - b|^2 = |a|^2 + |b|^2 - 2ab; centring by the mean image keeps float32 exact enough.
     mean = reference.reshape(len(reference), -1).mean(axis=0, dtype=np.float64)
-    right = _centred(reference, mean)
-    right_norm = np.einsum("ij,ij->i", right, right)
-    limit = rms**2 * right.shape[1]
-    for start in range(0, len(images), _BLOCK):
-        left = _centred(images[start : start + _BLOCK], mean)
-        squared = np.einsum("ij,ij->i", left, left)[:, None] + right_norm - 2 * left @ right.T
-        yield start, squared <= limit + 0.5
+    limit = rms**2 * math.prod(images.shape[1:]) + 0.5
+    # Two images are as far apart as their places along a line, at least: after sorting along the
+    # line on which images differ most, each is compared with its neighbours only.
+    line = _widest_line(reference, mean)
+    mine, theirs = _along(images, mean, line), _along(reference, mean, line)
+    rows, columns = np.argsort(mine, kind="stable"), np.argsort(theirs, kind="stable")
+    mine, theirs = mine[rows], theirs[columns]
+    reach = math.sqrt(limit) + 1e-5 * float(max(np.abs(mine).max(), np.abs(theirs).max())) + 1e-3
+    for start in range(0, len(rows), _BLOCK):
+        own = rows[start : start + _BLOCK]
+        first = int(np.searchsorted(theirs, mine[start] - reach))
+        last = int(np.searchsorted(theirs, mine[start + len(own) - 1] + reach, side="right"))
+        left = _centred(images[own], mean)
+        squared_left = np.einsum("ij,ij->i", left, left)[:, None]
+        for begin in range(first, last, _REACHED):
+            others = columns[begin : min(begin + _REACHED, last)]
+            right = _centred(reference[others], mean)
+            # |a - b|^2 = |a|^2 + |b|^2 - 2ab; centring by the mean image keeps float32 exact
+            # enough.
+            squared = squared_left + np.einsum("ij,ij->i", right, right) - 2 * left @ right.T
+            near_left, near_right = np.nonzero(squared <= limit)
+            yield own[near_left], others[near_right]
+
+
+def _widest_line(reference: ByteArray, mean: FloatArray) -> Float32Array:
+    """A direction, ``[d]`` of length 1, along which images differ much: any would do."""
+    some = _centred(reference[:: -(-len(reference) // _SAMPLE)], mean)
+    line = some[np.einsum("ij,ij->i", some, some).argmax()]
+    for _ in range(_ROUNDS):
+        length = float(np.linalg.norm(line))
+        if length == 0:
+            return np.full(len(mean), len(mean) ** -0.5, dtype=np.float32)
+        line = (some @ (line / length)) @ some
+    widest: Float32Array = line / np.linalg.norm(line)
+    return widest
+
+
+def _along(images: ByteArray, mean: FloatArray, line: Float32Array) -> FloatArray:
+    blocks = range(0, len(images), _BLOCK)
+    places = [_centred(images[start : start + _BLOCK], mean) @ line for start in blocks]
+    along: FloatArray = np.concatenate(places).astype(np.float64)
+    return along
 
 
 def _centred(images: ByteArray, mean: FloatArray) -> Float32Array:
