@@ -5,6 +5,7 @@ import stat
 
 import numpy as np
 import pytest
+import torch
 
 from sudare.audits.artefact import AuditRequest, audit_artefact
 from sudare.audits.config import apply_overrides, load_config, read_toml
@@ -159,6 +160,38 @@ def test_a_stopped_release_of_other_settings_is_begun_anew(stopped):
 def test_seeds_that_cannot_be_read_are_drawn_anew(stopped, content):
     (stopped / "mine-private" / "unfinished" / "seeds.json").write_text(content)
     assert make_artefact(small_synthesis(), stopped / "mine", progress=Silent()).key.is_file()
+
+
+def test_two_processes_do_not_build_one_release(tmp_path, monkeypatch):
+    """A lock is the open file's, so that a second opening in one process is refused alike."""
+    with monkeypatch.context() as patched:
+
+        def meanwhile(*given):
+            with pytest.raises(ReleaseError, match="another process is building this release"):
+                make_artefact(small_synthesis(), tmp_path / "mine", progress=Silent())
+            raise ReleaseError("enough")
+
+        patched.setattr("sudare.routes.synthesis.build._Work.chosen", meanwhile)
+        with pytest.raises(ReleaseError, match="enough"):
+            make_artefact(small_synthesis(), tmp_path / "mine", progress=Silent())
+    assert not (tmp_path / "mine-private").exists()
+    assert make_artefact(small_synthesis(), tmp_path / "mine", progress=Silent()).key.is_file()
+
+
+def test_a_release_is_built_with_the_threads_of_a_worker(tmp_path, monkeypatch):
+    seen, before = [], torch.get_num_threads()
+
+    def chosen(*given):
+        seen.append(torch.get_num_threads())
+        raise ReleaseError("enough")
+
+    monkeypatch.setattr("sudare.routes.synthesis.build._Work.chosen", chosen)
+    config = small_synthesis()
+    config = config.model_copy(update={"fleet": config.fleet.model_copy(update={"threads": 3})})
+    with pytest.raises(ReleaseError, match="enough"):
+        make_artefact(config, tmp_path / "mine", progress=Silent())
+    assert seen == [3]
+    assert torch.get_num_threads() == before
 
 
 def test_what_a_stopped_build_had_written_is_written_again(tmp_path, monkeypatch):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from sudare.core.limits import MAX_SIZE_PX, MIN_SIZE_PX
 from sudare.core.progress import Silent
@@ -17,6 +16,7 @@ from sudare.fleets.builds import builds_of
 from sudare.nets import build as build_net
 from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import Recipe
+from sudare.training.threads import threads_of_torch
 
 if TYPE_CHECKING:
     from sudare.audits.config import RunConfig
@@ -121,17 +121,12 @@ def _speed(config: RunConfig, split: AuditSplit, *, device: str) -> float:
     chosen = next((net for net in nets if net is not None), config.recipients.net)
     net = build_net(chosen, image_shape=shape, n_classes=split.pool.n_classes, seed=0).to(device)
     recipe = Recipe(epochs=1, augmentation=(), compile="off")
-    own = torch.get_num_threads()
-    # As many threads as a worker has: more would wait for each other beside other work.
-    torch.set_num_threads(config.fleet.threads)
-    try:
+    with threads_of_torch(config.fleet.threads):
         train(net, data, recipe, seed=0, progress=Silent(), label="calibration")
         start, seen = time.perf_counter(), 0
         while (spent := time.perf_counter() - start) < _CALIBRATION_S or not seen:
             train(net, data, recipe, seed=0, progress=Silent(), label="calibration")
             seen += _CALIBRATION_IMAGES
-    finally:
-        torch.set_num_threads(own)
     return seen / spent if spent > 0 else float(seen)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,9 +26,11 @@ from sudare.data.images import ImageDataset
 from sudare.data.sources import Source, load_source
 from sudare.fleets.builds import modules_of
 from sudare.fleets.cache import entry_key
+from sudare.releases.kinds import Release
 from sudare.releases.store import write_release
 from sudare.routes.context import BuildContext, FolderStages
 from sudare.routes.registry import make_route
+from sudare.training.threads import threads_of_torch
 
 __all__ = ["Artefact", "make_artefact"]
 
@@ -68,7 +72,7 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
     Raises:
         ConfigError: None or several routes.
         DataError: Nothing is left after public, population and test.
-        ReleaseError: The folder holds a release already.
+        ReleaseError: The folder holds a release already, or another process is building it.
     """
     if len(config.routes) != 1:
         raise ConfigError(
@@ -88,13 +92,39 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
     kept = _Unfinished(private / "unfinished")
     # What a stopped build wrote is written again; its first release comes last, so that where
     # that is, all is.
-    written = [target] if kept.folder.exists() else [target, key, *further.values()]
-    if any(path.exists() for path in written):
-        # Stopped between the last file and this, a finished release would keep its seeds.
+    with kept.alone(), threads_of_torch(config.fleet.threads):
+        written = [target] if kept.folder.exists() else [target, key, *further.values()]
+        if any(path.exists() for path in written):
+            # Stopped between the last file and this, a finished release would keep its seeds.
+            kept.forget()
+            raise ReleaseError(
+                "there is a release already", where=str(folder), fix="Choose another --out."
+            )
+        built = _built(config, kept, progress=progress)
+        folder.mkdir(parents=True, exist_ok=True)
+        # The key first: a release without its key could never be audited.
+        key.touch(mode=0o600)
+        about = {**built.about, "release": first.name}
+        np.savez(key, member=built.member, about=np.array(json.dumps(about)))
+        for name, place in {**further, first.name: target}.items():
+            if place.exists():
+                shutil.rmtree(place)
+            write_release(built.releases[name], place)
         kept.forget()
-        raise ReleaseError(
-            "there is a release already", where=str(folder), fix="Choose another --out."
-        )
+    return Artefact(release=target, key=key, further=further)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Built:
+    """Releases of one build, whose images they know, and what an audit must know of the run."""
+
+    releases: Mapping[str, Release]
+    member: BoolArray
+    about: dict[str, Json]
+
+
+def _built(config: RunConfig, kept: _Unfinished, *, progress: Progress) -> _Built:
+    """All of a route's releases, built once from all but the withheld units."""
     source = load_source(config.data.source, image_size=config.data.image_size, progress=progress)
     config = _with_all(config, source)
     roots = {__name__, *modules_of(config.routes[0])}
@@ -120,22 +150,11 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
         # The same seeds would fail again.
         kept.forget()
         raise
-    about = {
+    about: dict[str, Json] = {
         "config": config.model_dump(mode="json"),
         "pool": split.pool.content_hash,
-        "release": first.name,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    private.mkdir(mode=0o700, exist_ok=True)
-    # The key first: a release without its key could never be audited.
-    key.touch(mode=0o600)
-    np.savez(key, member=member, about=np.array(json.dumps(about)))
-    for name, place in {**further, first.name: target}.items():
-        if place.exists():
-            shutil.rmtree(place)
-        write_release(build.releases[name], place)
-    kept.forget()
-    return Artefact(release=target, key=key, further=further)
+    return _Built(releases=build.releases, member=member, about=about)
 
 
 def _with_all(config: RunConfig, source: Source) -> RunConfig:
@@ -193,16 +212,38 @@ class _Unfinished:
             )
             shutil.rmtree(self.folder)
         found = {name: secrets.randbits(bits) for name, bits in _SEEDS.items()}
-        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.mkdir(mode=0o700)
         atomic_write(path, json.dumps({"key": key, "seeds": found}))
         return found
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes out: two builds in one folder would share seeds and stages.
+
+        Raises:
+            ReleaseError: Another process is building here.
+        """
+        around = self.folder.parent
+        around.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(around, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ReleaseError(
+                    "another process is building this release",
+                    where=str(around),
+                    fix="Let it end, or choose another --out.",
+                ) from error
+            yield
+        finally:
+            os.close(handle)
+            with contextlib.suppress(OSError):
+                around.rmdir()
+
     def forget(self) -> None:
-        """Remove the seeds, the stages, and the folder around them if nothing else is in it."""
+        """Remove the seeds and the stages."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            self.folder.parent.rmdir()
 
 
 def _withhold(pool: ImageDataset, seed: int) -> BoolArray:
