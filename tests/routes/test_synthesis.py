@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -413,6 +414,27 @@ def test_the_set_is_as_large_as_asked_for():
     (name,) = (n for n in made.releases if not n.endswith("student"))
     assert name == "synthesis-0.5x"
     assert len(made.releases[name].images) == 30
+
+
+def test_a_class_the_generator_failed_at_is_named_at_once_and_on_the_card(monkeypatch):
+    import sudare.routes.synthesis.build as module
+
+    real, said = module.draw_images, []
+
+    class Spoken(Silent):
+        def say(self, text):
+            said.append(text)
+
+    monkeypatch.setattr(
+        module, "draw_images", lambda *a, **k: replace(real(*a, **k), accepted=(0.9, 0.04, 1.0))
+    )
+    data = images()
+    route = make_route(parse_route({"kind": "synthesis", **SETTINGS}))
+    made = route.build(data, BuildContext.of(data[:0], seed=0, progress=Spoken()))
+    (line,) = said
+    assert "failed at b: the teacher sees that class in less than 5 % of its images" in line
+    told = {s.name: s.value for s in made.releases["synthesis"].card.statistics}
+    assert told["classes the generator failed at"] == "b"
 
 
 def test_a_trial_draws_no_more_than_its_steps_can_see(monkeypatch):

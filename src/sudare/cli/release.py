@@ -57,6 +57,11 @@ def release(
     options = {"data.source": data, "data.fit": True if data else None, "fleet.device": device}
     config = load_config(apply_overrides(with_options(values, options), override))
     progress = auto()
+    if preset == "demo":
+        progress.say(
+            "The settings are those of preset demo, whose budgets are seconds. What leaves teaches "
+            "more with those of lite (--preset lite) or your own (--set)."
+        )
     made = make_artefact(config, out, progress=progress)
     progress.say(f"Release (may be shared):        {made.release}")
     for name, place in made.further.items():

@@ -73,6 +73,11 @@ class SynthesisRoute(Route[SynthesisConfig]):
             setting=setting,
             accepted=drawn.accepted,
         )
+        if about.failed:
+            context.progress.say(
+                f"The generator failed at {', '.join(about.failed)}: the teacher sees that class "
+                f"in less than {100 * _FAILED:.0f} % of its images. A larger gan.steps may help."
+            )
         planned = {release.name: release for release in self.config.releases}
         name = self.config.name
         releases: dict[str, Release] = {
@@ -312,6 +317,12 @@ class _About:
     setting: Setting
     accepted: tuple[float, ...]
 
+    @property
+    def failed(self) -> list[str]:
+        """Classes of which the filter took next to nothing."""
+        shares = zip(self.private.class_names, self.accepted, strict=True)
+        return [name for name, share in shares if share < _FAILED]
+
     def images(
         self, planned: PlannedRelease, drawn: Drawn, teacher: torch.nn.Module
     ) -> SamplesRelease:
@@ -364,11 +375,6 @@ class _About:
             f"{name} {100 * share:.0f} %"
             for name, share in zip(self.private.class_names, self.accepted, strict=True)
         ]
-        failed = [
-            name
-            for name, share in zip(self.private.class_names, self.accepted, strict=True)
-            if share < _FAILED
-        ]
         statistics = [
             Statistic(
                 name="generator's state", value=f"{self.step} steps, by held-out CAS", status="leak"
@@ -388,10 +394,12 @@ class _About:
                 status="leak",
             ),
         ]
-        if failed:
+        if self.failed:
             statistics.append(
                 Statistic(
-                    name="classes the generator failed at", value=", ".join(failed), status="leak"
+                    name="classes the generator failed at",
+                    value=", ".join(self.failed),
+                    status="leak",
                 )
             )
         return Card(
