@@ -1,6 +1,7 @@
 """Generated images: what they teach and what they give away, beside what they have to beat.
 
     python benchmarks/synthesis/run.py pneumonia 0     # one data set, one seed: a part
+    python benchmarks/synthesis/run.py longer 0        # clothes, a generator of 3,000 steps
     python benchmarks/synthesis/run.py all             # every part that is not there yet
     python benchmarks/synthesis/run.py render          # README.md from the parts
 
@@ -32,6 +33,7 @@ PARTS = HERE / "parts"
 DATA, SEEDS = ("pneumonia", "fashion-mnist"), (0, 1, 2)
 POOL = {"pneumonia": 1200, "fashion-mnist": 2000}
 STEPS = {"pneumonia": 300, "fashion-mnist": 600}
+LONGER, LONG_STEPS = "longer", 3000
 EQUAL = {"pneumonia": 30, "fashion-mnist": 10}
 """Real images a class that are as many as a tenth of a build's private images."""
 OTHER = "accuracy on the other half"
@@ -55,18 +57,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("what", choices=[*DATA, "all", "render"])
+    parser.add_argument("what", choices=[*DATA, LONGER, "all", "render"])
     parser.add_argument("seed", nargs="?", type=int, default=0)
     parser.add_argument("--preset", choices=["", "smoke"], default="")
     options = parser.parse_args()
     if options.what != "render":
         every = options.what == "all"
-        parts = product(SEEDS, DATA) if every else [(options.seed, options.what)]
-        for seed, data in parts:
-            target = PARTS / f"{data}-{seed}.json"
+        parts = [*product(SEEDS, DATA), (0, LONGER)] if every else [(options.seed, options.what)]
+        for seed, what in parts:
+            target = PARTS / f"{what}-{seed}.json"
             if every and target.exists():
                 continue
-            part = measured(data, seed, small=options.preset == "smoke")
+            measure = measured_longer if what == LONGER else measured
+            part = measure(what, seed, small=options.preset == "smoke")
             if options.preset:
                 print(json.dumps(part, indent=1))
                 return
@@ -77,45 +80,58 @@ def main() -> None:
 
 
 def measured(data: str, seed: int, *, small: bool) -> dict:
-    scale = 5 if small else 1
-    generator = {
-        "width": 16,
-        "steps": STEPS[data] // scale,
-        "snapshots": 8,
-        "flips": data == "fashion-mnist",
-    }
-    own = {
-        "kind": "synthesis",
-        "gan": generator,
-        "selection": {"steps": 120 // scale, "seeds": 1, "sigmas": [1.0, 1.25]},
-    }
+    """All of a data set's rows of one seed."""
+    scale, start = 5 if small else 1, time.monotonic()
+    own = settings(data, STEPS[data], scale)
     alike = {**own, "gkd": {"cardinality": 0.1, "classes": "equal"}}
-    weak = {"gan": {**generator, "steps": 30, "snapshots": 1}}
-    start = time.monotonic()
-    rows = run(
-        data,
-        seed,
-        scale,
-        [
-            {"kind": "plain"},
-            {**own, "beside": ["teacher", "hard-student", "last"]},
-            {**own, "gkd": {"cardinality": 0.1}},
-            {**own, "gkd": {"cardinality": 1.0, "regenerate": 0}},
-            *([alike] if data == "pneumonia" else []),  # Clothes have as many of each anyway.
-            {"kind": "subset", "images_per_class": max(1, EQUAL[data] // scale)},
-            {
-                "kind": "subset",
-                "images_per_class": max(1, EQUAL[data] // scale),
-                "classes": "shares",
-            },
-        ],
-    )
+    routes = [
+        {"kind": "plain"},
+        {**own, "beside": ["teacher", "hard-student", "last"]},
+        {**own, "gkd": {"cardinality": 0.1}},
+        {**own, "gkd": {"cardinality": 1.0, "regenerate": 0}},
+        *([alike] if data == "pneumonia" else []),  # Clothes have as many of each anyway.
+        {"kind": "subset", "images_per_class": max(1, EQUAL[data] // scale)},
+        {
+            "kind": "subset",
+            "images_per_class": max(1, EQUAL[data] // scale),
+            "classes": "shares",
+        },
+    ]
+    rows = run(data, seed, scale, routes)
+    weak = {"gan": {**own["gan"], "steps": 30, "snapshots": 1}}
     bad = run(data, seed, scale, [{**own, **weak, "beside": ["hard-student"]}])
     rows |= {f"weak-{name}": row for name, row in bad.items()}
+    return part_of(rows, data, f"{data} {seed}", start=start, scale=scale)
+
+
+def measured_longer(what: str, seed: int, *, small: bool) -> dict:
+    """The clothes with a generator of five times the steps: is it the generator that limits?"""
+    scale, start, data = 5 if small else 1, time.monotonic(), "fashion-mnist"
+    own = settings(data, LONG_STEPS, scale)
+    rows = run(data, seed, scale, [own, {**own, "gkd": {"cardinality": 0.1}}])
+    return part_of(rows, data, f"{what} {seed}", start=start, scale=scale)
+
+
+def settings(data: str, steps: int, scale: int) -> dict:
+    """The synthesis route with a generator of so many steps."""
+    return {
+        "kind": "synthesis",
+        "gan": {
+            "width": 16,
+            "steps": steps // scale,
+            "snapshots": 8,
+            "flips": data == "fashion-mnist",
+        },
+        "selection": {"steps": 120 // scale, "seeds": 1, "sigmas": [1.0, 1.25]},
+    }
+
+
+def part_of(rows: dict, data: str, arguments: str, *, start: float, scale: int) -> dict:
+    """What a part's file holds."""
     return {
         "rows": rows,
         "pool": POOL[data] // scale,
-        **made_by(f"python benchmarks/synthesis/run.py {data} {seed}", HERE),
+        **made_by(f"python benchmarks/synthesis/run.py {arguments}", HERE),
         "wall_s": round(time.monotonic() - start),
     }
 
@@ -168,6 +184,7 @@ def run(data: str, seed: int, scale: int, routes: list) -> dict:
     return rows
 
 
+HEAD = ("| release | " + " | ".join(FIGURES) + " |", "| --- |" + " ---: |" * len(FIGURES))
 B = "balanced accuracy"
 S, HARD, TEACHER = "synthesis-student", "synthesis-hard-student", "synthesis-teacher"
 SMALL, WEAK = "synthesis-0.1x-student", "weak-synthesis-student"
@@ -225,16 +242,9 @@ def render() -> str:
             continue
         text += [
             f"## {data}, {parts[0]['pool']:,} images in the pool, seeds: {len(parts)}\n",
-            "| release | " + " | ".join(FIGURES) + " |",
-            "| --- |" + " ---: |" * len(FIGURES),
+            *HEAD,
         ]
-        for name, row in parts[-1]["rows"].items():
-            cells = [
-                _cell([p["rows"][name][c][0] for p in parts if c in p["rows"].get(name, {})])
-                for c in FIGURES
-            ]
-            label = ("Weak: " if name.startswith("weak-") else "") + row["label"]
-            text.append(f"| {label} | " + " | ".join(cells) + " |")
+        text += _rows(parts)
         text += ["", "| ordering | difference (95 % over seeds) | |", "| --- | ---: | --- |"]
         for said, figure, *names in ORDERINGS:
             more, less = (name.format(equal=EQUAL[data]) for name in names)
@@ -247,7 +257,27 @@ def render() -> str:
             f"\n{about['processor']}, {about['cores']} cores, other work beside; commits "
             f"{commits}; wall {walls}; {parts[0]['date']}.\n"
         )
+    longer = [json.loads(path.read_text()) for path in sorted(PARTS.glob(f"{LONGER}-*.json"))]
+    if longer:
+        text += [
+            f"## fashion-mnist, a generator of {LONG_STEPS:,} steps, seeds: {len(longer)}\n",
+            *HEAD,
+            *_rows(longer),
+            f"\nCommit {longer[0]['commit']}; wall {longer[0]['wall_s']} s; {longer[0]['date']}.\n",
+        ]
     return "\n".join(text)
+
+
+def _rows(parts: list) -> list[str]:
+    lines = []
+    for name, row in parts[-1]["rows"].items():
+        cells = [
+            _cell([p["rows"][name][c][0] for p in parts if c in p["rows"].get(name, {})])
+            for c in FIGURES
+        ]
+        label = ("Weak: " if name.startswith("weak-") else "") + row["label"]
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def _cell(values: list[float]) -> str:
