@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import sudare.routes.synthesis.build as synthesis
 from sudare.audits.artefact import AuditRequest, audit_artefact
 from sudare.audits.config import apply_overrides, load_config, read_toml
 from sudare.audits.shipping import make_artefact
@@ -160,6 +161,24 @@ def test_a_stopped_release_of_other_settings_is_begun_anew(stopped):
 def test_seeds_that_cannot_be_read_are_drawn_anew(stopped, content):
     (stopped / "mine-private" / "unfinished" / "seeds.json").write_text(content)
     assert make_artefact(small_synthesis(), stopped / "mine", progress=Silent()).key.is_file()
+
+
+def test_what_is_for_comparison_only_is_not_built_to_ship(tmp_path, monkeypatch):
+    trained = []
+    real = synthesis.train_student
+
+    def train_student(*given, label, **named):
+        trained.append(label)
+        real(*given, label=label, **named)
+
+    monkeypatch.setattr(synthesis, "train_student", train_student)
+    config = small_synthesis()
+    (route,) = config.routes
+    beside = ("teacher", "hard-student", "last", "generator")
+    config = config.model_copy(update={"routes": (route.model_copy(update={"beside": beside}),)})
+    made = make_artefact(config, tmp_path / "mine", progress=Silent())
+    assert {label for label in trained if label != "trial"} == {"student"}
+    assert set(made.further) == {"synthesis-student", "synthesis-generator"}
 
 
 def test_two_processes_do_not_build_one_release(tmp_path, monkeypatch):

@@ -78,6 +78,7 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
         raise ConfigError(
             f"a release has one route, and {len(config.routes)} are configured", where="routes"
         )
+    config = config.model_copy(update={"routes": (config.routes[0].to_ship,)})
     folder = folder or Path("releases") / config.routes[0].name
     # Not beside the release: who sends a folder sends all that is in it.
     private = folder.with_name(f"{folder.name}-private")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -128,6 +128,11 @@ class RouteConfig(BaseModel):
                 unprotected=self.unprotected,
             ),
         )
+
+    @property
+    def to_ship(self) -> Self:
+        """The same route without what it builds for comparison only."""
+        return self
 
 
 class TrainedConfig(RouteConfig):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -208,6 +208,13 @@ class SynthesisConfig(RouteConfig):
                 )
             )
         return tuple(found)
+
+    @property
+    def to_ship(self) -> Self:
+        """Without teacher, student of hard labels and last state, which never leave."""
+        return self.model_copy(
+            update={"beside": tuple(what for what in self.beside if what == "generator")}
+        )
 
     @property
     def _how(self) -> str:
