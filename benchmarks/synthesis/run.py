@@ -63,7 +63,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.what != "render":
         every = options.what == "all"
-        parts = [*product(SEEDS, DATA), (0, LONGER)] if every else [(options.seed, options.what)]
+        parts = list(product(SEEDS, (*DATA, LONGER))) if every else [(options.seed, options.what)]
         for seed, what in parts:
             target = PARTS / f"{what}-{seed}.json"
             if every and target.exists():
@@ -185,10 +185,12 @@ def run(data: str, seed: int, scale: int, routes: list) -> dict:
 
 
 HEAD = ("| release | " + " | ".join(FIGURES) + " |", "| --- |" + " ---: |" * len(FIGURES))
+BETWEEN = ("| ordering | difference (95 % over seeds) | |", "| --- | ---: | --- |")
 B = "balanced accuracy"
 S, HARD, TEACHER = "synthesis-student", "synthesis-hard-student", "synthesis-teacher"
 SMALL, WEAK = "synthesis-0.1x-student", "weak-synthesis-student"
 WEAK_HARD, SHARES = "weak-synthesis-hard-student", "subset-{equal}-shares"
+SHARES_10 = "subset-10-shares"
 AUC, PLAIN = "RMIA AUC", "without the pipeline"
 ORDERINGS = (
     ("Generated images beat as many real ones", B, "synthesis-0.1x", SHARES),
@@ -219,6 +221,12 @@ ORDERINGS = (
     ),
     ("RMIA finds more in the teacher than the loss alone", (AUC, "loss AUC"), TEACHER, TEACHER),
 )
+OF_LONGER = (
+    ("Generated images beat as many real ones", B, "synthesis-0.1x", "subset-10-shares"),
+    ("The same, as many of each class", B, "synthesis-0.1x", "subset-10"),
+    ("More steps teach more", B, S, S),
+    ("More steps give away more", AUC, S, S),
+)
 
 
 def render() -> str:
@@ -228,16 +236,13 @@ def render() -> str:
         "on clothes), ConvNet-3 of width 16, 4 whole-pipeline builds from random halves of the "
         "pool. *Weak* is a generator of 30 steps without a choice. Budgets are minutes on two "
         "cores: magnitudes say little about what a large generator can do. Figures are means over "
-        "seeds with their range; RMIA and LiRA have whole-pipeline shadows.\n",
+        "seeds with their range; RMIA and LiRA have whole-pipeline shadows. *The other half* "
+        "are the images of the pool that a build has not: of the collection's own kind.\n",
         "    python benchmarks/synthesis/run.py all\n",
-        "On the X-rays generated images do **not** beat as many real ones of which each class has "
-        "as many. In the one seed that has both so far the classes explain it: as many real ones "
-        "drawn at random, in the shares the collection has, teach as much as the generated ones, "
-        "which keep those shares (balanced accuracy 0.752 and 0.750). Generating each class alike "
-        "did not mend it there (0.720).\n",
+        *_summary(),
     ]
     for data in DATA:
-        parts = [json.loads(path.read_text()) for path in sorted(PARTS.glob(f"{data}-*.json"))]
+        parts = _parts(data)
         if not parts:
             continue
         text += [
@@ -245,27 +250,86 @@ def render() -> str:
             *HEAD,
         ]
         text += _rows(parts)
-        text += ["", "| ordering | difference (95 % over seeds) | |", "| --- | ---: | --- |"]
+        text += ["", *BETWEEN]
         for said, figure, *names in ORDERINGS:
             more, less = (name.format(equal=EQUAL[data]) for name in names)
             if {more, less} <= set(parts[-1]["rows"]):
                 text.append(_ordering(parts, said, figure, more, less))
-        about = parts[0]["machine"]
-        commits = ", ".join(sorted({part["commit"] for part in parts}))
-        walls = ", ".join(f"{part['wall_s']} s" for part in parts)
-        text.append(
-            f"\n{about['processor']}, {about['cores']} cores, other work beside; commits "
-            f"{commits}; wall {walls}; {parts[0]['date']}.\n"
-        )
-    longer = [json.loads(path.read_text()) for path in sorted(PARTS.glob(f"{LONGER}-*.json"))]
+        text.append(_where(parts))
+    longer = _parts(LONGER)
     if longer:
         text += [
             f"## fashion-mnist, a generator of {LONG_STEPS:,} steps, seeds: {len(longer)}\n",
             *HEAD,
             *_rows(longer),
-            f"\nCommit {longer[0]['commit']}; wall {longer[0]['wall_s']} s; {longer[0]['date']}.\n",
+            "",
+            *BETWEEN,
+            *(
+                _ordering(_with_longer(), said, figure, f"{LONGER}-{more}", less)
+                for said, figure, more, less in OF_LONGER
+            ),
+            _where(longer),
         ]
     return "\n".join(text)
+
+
+def _summary() -> list[str]:
+    """What the tables say of the question a reader has first."""
+    rays, clothes, longer = _parts("pneumonia"), _parts("fashion-mnist"), _parts(LONGER)
+    if not (rays and clothes and longer):
+        return []
+    few, shares, alike = "synthesis-0.1x", "subset-30-shares", "subset-30"
+    return [
+        "**Do generated images beat as many real ones?** It depends on the generator. 100 pieces "
+        f"of clothing from {STEPS['fashion-mnist']} steps teach less than 100 real ones drawn at "
+        f"random (balanced accuracy {_mean(clothes, few, B)}, {_mean(clothes, SHARES_10, B)}); "
+        f"from {LONG_STEPS:,} steps {_mean(longer, few, B)}. The same steps raise what as many as "
+        f"private ones teach from {_mean(clothes, 'synthesis', B)} to "
+        f"{_mean(longer, 'synthesis', B)}, and what they give away from "
+        f"{_mean(clothes, 'synthesis', AUC)} to {_mean(longer, 'synthesis', AUC)} (RMIA AUC).\n",
+        "On the X-rays they do **not**. The test set, whose images are of another kind than the "
+        "collection (a plain classifier is right on "
+        f"{_mean(rays, 'plain', OTHER)} of the pool's other half and "
+        f"{_mean(rays, 'plain', 'accuracy')} of the test set), does not tell: "
+        f"{_mean(rays, few, B)} and {_mean(rays, shares, B)}, and "
+        f"the chosen generator looks no better than one of 30 steps ({_mean(rays, S, B)}, "
+        f"{_mean(rays, WEAK, B)}). On the other half generated ones are right on "
+        f"{_mean(rays, few, OTHER)}, real ones on {_mean(rays, shares, OTHER)}, and chosen beats "
+        f"weak: {_mean(rays, S, OTHER)}, {_mean(rays, WEAK, OTHER)}. Real ones with as many of "
+        f"each class teach the test set better ({_mean(rays, alike, B)}); generating each class "
+        f"alike does not ({_mean(rays, few + '-equal', B)}).\n",
+    ]
+
+
+def _mean(parts: list, release: str, figure: str) -> str:
+    rows = [part["rows"].get(release, {}) for part in parts]
+    return f"{np.mean([row[figure][0] for row in rows if figure in row]):.3f}"
+
+
+def _parts(what: str) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted(PARTS.glob(f"{what}-*.json"))]
+
+
+def _with_longer() -> list[dict]:
+    """Parts of the clothes, with the rows of a longer generator of the same seed beside."""
+    found = []
+    for path in sorted(PARTS.glob(f"{LONGER}-*.json")):
+        other = PARTS / path.name.replace(LONGER, "fashion-mnist")
+        if other.exists():
+            rows = json.loads(path.read_text())["rows"]
+            beside = {f"{LONGER}-{name}": row for name, row in rows.items()}
+            found.append({"rows": json.loads(other.read_text())["rows"] | beside})
+    return found
+
+
+def _where(parts: list) -> str:
+    about = parts[0]["machine"]
+    commits = ", ".join(sorted({part["commit"] for part in parts}))
+    walls = ", ".join(f"{part['wall_s']} s" for part in parts)
+    return (
+        f"\n{about['processor']}, {about['cores']} cores, other work beside; commits "
+        f"{commits}; wall {walls}; {parts[0]['date']}.\n"
+    )
 
 
 def _rows(parts: list) -> list[str]:
