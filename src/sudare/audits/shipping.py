@@ -236,11 +236,13 @@ class _Unfinished:
                     where=str(around),
                     fix="Let it end, or choose another --out.",
                 ) from error
-            yield
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    around.rmdir()  # Only if nothing is in it.
         finally:
             os.close(handle)
-            with contextlib.suppress(OSError):
-                around.rmdir()
 
     def forget(self) -> None:
         """Remove the seeds and the stages."""

@@ -27,6 +27,8 @@ def release(
     to a folder of its own, never with the release: with it this very artefact can be audited
     later. Every random number comes from the operating system; no seed is kept once the release
     is written. A build that was stopped goes on at its last stage when the same command is given.
+    It computes on one core, as audited builds do: `--set fleet.threads=4` for large nets on a
+    machine that does nothing else.
 
     Examples:
     `sudare release smoothing-0.05 --data pneumonia`

@@ -116,14 +116,16 @@ def _near_pairs(
     if not len(images) or not len(reference):
         return
     mean = reference.reshape(len(reference), -1).mean(axis=0, dtype=np.float64)
-    limit = rms**2 * math.prod(images.shape[1:]) + 0.5
+    size = math.prod(images.shape[1:])
+    limit = rms**2 * size + 0.5
     # Two images are as far apart as their places along a line, at least: after sorting along the
     # line on which images differ most, each is compared with its neighbours only.
     line = _widest_line(reference, mean)
     mine, theirs = _along(images, mean, line), _along(reference, mean, line)
     rows, columns = np.argsort(mine, kind="stable"), np.argsort(theirs, kind="stable")
     mine, theirs = mine[rows], theirs[columns]
-    reach = math.sqrt(limit) + 1e-5 * float(max(np.abs(mine).max(), np.abs(theirs).max())) + 1e-3
+    # What float32 may be wrong by, of an image as long as any can be.
+    reach = math.sqrt(limit) + 1e-5 * 255 * math.sqrt(size)
     for start in range(0, len(rows), _BLOCK):
         own = rows[start : start + _BLOCK]
         first = int(np.searchsorted(theirs, mine[start] - reach))
