@@ -292,8 +292,8 @@ def _summary() -> list[str]:
         f"{_mean(clothes, 'synthesis', B)} to {_mean(longer, 'synthesis', B)}, and what they give "
         f"away from RMIA AUC {_mean(clothes, 'synthesis', AUC)} to "
         f"{_mean(longer, 'synthesis', AUC)}.\n",
-        "On the X-rays nothing shows that they do. The test set does not tell: its images are of another kind "
-        "than the collection (a plain classifier is right on "
+        "On the X-rays nothing shows that they do. The test set does not tell: its images are of "
+        "another kind than the collection (a plain classifier is right on "
         f"{_mean(rays, 'plain', OTHER)} of the pool's other half and on "
         f"{_mean(rays, 'plain', 'accuracy')} of the test set), and on it generated and real ones "
         f"teach alike ({_mean(rays, few, B)}, {_mean(rays, shares, B)}) and the chosen generator "
@@ -302,8 +302,8 @@ def _summary() -> list[str]:
         f"{_mean(rays, shares, OTHER)} ({of_rays}); the chosen generator's student on "
         f"{_mean(rays, S, OTHER)}, the weak one's on {_mean(rays, WEAK, OTHER)} ({chosen}). Real "
         "ones with as many of each class teach the test set better "
-        f"({_mean(rays, alike, B)}), and those they do not beat either when each class is generated "
-        f"alike ({_mean(rays, few + '-equal', B)}).\n",
+        f"({_mean(rays, alike, B)}), and those they do not beat either when each class is "
+        f"generated alike ({_mean(rays, few + '-equal', B)}).\n",
     ]
 
 
