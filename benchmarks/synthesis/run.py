@@ -5,8 +5,9 @@
     python benchmarks/synthesis/run.py all             # every part that is not there yet
     python benchmarks/synthesis/run.py render          # README.md from the parts
 
-Each part is two `sudare compare` of 4 whole-pipeline builds and leaves a file in parts/, so that a
-run that was cut off goes on. ``--preset smoke`` takes a fifth of the images and of the steps.
+Each part is one or two `sudare compare` of 4 whole-pipeline builds and leaves a file in parts/, so
+that a run that was cut off goes on. ``--preset smoke`` takes a fifth of the images and of the
+steps.
 """
 
 from __future__ import annotations
@@ -222,7 +223,7 @@ ORDERINGS = (
     ("RMIA finds more in the teacher than the loss alone", (AUC, "loss AUC"), TEACHER, TEACHER),
 )
 OF_LONGER = (
-    ("Generated images beat as many real ones", B, "synthesis-0.1x", "subset-10-shares"),
+    ("Generated images beat as many real ones", B, "synthesis-0.1x", SHARES_10),
     ("The same, as many of each class", B, "synthesis-0.1x", "subset-10"),
     ("More steps teach more", B, S, S),
     ("More steps give away more", AUC, S, S),

@@ -438,7 +438,7 @@ def test_a_class_the_generator_failed_at_is_named_at_once_and_on_the_card(monkey
 
 
 def test_a_trial_draws_no_more_than_its_steps_can_see(monkeypatch):
-    """The choice among generators of a large collection would else be mostly drawing."""
+    """Of a large collection's set, the rest would be drawn for nobody."""
     import sudare.routes.synthesis.build as module
 
     data, drawn, trials = images(), [], []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sudare.accounting.accountants import epsilon_of_history
 from sudare.core.errors import BudgetError
+from sudare.core.files import try_lock
 
 __all__ = ["GAUSSIAN", "HeldError", "Ledger", "LedgerEntry", "composed_epsilon"]
 
@@ -150,15 +150,13 @@ class Ledger:
 def _locked(path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not try_lock(handle):
         os.close(handle)
         raise HeldError(
             "another process holds this ledger",
             where=str(path),
             fix="End it first: two writers would each spend what is left.",
-        ) from error
+        )
     # The file's name must be on disk as well, or a power cut forgets all that was spent.
     folder = os.open(path.parent, os.O_RDONLY)
     os.fsync(folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
@@ -18,7 +17,7 @@ from sudare.audits.compare import device_of, split_of, test_size
 from sudare.audits.config import RunConfig
 from sudare.core.arrays import BoolArray
 from sudare.core.errors import ConfigError, DataError, ReleaseError, SudareError
-from sudare.core.files import UNREADABLE, atomic_write
+from sudare.core.files import UNREADABLE, atomic_write, try_lock
 from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.core.seeds import generator
@@ -228,14 +227,12 @@ class _Unfinished:
         around.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(around, os.O_RDONLY)
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            if not try_lock(handle):
                 raise ReleaseError(
                     "another process is building this release",
                     where=str(around),
                     fix="Let it end, or choose another --out.",
-                ) from error
+                )
             try:
                 yield
             finally:

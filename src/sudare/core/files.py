@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import glob
 import hashlib
 import json
@@ -23,6 +24,7 @@ __all__ = [
     "is_sealed",
     "seal",
     "sweep_drafts",
+    "try_lock",
 ]
 
 _SEAL = ".seal.json"
@@ -88,6 +90,15 @@ def atomic_directory(path: Path, *, mode: int = 0o700) -> Iterator[Path]:
                 os.rename(draft, path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def try_lock(handle: int) -> bool:
+    """Take an open file or folder until the handle is closed; False if another has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def seal(folder: Path) -> None:

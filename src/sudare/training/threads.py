@@ -14,9 +14,8 @@ __all__ = ["threads_of_torch"]
 def threads_of_torch(count: int) -> Iterator[None]:
     """So many threads inside the block, as many as before after it.
 
-    Torch takes every core if nobody says otherwise. On nets as small as ours that gains a tenth
-    where nothing else runs, and where something does, threads wait for each other at every
-    operation: training takes several times as long as on one.
+    Torch takes every core if nobody says otherwise. On small nets that gains little where nothing
+    else runs, and where something does, threads wait for each other at every operation.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(count)
