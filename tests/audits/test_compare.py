@@ -24,7 +24,7 @@ def test_a_run_folder_holds_everything_that_was_promised(smoke):
     names = {path.name for path in folder.iterdir()}
     assert {"findings.json", "run.json", "config.toml", "releases"} <= names
     written = json.loads((folder / "findings.json").read_text())
-    assert set(written) == {"schema", "findings"}
+    assert set(written) == {"schema", "findings", "decisions"}
     assert Findings.model_validate(written) == result.findings
     RunSummary.model_validate_json((folder / "run.json").read_text())
     assert load_config(read_toml(str(folder / "config.toml"))) == load_config(read_toml("smoke"))

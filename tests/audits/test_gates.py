@@ -1,6 +1,15 @@
 import pytest
 
-from sudare.audits.gates import check_gates, exit_status, gate_line, judge, parse_gate
+from sudare.audits.checks.registry import declare_figures
+from sudare.audits.decisions.gates import (
+    check_gates,
+    exit_status,
+    figure_names,
+    gate_line,
+    judge,
+    parse_gate,
+)
+from sudare.audits.decisions.requirements import parse_requirement
 from sudare.core.errors import ConfigError
 from sudare.core.findings import Finding, Status
 from sudare.core.runs import GateResult, Verdict
@@ -92,6 +101,12 @@ def test_text_that_is_no_gate_is_refused(text):
         ("plain: utility.accuracy < 0.5", ""),
         ("canaries.ood.lira.auc > 0.5", ""),
         ("evasion.fgsm.accuracy@8 < 0.5", ""),
+        ("evasion.apgd-ce.accuracy@8 < 0.3", ""),
+        ("evasion.apgd-t.accuracy@2 < 0.3", ""),
+        ("membership.rmia.tpr@1e-05 > 0.1", ""),
+        ("privacy.epsilon > 8", ""),
+        ("membership.copies.tpr > 0", ""),
+        ("evasion.apgd-c.accuracy@8 < 0.3", "Did you mean evasion.apgd-ce.accuracy@8"),
     ],
 )
 def test_a_gate_that_can_name_no_finding_is_refused_before_any_work(gate, said):
@@ -116,3 +131,34 @@ def test_a_passing_gate_does_not_read_as_if_its_line_was_crossed(verdict, line):
         expression="membership.lira.auc > 0.9", release="plain", verdict=verdict, explanation="0.53"
     )
     assert gate_line(result) == line
+
+
+def test_every_declared_figure_can_be_named_in_a_gate_and_in_a_requirement():
+    declare_figures()
+    for name in figure_names(["rmia"]):
+        for rate in ("", "@0.01", "@1e-05"):
+            (gate,) = check_gates([f"plain: {name}{rate} > 0.5"], ["plain"], ["rmia"])
+            assert gate.name == f"{name}{rate}"
+            assert parse_requirement(f"{name}{rate} >= 1", primary="rmia").name == gate.name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "low", "gate", "verdict"),
+    [
+        ("privacy.epsilon", 1e6, 1e6, "privacy.epsilon > 8", Verdict.FAIL),
+        ("privacy.epsilon", 2.0, 2.0, "privacy.epsilon > 8", Verdict.PASS),
+        ("membership.copies.tpr", 0.0456, 0.0456, "membership.copies.tpr > 0", Verdict.FAIL),
+        ("membership.copies.tpr", 0.0456, None, "membership.copies.tpr > 0", Verdict.FAIL),
+        ("membership.copies.tpr", 0.0, 0.0, "membership.copies.tpr > 0", Verdict.PASS),
+        ("utility.accuracy", 0.875, 0.875, "utility.accuracy < 0.8", Verdict.UNDECIDED),
+        ("utility.accuracy", 0.875, None, "utility.accuracy < 0.8", Verdict.NOT_EVALUABLE),
+        ("sampler.nearest.auc", 0.1, 0.09, "sampler.nearest.auc > 0.6", Verdict.UNDECIDED),
+        ("outsider.auc", 0.1, 0.09, "outsider.auc > 0.6", Verdict.UNDECIDED),
+    ],
+)
+def test_what_is_known_exactly_decides_and_what_has_no_width_does_not(
+    name, value, low, gate, verdict
+):
+    high = None if low is None else 2 * value - low
+    one = finding(low, value, high).model_copy(update={"id": name})
+    assert judge(parse_gate(gate), [one], ["plain"])[0].verdict is verdict

@@ -8,10 +8,10 @@ from PIL import Image
 import sudare
 from sudare.audits.compare import split_of
 from sudare.audits.config import apply_overrides, load_config, read_toml
+from sudare.audits.decisions.gates import WRONG_WAY, exit_status
 from sudare.audits.findings import null_seed
 from sudare.audits.folder import claim
 from sudare.audits.foreign import audit_scores
-from sudare.audits.gates import WRONG_WAY, exit_status
 from sudare.audits.given_scores import GivenTable, read_scores
 from sudare.audits.measure import MeasureConfig
 from sudare.audits.verify import export

@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 
 from sudare.audits.compare import check
 from sudare.audits.config import apply_overrides, load_config, read_toml
-from sudare.audits.gates import parse_gate
+from sudare.audits.decisions.gates import parse_gate
 from sudare.cli.app import app
 from sudare.cli.options import choose_route, choose_routes, with_options
 from tests.cli.wrong_usage import outcome

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from playwright.sync_api import Browser, sync_playwright
 from scipy.stats import norm
 from sklearn.datasets import load_digits
 
+from sudare.audits.decisions.decision import decide
+from sudare.audits.decisions.questions import QUESTIONS, Subject
 from sudare.core import Finding, Findings, Status, ThreatModel
 from sudare.core.runs import (
     DataSummary,
@@ -25,12 +28,55 @@ from sudare.core.runs import (
     Verdict,
 )
 from sudare.report import ReportPaths, write_report
+from sudare.report.load import Run, load_run
 
 CHROMIUM = Path("/usr/bin/chromium")
 SEED, POOL, UNITS = 918273, 1437, 1391
 CLASSES = tuple(str(digit) for digit in range(10))
 ATTACKS = {"membership.lira": 1.0, "membership.rmia": 0.97, "membership.loss": 0.55}
 CANARIES = 80
+
+
+def decided(run: Run) -> Run:
+    """The run with what an audit would have decided on copies, the average and the worst case.
+
+    Only of what it has findings on: these runs hold a part of what an audit measures.
+    """
+    decisions = []
+    for release_name, release in run.releases.items():
+        mine = [item for item in run.findings if item.release == release_name and not item.group]
+        if not mine:
+            continue
+        names = {item.id for item in mine}
+        labels = run.summary.deployment.sees == ("classifier/labels",)
+        primary = "membership.gap" if labels else "membership.lira"
+        asked = {"average"} | ({"worst"} if f"{primary}.worst_case" in names else set())
+        asked |= {"copies"} if "membership.copies.tpr" in names else set()
+        attacks = [
+            name.removesuffix(".auc")
+            for name in names
+            if re.fullmatch(r"membership\..*\.auc", name)
+        ]
+        subject = Subject(
+            release=release_name,
+            kind=release.kind,
+            mode=run.summary.mode,
+            attacks=(primary,) if labels else tuple(attacks),
+            primary=primary,
+            holds_items=True,
+        )
+        questions = [question for question in QUESTIONS if question.id in asked]
+        decisions.append(
+            decide(
+                run.findings,
+                run.summary.thresholds,
+                run.summary.deployment,
+                subject,
+                questions=questions,
+            )
+        )
+    update = {"decisions": tuple(decisions)}
+    return replace(run, summary=run.summary.model_copy(update=update))
 
 
 @dataclass(frozen=True)
@@ -287,6 +333,8 @@ def write_run(folder: Path, *, plans: Sequence[Plan] = PLANS, finished: int | No
     (folder / "run.json").write_text(summary.model_dump_json(by_alias=True))
     if done:
         (folder / "findings.json").write_text(Findings(findings=tuple(found)).to_json())
+        summary = decided(load_run(folder)).summary
+        (folder / "run.json").write_text(summary.model_dump_json(by_alias=True))
     (folder / "config.toml").write_text(f'preset = "demo"\nseed = {SEED}\npool = {POOL}\n')
     return folder
 

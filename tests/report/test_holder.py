@@ -12,7 +12,7 @@ from sudare.core.threats import ThreatModel
 from sudare.report.holder import possible
 from sudare.report.load import load_run
 from sudare.report.verdict import verdict
-from tests.report.conftest import PLANS, finding, write_run
+from tests.report.conftest import PLANS, decided, finding, write_run
 
 LABELS, LOGITS = ThreatModel.CLASSIFIER_LABELS, ThreatModel.CLASSIFIER_LOGITS
 
@@ -21,7 +21,7 @@ def held(tmp_path, *sees, extra=(), plans=PLANS[:2]):
     run = load_run(write_run(tmp_path / "run", plans=plans))
     deployment = Deployment(holder="clinics behind our API", sees=sees)
     summary = run.summary.model_copy(update={"deployment": deployment})
-    return replace(run, summary=summary, findings=(*run.findings, *extra))
+    return decided(replace(run, summary=summary, findings=(*run.findings, *extra)))
 
 
 def by_labels(plan, auc, attack="gap"):
@@ -47,10 +47,10 @@ def test_a_holder_who_sees_scores_changes_nothing_but_the_sentence(tmp_path):
 def test_an_attack_on_scores_does_not_condemn_what_only_answers(tmp_path):
     leaky, other = PLANS[1], PLANS[0]
     free = verdict(held(tmp_path / "free"))
-    assert leaky.label in free.answer.partition("Do not share:")[2] or leaky.auc < 0.65
+    assert leaky.label not in free.answer.partition("Share:")[2].partition("\n")[0]
     extra = [by_labels(leaky, 0.52), by_labels(other, 0.51)]
     found = verdict(held(tmp_path / "labels", LABELS, extra=extra))
-    assert found.answer == f"Share: {leaky.label} and {other.label}."
+    assert found.answer == f"Share: {other.label} and {leaky.label}."
     assert "0.52" in found.found
     assert "LiRA" not in found.found
 
@@ -64,7 +64,7 @@ def test_an_attack_on_answers_does_condemn(tmp_path):
 def test_what_nobody_attacked_in_that_way_cannot_be_told(tmp_path):
     extra = [by_labels(PLANS[0], 0.51)]
     found = verdict(held(tmp_path, LABELS, extra=extra))
-    assert f"Cannot tell: {PLANS[1].label}." in found.answer
+    assert PLANS[1].label in found.answer.partition("Cannot tell:")[2]
 
 
 def test_of_several_attacks_the_one_declared_first_is_gone_by(tmp_path):

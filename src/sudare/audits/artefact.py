@@ -22,10 +22,10 @@ from sudare.audits.checks.work import (
 )
 from sudare.audits.compare import check, device_of, families, few_builds, split_of
 from sudare.audits.config import RunConfig, load_config
+from sudare.audits.decisions.gates import parse_gate
 from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
 from sudare.audits.folder import check_folder, claim
-from sudare.audits.gates import parse_gate
 from sudare.audits.labels import Named, Subject
 from sudare.audits.measure import (
     MeasureConfig,

@@ -24,11 +24,11 @@ from sudare.audits.checks.work import (
     show_pictures,
 )
 from sudare.audits.config import RunConfig
+from sudare.audits.decisions.gates import check_gates, parse_gate
 from sudare.audits.evidence import Evidence, commitment, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
 from sudare.audits.folder import check_folder, claim
 from sudare.audits.forecast import RunClock, foretell
-from sudare.audits.gates import check_gates, parse_gate
 from sudare.audits.labels import Named
 from sudare.audits.measure import (
     MeasureConfig,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sudare.accounting.curves import ceiling_of
 from sudare.accounting.ledger import GAUSSIAN, composed_epsilon
 from sudare.attacks.membership.base import MembershipTest
 from sudare.attacks.registry import make_test
@@ -25,7 +26,7 @@ from sudare.core.scores import ScoreTable
 from sudare.core.seeds import generator, integer_seed
 from sudare.core.threats import ThreatModel
 from sudare.data.plan import draw_plan, redeal
-from sudare.metrics import accuracy_over_privacy, mean_over_builds
+from sudare.metrics import accuracy_over_privacy, mean_over_builds, simultaneous
 from sudare.releases.card import Card
 from sudare.releases.registry import kind_class
 
@@ -40,6 +41,7 @@ __all__ = [
     "audit_release",
     "maker_of",
     "null_seed",
+    "primary_for",
     "redrawn",
     "threat_of",
 ]
@@ -95,13 +97,15 @@ def audit_release(
     scores: dict[str, FloatArray] = {}
     threats: dict[str, ThreatModel] = {}
     tests = [make_test(n, config.attacks.settings.get(n, {})) for n in config.attacks.membership]
+    # Attacks on the same images were given the same draws of units.
+    deviations: dict[str, FloatArray] = {}
     with progress.stage(f"attacks on {route.label}", len(tests)) as bar:
         for name, test in zip(config.attacks.membership, tests, strict=True):
             its = measured.table_for(test.signal, table)
             sees = threat_of(test, card.kind)
             reason = test.attackable(its)
             if reason:
-                findings.append(maker.not_applicable(f"{test.id}.auc", sees, reason))
+                findings.append(_not_run(maker, test, its, sees, reason))
                 bar.advance()
                 continue
             found = test.scores(its)[rows]
@@ -117,20 +121,18 @@ def audit_release(
                 config=config,
             )
             findings += judged.findings()
+            if its is table:
+                deviations[f"{test.id}.auc"] = judged.estimates.deviations
             if name == config.attacks.primary:
-                findings += judged.by_part(split.pool)
-                if not config.audit.null:
-                    claimed = max((entry.delta for entry in card.ledger), default=0.0)
-                    findings.append(judged.epsilon_seen(claimed or _DELTA))
-                if measured.initial is not None and not config.audit.null:
-                    findings += judged.by_origin(measured.initial[rows])
-                if target is None:
-                    findings += judged.who_is_exposed(table, measured.trace_spread)
+                findings += _of_the_primary(judged, measured, split, card, rows)
+            if name in (config.attacks.primary, primary_for(config, card.kind)):
+                findings += _of_the_exposed(judged, measured, table, target)
             if not config.audit.null:
                 again = [measured.table_for(test.signal, null) for null in nulls[: test.null_draws]]
                 controls = len(tests) * max(1, len(config.routes))
                 findings.append(judged.null_control(again, rows, tests=controls))
             bar.advance()
+    findings = _together(findings, deviations)
     if not config.audit.null:
         findings += _over_privacy(maker, findings, config.attacks.primary, card.kind)
     findings += _copies(maker, measured, table.membership, rows)
@@ -140,6 +142,73 @@ def audit_release(
     return ReleaseAudit(
         findings=tuple(findings), scores=scores, membership=membership, threats=threats
     )
+
+
+def _of_the_primary(
+    judged: JudgedTest, measured: Measured, split: LabelledParts, card: Card, rows: IntArray
+) -> list[Finding]:
+    """What only the primary attack is asked: by class and group, epsilon, by origin."""
+    found = judged.by_part(split.pool)
+    if judged.config.audit.null:
+        return found
+    claimed = max((entry.delta for entry in card.ledger), default=0.0)
+    found.append(judged.epsilon_seen(claimed or _DELTA))
+    if measured.initial is not None:
+        found += judged.by_origin(measured.initial[rows])
+    return found
+
+
+def _of_the_exposed(
+    judged: JudgedTest, measured: Measured, table: ScoreTable, target: int | None
+) -> list[Finding]:
+    """Who is exposed, over many builds: of one artefact, over the shadows made as it was."""
+    if target is None:
+        return judged.who_is_exposed(table, measured.trace_spread)
+    if not table.has_shadows:
+        return []
+    both = {target, int(table.complement[target])}
+    shadows = np.array([build for build in range(table.n_builds) if build not in both])
+    return judged.who_is_exposed(table.with_builds(shadows), None)
+
+
+def _together(findings: list[Finding], deviations: dict[str, FloatArray]) -> list[Finding]:
+    """AUCs of attacks with the same draws of units, with how much wider they hold at once."""
+    wider = simultaneous(list(deviations.values()))
+    return [
+        finding.model_copy(update={"simultaneous": wider})
+        if finding.id in deviations and not finding.group and finding.low is not None
+        else finding
+        for finding in findings
+    ]
+
+
+def _not_run(
+    maker: FindingMaker, test: MembershipTest, table: ScoreTable, sees: ThreatModel, reason: str
+) -> Finding:
+    """Why an attack did not run: too few builds is no reason that it does not apply."""
+    if table.has_shadows and table.n_builds < test.least_builds:
+        few = Estimate.unresolvable(n=0, method="not run", reason=reason)
+        return maker.finding(f"{test.id}.auc", few, threat=sees)
+    return maker.not_applicable(f"{test.id}.auc", sees, reason)
+
+
+_BEST_FIRST = ("boundary_calibrated", "boundary", "gap", "nearest_calibrated", "nearest")
+"""Of attackers who see less than scores, the one to go by is the first of these that runs."""
+
+
+def primary_for(config: RunConfig, kind: str) -> str:
+    """The attack to go by on a kind of release, for the declared holder: fixed before any run."""
+    chosen, seen = config.attacks.primary, config.threat.sees
+    if not seen or chosen not in config.attacks.membership:
+        return chosen
+    possible = [
+        name
+        for name in config.attacks.membership
+        if threat_of(make_test(name, config.attacks.settings.get(name, {})), kind) in seen
+    ]
+    if chosen in possible or not possible:
+        return chosen
+    return next((name for name in _BEST_FIRST if name in possible), possible[0])
 
 
 def threat_of(test: MembershipTest, kind: str) -> ThreatModel:
@@ -207,18 +276,19 @@ def _over_privacy(
 def _copies(
     maker: FindingMaker, measured: Measured, membership: BoolArray, rows: IntArray
 ) -> list[Finding]:
-    """Members that are in the released set to the pixel: no statistics needed to find them."""
+    """Members that are in the released set to the pixel, in any build: counted, not estimated."""
     if measured.copied is None:
         return []
     copied, members = measured.copied[rows], membership[rows]
-    return [
-        maker.finding(
-            f"membership.copies.{name}",
-            mean_over_builds((copied & side).sum(axis=1) / side.sum(axis=1), bounds=(0.0, 1.0)),
-            threat=ThreatModel.SAMPLES_SET,
+    found = []
+    for name, side in (("tpr", members), ("fpr", ~members)):
+        share = float(((copied & side).sum(axis=1) / side.sum(axis=1)).mean())
+        count = f"counted in {len(rows)} build{'s' * (len(rows) > 1)}, mean"
+        estimate = Estimate(value=share, low=share, high=share, n=0, method=count)
+        found.append(
+            maker.finding(f"membership.copies.{name}", estimate, threat=ThreatModel.SAMPLES_SET)
         )
-        for name, side in (("tpr", members), ("fpr", ~members))
-    ]
+    return found
 
 
 def _costs(
@@ -272,4 +342,14 @@ def _claim(maker: FindingMaker, card: Card) -> list[Finding]:
     estimate = Estimate(value=epsilon, low=epsilon, high=epsilon, n=0, method=method)
     kind = kind_class(card.kind)
     threat = kind.held_as or kind.scores_as
-    return [maker.finding("privacy.epsilon", estimate, threat=threat, unit="epsilon")]
+    ceiling = ceiling_of(card.ledger)
+    known = [("privacy.epsilon", estimate, "epsilon")]
+    for name, value, how, unit in (
+        ("mu", ceiling.mu, "Gaussian mechanism above the accountant's curve", "mu"),
+        ("auc_ceiling", ceiling.auc, "area under the trade-off curve of the claim", "AUC"),
+    ):
+        # A pure guarantee of another mechanism has no mu.
+        if np.isfinite(value):
+            exactly = Estimate(value=value, low=value, high=value, n=0, method=how)
+            known.append((f"privacy.{name}", exactly, unit))
+    return [maker.finding(name, one, threat=threat, unit=unit) for name, one, unit in known]

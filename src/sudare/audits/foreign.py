@@ -11,9 +11,9 @@ import numpy as np
 from sudare.attacks.membership.given import GivenScores
 from sudare.attacks.signals import logit_confidence
 from sudare.audits.config import RunConfig, load_config
+from sudare.audits.decisions.gates import parse_gate
 from sudare.audits.findings import ReleaseAudit, audit_release
 from sudare.audits.folder import claim
-from sudare.audits.gates import parse_gate
 from sudare.audits.given_models import answers_of, load_model
 from sudare.audits.given_scores import GivenTable
 from sudare.audits.labels import Labels, Named

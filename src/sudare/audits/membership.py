@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -63,9 +64,14 @@ class JudgedTest:
     config: RunConfig
     prefix: str = ""
 
+    @cached_property
+    def estimates(self) -> AttackEstimates:
+        """How well the scores tell members, with intervals over units."""
+        return self._estimates(self.scores, self.members, alphas=self.config.audit.alphas)
+
     def findings(self) -> list[Finding]:
         """AUC, TPR at low FPR, precision where members are rare, balanced accuracy."""
-        estimates = self._estimates(self.scores, self.members, alphas=self.config.audit.alphas)
+        estimates = self.estimates
         prior = self.config.audit.prior
         found = [self._finding("auc", estimates.auc, unit=_AUC)]
         found += [self._finding(f"tpr@{a:g}", estimate) for a, estimate in estimates.tpr_at.items()]
@@ -214,7 +220,8 @@ class JudgedTest:
             scores,
             members,
             self.units,
-            rng=self._generator("bootstrap"),
+            # The same draws of units for every attack, so that their largest deviation is known.
+            rng=generator(self.config.seed, "bootstrap", self.maker.release),
             alphas=alphas,
             draws=self.config.audit.draws,
             level=level,

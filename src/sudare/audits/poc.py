@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sudare.core.findings import Finding, Status
+from sudare.core.findings import Finding
+from sudare.core.lines import against
 from sudare.core.runs import Thresholds
 
 __all__ = ["ADDED", "Answer", "Outcome", "questions", "status_of"]
@@ -107,16 +108,17 @@ def _answer(
 ) -> Answer:
     word = "at least" if up else "at most"
     line = f"pass {word} {good:.2f}, fail {'below' if up else 'above'} {bad:.2f}"
-    if finding is None or finding.status is not Status.MEASURED or finding.value is None:
-        why = finding.reason if finding else "not measured"
-        return Answer(release=release, question=question, outcome="warn", told=why, line=line)
-    low = finding.value if finding.low is None else finding.low
-    high = finding.value if finding.high is None else finding.high
-    passes, fails = (low >= good, high < bad) if up else (high <= good, low > bad)
+    passes = against(finding, good, at_most=not up)
+    fails = against(finding, bad, at_most=not up)
+    told = finding.numbers if finding is not None and finding.value is not None else ""
+    if passes.why == "missing":
+        told = finding.reason if finding else "not measured"
+    elif passes.why == "no_width":
+        told += ", equal in every build"
     return Answer(
         release=release,
         question=question,
-        outcome="pass" if passes else "fail" if fails else "warn",
-        told=finding.numbers,
+        outcome="pass" if passes.holds else "fail" if fails.holds is False else "warn",
+        told=told,
         line=line,
     )

@@ -12,14 +12,17 @@ import numpy as np
 from sudare.audits.checks.registry import make_check
 from sudare.audits.config import RunConfig
 from sudare.audits.copying import copying_findings, released_sets
+from sudare.audits.decisions.decision import decide
+from sudare.audits.decisions.gates import Gate, judge
+from sudare.audits.decisions.subjects import subject_of
 from sudare.audits.environment import machine, now, versions
 from sudare.audits.evidence import Evidence, write_evidence
 from sudare.audits.findings import ReleaseAudit
-from sudare.audits.gates import Gate, judge
 from sudare.audits.maker import FindingMaker
 from sudare.audits.membership import group_name
 from sudare.audits.pictures import close_pairs, exposed_images, roc_curve
 from sudare.core.arrays import BoolArray
+from sudare.core.decisions import Decision
 from sudare.core.files import atomic_write
 from sudare.core.findings import Finding, Findings
 from sudare.core.runs import (
@@ -64,6 +67,11 @@ class RunResult:
             else:
                 lines.append(f"{name}: {finding.numbers} {finding.unit}".rstrip())
         return "\n".join(lines)
+
+    @property
+    def decisions(self) -> dict[str, Decision]:
+        """What to do with each release that was audited, by its name."""
+        return {decision.release: decision for decision in self.findings.decisions}
 
     @property
     def gates(self) -> tuple[GateResult, ...]:
@@ -235,9 +243,34 @@ class RunRecord:
         # A finding that is copied out of its file must still say that it is a control.
         update = {"null_control": self.config.audit.null}
         findings = tuple(finding.model_copy(update=update) for finding in self.findings)
-        return RunResult(findings=Findings(findings=findings), summary=self._summary(findings))
+        decisions = self._decisions(findings)
+        return RunResult(
+            findings=Findings(findings=findings, decisions=decisions),
+            summary=self._summary(findings, decisions),
+        )
 
-    def _summary(self, findings: Sequence[Finding]) -> RunSummary:
+    def _decisions(self, findings: Sequence[Finding]) -> tuple[Decision, ...]:
+        """What to do with each release that was audited."""
+        plain = [release.name for release in self.planned if release.route == "plain"]
+        return tuple(
+            decide(
+                findings,
+                self.config.verdict,
+                self.config.threat,
+                subject_of(
+                    release,
+                    self.config,
+                    self.mode,
+                    self.data,
+                    guarantee=self.cards[release.name].guarantee,
+                    reference=plain[0] if plain else "",
+                ),
+            )
+            for release in self.planned
+            if release.name in self.cards
+        )
+
+    def _summary(self, findings: Sequence[Finding], decisions: tuple[Decision, ...]) -> RunSummary:
         done = list(self.cards)
         kinds = [kind_class(kind) for kind in sorted({r.kind for r in self.planned})]
         primary = f"membership.{self.config.attacks.primary}"
@@ -276,6 +309,7 @@ class RunRecord:
             ),
             limits=self.limits,
             thresholds=self.config.verdict,
+            decisions=decisions,
             deployment=self.config.threat,
             warnings=self.warnings,
             membership_commitment=self.commitment,

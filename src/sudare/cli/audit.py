@@ -78,8 +78,8 @@ def audit(
         0 all gates pass, 1 one fails, 2 error, 3 undecided or not evaluable.
     """
     from sudare.audits.artefact import AuditRequest, audit_artefact
+    from sudare.audits.decisions.gates import exit_status, gate_line
     from sudare.audits.foreign import audit_images, audit_scores
-    from sudare.audits.gates import exit_status, gate_line
     from sudare.audits.given_scores import read_scores
     from sudare.core.errors import ConfigError
     from sudare.core.files import default_cache

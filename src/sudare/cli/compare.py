@@ -72,7 +72,7 @@ def compare(
         0 all gates pass, 1 one fails, 2 error, 3 one is undecided.
     """
     from sudare.audits.config import apply_overrides, load_config, read_toml
-    from sudare.audits.gates import exit_status, gate_line
+    from sudare.audits.decisions.gates import exit_status, gate_line
     from sudare.cli.options import choose_routes, with_options
     from sudare.core.progress import auto
 

@@ -84,8 +84,11 @@ def poc(
         label = done.label(answer.release)
         progress.say(f"{answer.outcome.upper():4}  {label}: {answer.question}")
         progress.say(f"      {answer.told}; {answer.line}")
+    for sentence in paths.verdict[:1]:
+        progress.say(f"\n{sentence}")
     progress.say(f"\n{ADDED}\n")
-    again = shlex.join(["sudare", "compare", "--data", images, "--preset", "demo"])
+    size = [] if image_size is None else ["--set", f"data.image_size={image_size}"]
+    again = shlex.join(["sudare", "compare", "--data", images, "--preset", "demo", *size])
     progress.say(f"The full audit: {again}")
     progress.say(f"Internal report: {paths.internal}\nPublic report:   {paths.public}")
     return status_of(answers)

@@ -29,21 +29,22 @@ def report(
     Example: `sudare report runs/demo --open-browser`,
     or `sudare report runs/demo --fail-on "membership.rmia.auc > 0.6"`,
     or `sudare report runs/demo --lang ja`,
-    or `sudare report runs/demo --require "balanced_accuracy >= 0.8" --require "tpr@0.01 <= 0.02"`
+    or `sudare report runs/demo --require "decision = share" --require "balanced_accuracy >= 0.8"`
 
     Args:
         run_folder: The folder that `sudare compare` or `sudare audit` wrote.
         fail_on: A gate such as "membership.rmia.auc > 0.6"; may be given several times.
-        require: What a release must meet, such as "accuracy >= 0.85", "tpr@0.01 <= 0.02" (of the
-            primary attack) or "transfer_mb <= 10"; releases are ranked, and where none qualifies
-            it is said what would have to change.
+        require: What a release must meet, such as "decision = share", "accuracy >= 0.85",
+            "tpr@0.01 <= 0.02" (of the primary attack) or "transfer_mb <= 10"; releases are ranked,
+            and where none qualifies it is said what would have to change.
         lang: What the pages open in: en for English, ja for Japanese in files of its own
             (report-ja.html). A button on the page changes to the other; names of releases and
             figures stay as they are.
         open_browser: Open the internal page in the default browser.
 
     Returns:
-        0 if all gates pass, 1 if one fails, 2 after an error, 3 if one is undecided.
+        0 if all gates pass and, with --require, one release qualifies; 1 if a gate fails or no
+        release can qualify; 2 after an error; 3 if nothing worse than undecided is left.
     """
     # Charts take half a second to import; `sudare --help` must not wait for them.
     from rich.console import Console
@@ -63,29 +64,29 @@ def report(
         webbrowser.open(paths.internal.resolve().as_uri())
     if not fail_on and not require:
         return 0
-    from sudare.audits.decide import decide, parse_requirement, said
-    from sudare.audits.gates import check_gates, exit_status, gate_line, judge
+    from sudare.audits.decisions.gates import check_gates, exit_status, gate_line, judge
+    from sudare.audits.decisions.requirements import parse_demand, rank, said, status_of
     from sudare.report.load import load_run
 
     run = load_run(run_folder)
     releases = [release.name for release in run.summary.releases]
-    if require:
-        primary = next(iter(run.summary.primary.values()), "membership.rmia").partition(".")[2]
-        wanted = [parse_requirement(text, primary=primary) for text in require]
-        labels = {release.name: release.label for release in run.summary.releases}
-        console.print()
-        showing = [name for name in releases if run.shows_members(name)]
-        decisions = decide(wanted, run.findings, releases, showing=showing)
-        for line in said(decisions, wanted, labels):
-            console.print(line)
     attacks = {
         finding.id.split(".")[1] for finding in run.findings if finding.id.startswith("membership.")
     }
-    results = [
-        result
-        for gate in check_gates(fail_on, releases, sorted(attacks))
-        for result in judge(gate, run.findings, releases)
-    ]
+    gates = check_gates(fail_on, releases, sorted(attacks))
+    statuses = []
+    if require:
+        primary = next(iter(run.summary.primary.values()), "membership.rmia").partition(".")[2]
+        wanted = [parse_demand(text, primary=primary) for text in require]
+        labels = {release.name: release.label for release in run.summary.releases}
+        decisions = {decision.release: decision for decision in run.summary.decisions}
+        ranked = rank(wanted, run.findings, decisions, releases)
+        console.print()
+        for line in said(ranked, wanted, labels):
+            console.print(line)
+        statuses.append(status_of(ranked))
+    results = [result for gate in gates for result in judge(gate, run.findings, releases)]
     for result in results:
         console.print(gate_line(result))
-    return exit_status(results)
+    statuses.append(exit_status(results))
+    return 1 if 1 in statuses else max(statuses)

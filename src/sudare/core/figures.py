@@ -41,6 +41,11 @@ class Figure(BaseModel):
     recomputable: bool = Field(
         default=True, description="Whether `sudare audit verify` can compute it from evidence."
     )
+    exact: bool = Field(
+        default=False,
+        description="Whether the number is known and not estimated, so that it decides without an "
+        "interval: a claim, a size, a count of what is there.",
+    )
 
 
 def figure_of(name: str) -> Figure | None:
@@ -300,6 +305,7 @@ _BUILT_IN: tuple[Figure, ...] = (
         format="quantity",
         edition="public",
         recomputable=False,
+        exact=True,
     ),
     Figure(
         id="cost.recipient_train_s",
@@ -321,6 +327,7 @@ _BUILT_IN: tuple[Figure, ...] = (
         format="quantity",
         edition="public",
         recomputable=False,
+        exact=True,
     ),
     Figure(
         id="cost.train_speedup",
@@ -338,6 +345,7 @@ _BUILT_IN: tuple[Figure, ...] = (
             "them."
         ),
         worse="higher",
+        exact=True,
     ),
     Figure(
         id="membership.copies.fpr",
@@ -348,6 +356,7 @@ _BUILT_IN: tuple[Figure, ...] = (
             "them."
         ),
         worse="higher",
+        exact=True,
     ),
     Figure(
         id="cost.build_price",
@@ -368,6 +377,34 @@ _BUILT_IN: tuple[Figure, ...] = (
         format="quantity",
         worse="higher",
         edition="public",
+        exact=True,
+    ),
+    Figure(
+        id="privacy.mu",
+        name="Mu of differential privacy (claimed)",
+        short="Mu",
+        meaning=(
+            "The Gaussian mechanism of sensitivity 1 and noise 1/mu that gives away at least as "
+            "much as this recipe may, over the accountant's whole curve: what the best attack can "
+            "reach follows from it."
+        ),
+        format="quantity",
+        worse="higher",
+        edition="public",
+        exact=True,
+    ),
+    Figure(
+        id="privacy.auc_ceiling",
+        name="AUC that no attack exceeds if the claim holds",
+        short="Ceiling of the AUC",
+        meaning=(
+            "The area under the best ROC that the claim leaves any attacker, whatever they know. "
+            "An AUC measured above it refutes the claim."
+        ),
+        chance=0.5,
+        worse="higher",
+        edition="public",
+        exact=True,
     ),
     Figure(
         id="copying.pixels.closer_to_members",

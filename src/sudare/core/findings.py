@@ -7,13 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sudare.core.decisions import Decision
 from sudare.core.errors import AuditError
 from sudare.core.estimates import Estimate
 from sudare.core.threats import ThreatModel
 
 __all__ = ["SCHEMA", "Finding", "Findings", "Status"]
 
-SCHEMA = "sudare.findings/1"
+SCHEMA = "sudare.findings/2"
 
 
 class Status(StrEnum):
@@ -61,6 +62,12 @@ class Finding(BaseModel):
         default=False, description="Whether membership was redrawn: the number is no leakage."
     )
     attack_hash: str = Field(default="", description="Hash of the attack's configuration.")
+    simultaneous: float | None = Field(
+        default=None,
+        ge=1,
+        description="How many times as far its ends are from the value where they hold for all "
+        "attacks that were resampled together.",
+    )
 
     @model_validator(mode="after")
     def _value_iff_measured(self) -> Finding:
@@ -116,12 +123,15 @@ class Finding(BaseModel):
 
 
 class Findings(BaseModel):
-    """The file ``findings.json``: a schema name and the findings."""
+    """The file ``findings.json``: a schema name, the findings, and what follows from them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     schema_name: str = Field(default=SCHEMA, alias="schema")
     findings: tuple[Finding, ...] = ()
+    decisions: tuple[Decision, ...] = Field(
+        default=(), description="What to do with each release that was audited, and why."
+    )
 
     def get(
         self, name: str, release: str, group: str = "", threat_model: ThreatModel | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sudare.core.decisions import Decision
 from sudare.core.figures import Figure
 from sudare.core.threats import Threat, ThreatModel
 
@@ -24,7 +25,7 @@ __all__ = [
     "Verdict",
 ]
 
-RUN_SCHEMA = "sudare.run/1"
+RUN_SCHEMA = "sudare.run/2"
 
 
 class _Value(BaseModel):
@@ -157,20 +158,67 @@ class GateResult(_Value):
 
 
 class Thresholds(_Value):
-    """Where the verdict draws its lines; a release is judged by whole intervals against them."""
+    """Where the decision draws its lines; whole intervals are held against them."""
 
     share_auc: float = Field(
-        default=0.55, gt=0, le=1, description="Share: the attack's AUC is at most this."
+        default=0.55, ge=0.5, le=1, description="Share: every attack's AUC is at most this."
     )
     refuse_auc: float = Field(
-        default=0.65, gt=0, le=1, description="Do not share: the attack's AUC is above this."
+        default=0.65, ge=0.5, le=1, description="Do not share: some attack's AUC is above this."
     )
     share_worst: float = Field(
-        default=0.75, gt=0, le=1, description="Share: the AUC on the most exposed is at most this."
+        default=0.75,
+        ge=0.5,
+        le=1,
+        description="Share: the AUC on the most exposed, and on planted images, is at most this.",
     )
     refuse_worst: float = Field(
-        default=0.9, gt=0, le=1, description="Do not share: that AUC is above this."
+        default=0.9, ge=0.5, le=1, description="Do not share: that AUC is above this."
     )
+    share_inversion: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Share: inverted images are taken for their class at most this much more often "
+        "(Acc@1) than those of a net of random weights.",
+    )
+    refuse_inversion: float = Field(
+        default=0.3, ge=0, le=1, description="Do not share: more often than this."
+    )
+    claimed_epsilon: float = Field(
+        default=10.0, gt=0, description="A claim of a larger epsilon promises little."
+    )
+    useful: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Any good: what it gains over guessing is at least this share of what the "
+        "plain classifier gains.",
+    )
+    useful_alone: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="The same share of the way from guessing to always right, where no plain "
+        "classifier is in the run.",
+    )
+    least_power: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="The search for copies finds at least this share of copies that were planted.",
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Thresholds:
+        for share, refuse in (
+            ("share_auc", "refuse_auc"),
+            ("share_worst", "refuse_worst"),
+            ("share_inversion", "refuse_inversion"),
+        ):
+            if getattr(self, share) > getattr(self, refuse):
+                raise ValueError(f"{share} is above {refuse}")
+        return self
 
 
 class Deployment(_Value):
@@ -232,7 +280,10 @@ class RunSummary(_Value):
     threats: tuple[Threat, ...] = Field(
         default=(), description="Threat models of the run that are declared by kinds."
     )
-    thresholds: Thresholds = Field(default=Thresholds(), description="Lines of the verdict.")
+    thresholds: Thresholds = Field(default=Thresholds(), description="Lines of the decision.")
+    decisions: tuple[Decision, ...] = Field(
+        default=(), description="What to do with each release that was audited, and why."
+    )
     deployment: Deployment = Field(default=Deployment(), description="Who will hold it.")
     warnings: tuple[str, ...] = Field(
         default=(), description="What makes figures of this run doubtful, a sentence each."

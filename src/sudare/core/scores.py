@@ -153,6 +153,20 @@ class ScoreTable:
             labels=self.labels[columns],
         )
 
+    def with_builds(self, builds: IntArray) -> ScoreTable:
+        """Only some builds, each with its complement among them.
+
+        Args:
+            builds: ``int64 [k]``, which.
+        """
+        place = {int(build): index for index, build in enumerate(builds)}
+        return dataclasses.replace(
+            self,
+            signals={name: values[builds] for name, values in self.signals.items()},
+            membership=self.membership[builds],
+            complement=np.array([place[int(self.complement[build])] for build in builds]),
+        )
+
     def with_membership(self, membership: BoolArray) -> ScoreTable:
         """The same scores under another membership: the null control of the whole audit."""
         return dataclasses.replace(self, membership=membership)

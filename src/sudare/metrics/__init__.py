@@ -1,7 +1,7 @@
 """Pure functions on arrays; those that estimate return a value with its interval."""
 
 from sudare.metrics.aop import accuracy_over_privacy
-from sudare.metrics.bootstrap import AttackEstimates, membership_estimates
+from sudare.metrics.bootstrap import AttackEstimates, membership_estimates, simultaneous
 from sudare.metrics.classification import (
     accuracy,
     balanced_accuracy,
@@ -75,5 +75,6 @@ __all__ = [
     "resolvable",
     "roc",
     "same_class_distance",
+    "simultaneous",
     "tpr_at_fpr",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -17,7 +17,7 @@ from sudare.metrics.roc import enough_units, resolvable, roc
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-__all__ = ["AttackEstimates", "membership_estimates"]
+__all__ = ["AttackEstimates", "membership_estimates", "simultaneous"]
 
 METHOD = "bootstrap over units, threshold recomputed per draw, widened for pairs of builds"
 _SIDE_DRAWS = 200
@@ -36,11 +36,39 @@ class AttackEstimates:
         balanced_accuracy: Mean of the rates of right answers on members and on non-members when
             as many of each target's highest scores are called "member" as there are members,
             so that no threshold is fitted.
+        deviations: ``float64 [draws]``, how far the AUC of each draw is from the value, in widths
+            of the interval on that side; empty where there is none. Attacks that were given the
+            same draws of units are compared by them draw by draw.
     """
 
     auc: Estimate
     tpr_at: dict[float, Estimate]
     balanced_accuracy: Estimate
+    deviations: Float[FloatArray, " draws"] = field(default_factory=lambda: np.zeros(0))
+
+
+def simultaneous(deviations: Sequence[Float[FloatArray, " draws"]], level: float = 0.95) -> float:
+    """How many times as far ends must be to hold for several attacks at once (max statistic).
+
+    Args:
+        deviations: Of each attack, from the same draws of units.
+        level: Nominal coverage of all intervals together.
+
+    Returns:
+        The quantile of the largest deviation of each draw, at least 1.
+
+    Source:
+        Romano and Wolf 2005, "Exact and approximate stepdown methods for multiple hypothesis
+        testing" (the single step).
+
+    >>> simultaneous([np.array([0.5, 1.0, -1.0]), np.array([0.0, 0.2, 3.0])], level=0.5)
+    1.0
+    """
+    known = [each for each in deviations if len(each)]
+    if not known:
+        return 1.0
+    largest = np.nanmax(np.abs(np.stack(known)), axis=0)
+    return max(1.0, float(np.nanquantile(largest, level)))
 
 
 def membership_estimates(
@@ -95,6 +123,8 @@ def membership_estimates(
     values = np.array([curve.auc, sample.half_accuracy, *(curve.tpr_at(a) for a in alphas)])
     low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
     wider = _widening(scores, membership, unit_of_image, tuple(alphas), drawn, rng, level)
+    reach = np.where(drawn[:, 0] < values[0], values[0] - low[0], high[0] - values[0])
+    deviations = (drawn[:, 0] - values[0]) / np.maximum(reach, np.finfo(np.float64).tiny)
     low = np.clip(values - wider * (values - low), 0.0, 1.0)
     high = np.clip(values + wider * (high - values), 0.0, 1.0)
 
@@ -119,7 +149,12 @@ def membership_estimates(
             else estimate(index + 2)
         )
     half = "percentile bootstrap over units; as many called members as there are, by target"
-    return AttackEstimates(auc=estimate(0), tpr_at=tpr_at, balanced_accuracy=estimate(1, half))
+    return AttackEstimates(
+        auc=estimate(0),
+        tpr_at=tpr_at,
+        balanced_accuracy=estimate(1, half),
+        deviations=deviations if reach.any() else np.zeros(0),
+    )
 
 
 def _widening(

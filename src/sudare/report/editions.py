@@ -97,7 +97,6 @@ def public_copy(run: Run) -> Run:
         findings=findings,
         config="",
         public=True,
-        showing=frozenset(name for name in run.releases if run.shows_members(name)),
     )
 
 

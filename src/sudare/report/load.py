@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from sudare.core import AuditError, Finding, Findings
+from sudare.core.decisions import Decision, Reply
 from sudare.core.figures import declare
 from sudare.core.findings import SCHEMA
 from sudare.core.printable import unprintable
@@ -61,7 +62,6 @@ class Run:
         findings: The findings of ``findings.json``; empty while there are none.
         config: The text of ``config.toml``, or empty.
         public: Whether it is the copy that may be handed on.
-        showing: Releases known to hold private images as they are, beside what findings say.
     """
 
     folder: Path
@@ -69,7 +69,6 @@ class Run:
     findings: tuple[Finding, ...]
     config: str
     public: bool = False
-    showing: frozenset[str] = frozenset()
 
     @cached_property
     def releases(self) -> Mapping[str, ReleaseSummary]:
@@ -135,18 +134,27 @@ class Run:
         """The AUC of the primary attack on a release."""
         return self.get(f"{self.primary_attack(release)}.auc", release)
 
+    @cached_property
+    def decisions(self) -> Mapping[str, Decision]:
+        """What to do with each release that was audited."""
+        return {decision.release: decision for decision in self.summary.decisions}
+
+    def leaks(self, release: str, question: str) -> bool:
+        """Whether the answer to a question about a release is that it leaks."""
+        decision = self.decisions.get(release)
+        answer = decision.answer(question) if decision is not None else None
+        return answer is not None and answer.reply is Reply.LEAKS
+
     def shows_members(self, release: str) -> bool:
-        """Whether private images are in a release as they are."""
-        share = interval(self.get("membership.copies.tpr", release))
-        return release in self.showing or (share is not None and share.low > 0)
+        """Whether private images are in a release, as they are or nearly so."""
+        return self.leaks(release, "copies")
 
     def betrayed(self, release: str) -> tuple[Finding, Finding] | None:
         """Members and others whom the release's own ranges point at; None where they do not."""
         members, others = (self.get(f"sampler.bounds.{rate}", release) for rate in ("tpr", "fpr"))
-        found, noise = interval(members), interval(others)
-        if members is None or others is None or found is None or noise is None:
+        if members is None or others is None or not self.leaks(release, "bounds"):
             return None
-        return (members, others) if found.low > noise.high else None
+        return members, others
 
     def utility(self, release: str) -> Finding | None:
         """The release's utility: the best figure that all releases have, else its own best."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from sudare.core import Finding
+from sudare.core.lines import ordered
 from sudare.core.runs import Mode
 from sudare.report.formats import range_text, value_text
 from sudare.report.load import Run, interval
@@ -66,10 +67,8 @@ class Expectation:
     @property
     def outcome(self) -> Outcome:
         """Resolved only where the two intervals share no point."""
-        low, high = interval(self.lower), interval(self.higher)
-        if low is None or high is None or low.overlaps(high):
-            return Outcome.OPEN
-        return Outcome.HOLDS if low.high < high.low else Outcome.VIOLATED
+        held = ordered(self.lower, self.higher)
+        return {True: Outcome.HOLDS, False: Outcome.VIOLATED, None: Outcome.OPEN}[held]
 
 
 def expectations(run: Run) -> list[Expectation]:

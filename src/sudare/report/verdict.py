@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from sudare.core import Finding, Status
+from sudare.core.decisions import Outcome
 from sudare.core.figures import figure_of
-from sudare.core.runs import Mode, Thresholds
-from sudare.core.runs import Verdict as Outcome
+from sudare.core.runs import Mode
+from sudare.core.runs import Verdict as GateOutcome
 from sudare.report.formats import control_failed, short_estimate, value_text
 from sudare.report.holder import holder_sentence, possible
 from sudare.report.load import Interval, Run, interval
@@ -103,7 +103,7 @@ def verdict(run: Run) -> Verdict:
     if run.summary.null_control and releases:
         found, means = _null(releases)
     else:
-        answer, rule = _decision(run, releases), _rule(run) if releases else ""
+        answer, rule = _decision(run), _rule(run) if run.decisions else ""
         rule = " ".join(part for part in (holder, rule) if part)
         found, means = _answer(run, releases)
     return Verdict(
@@ -117,32 +117,15 @@ def verdict(run: Run) -> Verdict:
     )
 
 
-class _Decision(StrEnum):
-    """What to do with a release, by the run's declared lines."""
-
-    SHARE = "share"
-    CARE = "care"
-    REFUSE = "refuse"
-    UNKNOWN = "unknown"
-
-
-def _decision(run: Run, releases: Sequence[_Measured]) -> str:
+def _decision(run: Run) -> str:
     """The title's question answered for each release."""
-    lines = run.summary.thresholds
-    named: dict[_Decision, list[str]] = {decision: [] for decision in _Decision}
-    for release in releases:
-        decision = _judged(release, lines)
-        # Attacks without shadow builds can condemn a model; they cannot acquit one.
-        if run.summary.mode is Mode.GIVEN and decision is not _Decision.REFUSE:
-            decision = _Decision.UNKNOWN
-        named[decision].append(_with_reason(run, release.name))
-    for name in _unresolved_names(run):
-        told = run.shows_members(name) or run.betrayed(name)
-        decision = _Decision.REFUSE if told else _Decision.UNKNOWN
-        named[decision].append(_with_reason(run, name))
+    named: dict[Outcome, list[str]] = {outcome: [] for outcome in Outcome}
+    for name in run.releases:
+        if name in run.decisions:
+            named[run.decisions[name].outcome].append(_with_reason(run, name))
     return "\n".join(
-        say(f"answer_{decision.value}", names=listed(names))
-        for decision, names in named.items()
+        say(f"answer_{outcome.value}", names=listed(names))
+        for outcome, names in named.items()
         if names
     )
 
@@ -163,27 +146,8 @@ def _rule(run: Run) -> str:
         share_worst=_tries(lines.share_worst),
         refuse=_tries(lines.refuse_auc),
         refuse_worst=_tries(lines.refuse_worst),
+        useful=_tries(lines.useful),
     )
-
-
-def _judged(release: _Measured, lines: Thresholds) -> _Decision:
-    if release.shows_members or release.betrayed:
-        return _Decision.REFUSE
-    judged = [
-        (found, share, refuse)
-        for finding, share, refuse in (
-            (release.leakage, lines.share_auc, lines.refuse_auc),
-            (release.stronger, lines.share_auc, lines.refuse_auc),
-            (release.worst, lines.share_worst, lines.refuse_worst),
-        )
-        if (found := interval(finding)) is not None
-    ]
-    if any(found.low > refuse for found, _, refuse in judged):
-        return _Decision.REFUSE
-    if release.auc.high < 0.5 or any(found.high > refuse for found, _, refuse in judged):
-        return _Decision.UNKNOWN
-    shared = all(found.high <= share for found, share, _ in judged)
-    return _Decision.SHARE if shared else _Decision.CARE
 
 
 def _tries(share: float) -> str:
@@ -511,7 +475,7 @@ def _null(releases: Sequence[_Measured]) -> tuple[str, str]:
 
 
 def _gates(run: Run) -> str:
-    by_outcome: dict[Outcome, list[str]] = {outcome: [] for outcome in Outcome}
+    by_outcome: dict[GateOutcome, list[str]] = {outcome: [] for outcome in GateOutcome}
     for gate in run.summary.gates:
         named = say("gate_on", expression=gate.expression, label=run.label(gate.release))
         by_outcome[gate.verdict].append(named)
@@ -519,13 +483,16 @@ def _gates(run: Run) -> str:
         return ""
     counts = say(
         "gates",
-        passed=len(by_outcome[Outcome.PASS]),
-        failed=len(by_outcome[Outcome.FAIL]),
-        undecided=len(by_outcome[Outcome.UNDECIDED]),
-        not_evaluable=len(by_outcome[Outcome.NOT_EVALUABLE]),
+        passed=len(by_outcome[GateOutcome.PASS]),
+        failed=len(by_outcome[GateOutcome.FAIL]),
+        undecided=len(by_outcome[GateOutcome.UNDECIDED]),
+        not_evaluable=len(by_outcome[GateOutcome.NOT_EVALUABLE]),
     )
     sentences = [counts]
-    for key, outcome in (("gates_failed", Outcome.FAIL), ("gates_undecided", Outcome.UNDECIDED)):
+    for key, outcome in (
+        ("gates_failed", GateOutcome.FAIL),
+        ("gates_undecided", GateOutcome.UNDECIDED),
+    ):
         if by_outcome[outcome]:
             sentences.append(say(key, gates=listed(by_outcome[outcome])))
     return " ".join(sentences)

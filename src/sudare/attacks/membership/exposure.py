@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -287,7 +286,7 @@ def trace_precision(
     halves = _halves(table, rng)
     values = np.empty(table.n_builds)
     for own, other in (halves, halves[::-1]):
-        half = _with_builds(table, other)
+        half = table.with_builds(other)
         exposed = exposure(test.scores(half), half.membership)
         for build in own:
             inside = table.membership[build]
@@ -299,7 +298,7 @@ def _both_directions(
     test: MembershipTest, table: ScoreTable, rng: np.random.Generator
 ) -> tuple[tuple[_Half, _Half], tuple[_Half, _Half]]:
     """Scores and membership of the two halves, each scored with its own shadows only."""
-    halves = [_with_builds(table, builds) for builds in _halves(table, rng)]
+    halves = [table.with_builds(builds) for builds in _halves(table, rng)]
     one, two = [(test.scores(half), half.membership) for half in halves]
     return (one, two), (two, one)
 
@@ -327,16 +326,6 @@ def _halves(table: ScoreTable, rng: np.random.Generator) -> tuple[IntArray, IntA
         for part in (firsts[:middle], firsts[middle:])
     )
     return one, two
-
-
-def _with_builds(table: ScoreTable, builds: IntArray) -> ScoreTable:
-    position = {int(build): index for index, build in enumerate(builds)}
-    return dataclasses.replace(
-        table,
-        signals={name: values[builds] for name, values in table.signals.items()},
-        membership=table.membership[builds],
-        complement=np.array([position[int(table.complement[b])] for b in builds]),
-    )
 
 
 def _top_units(exposed: FloatArray, units: IntArray, chosen: int) -> IntArray:

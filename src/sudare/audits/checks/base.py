@@ -17,6 +17,7 @@ from sudare.core.arrays import BoolArray, ByteArray, IntArray
 from sudare.core.figures import Figure
 from sudare.core.findings import Finding
 from sudare.core.progress import Progress
+from sudare.core.threats import ThreatModel
 from sudare.data.images import ImageDataset
 from sudare.releases.kinds import Release
 
@@ -153,6 +154,14 @@ class Check(ABC, Generic[ConfigT]):
     def not_for(self, kind: type[Release]) -> str:
         """Why it does not apply to a kind of release; empty where it does."""
         return ""
+
+    def attacks(self, kind: type[Release]) -> Mapping[str, ThreatModel]:
+        """Ids of attacks whose AUC it reports on a kind of release, and what they see.
+
+        What is named here and not measured has not passed: ``judge`` gives each a finding, if only
+        one that says why the attack does not apply.
+        """
+        return {}
 
     def shares(self) -> bool:
         """Whether these settings need what ``prepare`` makes."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +23,9 @@ from sudare.core.hashing import hash_json
 from sudare.core.seeds import generator, integer_seed
 from sudare.core.threats import ThreatModel
 from sudare.recipients.train import recipients_view
+
+if TYPE_CHECKING:
+    from sudare.releases.kinds import Release
 
 __all__ = ["OutsiderCheck"]
 
@@ -96,6 +101,10 @@ class OutsiderCheck(Check[OutsiderCheckConfig]):
             seeds=seeds,
             alike=len(halves),
         )
+
+    def attacks(self, kind: type[Release]) -> Mapping[str, ThreatModel]:
+        """One attack, on the scores that a release gives."""
+        return {"outsider": kind.scores_as}
 
     def measure(self, tested: Tested) -> Measurement:
         """Confidence of the release's nets above the mean of the plain ones, each pool image."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 
@@ -28,7 +30,7 @@ from sudare.releases.samplers import DecoderSampler
 __all__ = ["SamplerCheck"]
 
 T0, T1, T2 = (ThreatModel(f"sampler/T{level}") for level in range(3))
-_ATTACKS = {
+_LABELS = {
     "nearest": "Nearest sample",
     "latent": "Search in the latent space",
     "likelihood": "Likelihood under the release",
@@ -39,7 +41,7 @@ _REFERENCE = 1_000
 
 def _figures() -> tuple[Figure, ...]:
     found = []
-    for name, label in _ATTACKS.items():
+    for name, label in _LABELS.items():
         found += [
             Figure(
                 id=f"sampler.{name}.auc",
@@ -66,6 +68,9 @@ def _figures() -> tuple[Figure, ...]:
             ),
         ]
     return tuple(found)
+
+
+_ATTACKS = {"sampler.nearest": T1, "sampler.latent": T2, "sampler.likelihood": T2}
 
 
 class SamplerCheck(Check[SamplerCheckConfig]):
@@ -115,6 +120,10 @@ class SamplerCheck(Check[SamplerCheckConfig]):
     def not_for(self, kind: type[Release]) -> str:
         """Only distributions have samples and numbers to attack."""
         return "" if T1 in kind.views else "it is no distribution that can be drawn from"
+
+    def attacks(self, kind: type[Release]) -> Mapping[str, ThreatModel]:
+        """Distance to samples, and what can be computed from the numbers."""
+        return dict(_ATTACKS)
 
     def measure(self, tested: Tested) -> Measurement:
         """Scores of every pool image against one release."""
@@ -171,8 +180,16 @@ class SamplerCheck(Check[SamplerCheckConfig]):
                 share = (touched & side).sum(axis=1) / side.sum(axis=1)
                 estimate = mean_over_builds(share, bounds=(0.0, 1.0))
                 found.append(maker.finding(f"sampler.bounds.{name}", estimate, threat=T0))
-        for name, threat in (("nearest", T1), ("latent", T2), ("likelihood", T2)):
+        else:
+            found += [
+                maker.not_applicable(f"sampler.bounds.{name}", T0, "it shows no ranges")
+                for name in ("tpr", "fpr")
+            ]
+        for attack, threat in _ATTACKS.items():
+            name = attack.partition(".")[2]
             if name not in arrays:
+                reason = "this distribution has none, or the search is off"
+                found.append(maker.not_applicable(f"{attack}.auc", threat, reason))
                 continue
             columns: IntArray | None = None
             if f"{name}_columns" in arrays:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from sudare.audits.checks.registry import declare_figures
 from sudare.core.errors import ConfigError
 from sudare.core.figures import declared, figure_of
-from sudare.core.findings import Finding, Status
+from sudare.core.findings import Finding
+from sudare.core.lines import against
 from sudare.core.runs import GateResult, Verdict
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "figure_names",
     "gate_line",
     "judge",
+    "normal_name",
     "parse_gate",
 ]
 
@@ -29,9 +31,8 @@ WRONG_WAY = (
     "the scores tell the two apart the wrong way round (AUC below one half): are higher scores "
     "members?"
 )
-_ATTACKS = ("membership.", "canaries.")
 _PATTERN = re.compile(
-    r"\s*(?:(?P<release>[\w.+-]+)\s*:\s*)?(?P<name>[\w.@]+)\s*(?P<sign>[<>])\s*(?P<value>[-+.\deE]+)\s*"
+    r"\s*(?:(?P<release>[\w.+-]+)\s*:\s*)?(?P<name>[\w.@+-]+)\s*(?P<sign>[<>])\s*(?P<value>[-+.\deE]+)\s*"
 )
 
 
@@ -77,10 +78,23 @@ def parse_gate(expression: str) -> Gate:
     return Gate(
         expression=expression,
         release=match["release"] or "",
-        name=match["name"],
+        name=normal_name(match["name"]),
         above=match["sign"] == ">",
         threshold=threshold,
     )
+
+
+def normal_name(name: str) -> str:
+    """An id with its rate as findings write it: tpr@0.00001 is tpr@1e-05.
+
+    >>> normal_name("membership.rmia.tpr@0.00001"), normal_name("utility.ece")
+    ('membership.rmia.tpr@1e-05', 'utility.ece')
+    """
+    stem, sign, rate = name.partition("@")
+    try:
+        return f"{stem}@{float(rate):g}" if sign else name
+    except ValueError:
+        return name
 
 
 def check_gates(
@@ -190,11 +204,7 @@ def judge(gate: Gate, findings: Sequence[Finding], releases: Sequence[str]) -> l
         if not found:
             missing = "there is no such finding"
             results.append(_result(gate, release, Verdict.NOT_EVALUABLE, missing))
-        for finding in found:
-            result = _judge_one(gate, release, finding)
-            if result.verdict is Verdict.PASS and _wrong_way(finding, mine):
-                result = _result(gate, release, Verdict.UNDECIDED, WRONG_WAY)
-            results.append(result)
+        results += [_judge_one(gate, release, finding, mine) for finding in found]
     return results
 
 
@@ -206,36 +216,24 @@ def exit_status(results: Sequence[GateResult]) -> int:
     return 0 if verdicts <= {Verdict.PASS} else 3
 
 
-def _wrong_way(finding: Finding, others: Sequence[Finding]) -> bool:
-    """Whether a figure is of an attack whose whole AUC interval lies below one half."""
-    if not finding.id.startswith(_ATTACKS):
-        return False
-    # The dot of a rate such as tpr@0.01 separates nothing.
-    attack = finding.id.partition("@")[0].rpartition(".")[0]
-    return any(
-        other.id == f"{attack}.auc"
-        and other.threat_model == finding.threat_model
-        and other.high is not None
-        and other.high < 0.5
-        for other in others
-    )
-
-
-def _judge_one(gate: Gate, release: str, finding: Finding) -> GateResult:
-    if finding.null_control:
-        reason = "membership was redrawn: a null control decides no gate"
-        return _result(gate, release, Verdict.NOT_EVALUABLE, reason)
-    if finding.status is not Status.MEASURED or finding.low is None or finding.high is None:
-        reason = finding.reason or "it was measured once and has no interval"
-        return _result(gate, release, Verdict.NOT_EVALUABLE, reason)
+def _judge_one(gate: Gate, release: str, finding: Finding, mine: Sequence[Finding]) -> GateResult:
+    held = against(finding, gate.threshold, at_most=gate.above, others=mine)
     text = finding.numbers
-    low, high, at = finding.low, finding.high, gate.threshold
-    fails, passes = (low > at, high <= at) if gate.above else (high < at, low >= at)
-    if fails:
-        return _result(gate, release, Verdict.FAIL, text)
-    if passes:
-        return _result(gate, release, Verdict.PASS, text)
-    return _result(gate, release, Verdict.UNDECIDED, f"{text} contains the threshold")
+    match held.why:
+        case "null_control":
+            reason = "membership was redrawn: a null control decides no gate"
+            return _result(gate, release, Verdict.NOT_EVALUABLE, reason)
+        case "missing" | "no_interval":
+            reason = finding.reason or "it was measured once and has no interval"
+            return _result(gate, release, Verdict.NOT_EVALUABLE, reason)
+        case "no_width":
+            reason = f"{text}: equal in every build, which says nothing of the next one"
+            return _result(gate, release, Verdict.UNDECIDED, reason)
+        case "wrong_way":
+            return _result(gate, release, Verdict.UNDECIDED, WRONG_WAY)
+        case "around":
+            return _result(gate, release, Verdict.UNDECIDED, f"{text} contains the threshold")
+    return _result(gate, release, Verdict.PASS if held.holds else Verdict.FAIL, text)
 
 
 def _result(gate: Gate, release: str, verdict: Verdict, explanation: str) -> GateResult:

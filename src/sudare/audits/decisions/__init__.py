@@ -1,0 +1,1 @@
+"""What follows from findings: questions, the decision, gates and requirements."""

@@ -1,0 +1,597 @@
+"""What a release must answer before it leaves: one function a question, from findings alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import NormalDist
+
+from sudare.core.decisions import Answer, Reply, Settle
+from sudare.core.findings import Finding, Status
+from sudare.core.lines import against, holds
+from sudare.core.runs import Mode, Thresholds
+
+__all__ = ["QUESTIONS", "Case", "Question", "Subject"]
+
+_Z = NormalDist().inv_cdf(0.975)
+_FAULT = Settle(what="fault")
+_LEAST_BUILDS = 8
+"""Builds from which the most exposed are measured: chosen on half, measured on the rest."""
+_MOST_BUILDS = 4096
+_FEW_NON_MEMBERS = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is decided about, and what was declared to be measured on it before anything was.
+
+    Attributes:
+        release: Its name.
+        kind: Its kind.
+        mode: What was asked; without shadows an attack can condemn and not acquit.
+        attacks: Ids of every attack that was to run, without ``.auc``; those of checks too.
+        primary: The attack whose worst case was declared.
+        holds_items: Whether it holds items that a recipient sees.
+        holds_ranges: Whether it is a distribution, whose ranges may name members.
+        claims: Whether it claims a guarantee.
+        per_unit: Whether a unit is one image, so that the guarantee is about whole units.
+        planted: Kinds of planted images that were to be attacked.
+        inverted: Whether it was to be inverted.
+        reference: The plain net of the run, or empty where none is planned.
+        classes: Number of classes.
+        builds: Builds of it.
+    """
+
+    release: str
+    kind: str
+    mode: Mode = Mode.COMPARISON
+    attacks: tuple[str, ...] = ()
+    primary: str = "membership.rmia"
+    holds_items: bool = False
+    holds_ranges: bool = False
+    claims: bool = False
+    per_unit: bool = True
+    planted: tuple[str, ...] = ()
+    inverted: bool = False
+    reference: str = ""
+    classes: int = 2
+    builds: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A subject with what was measured of it, and the lines it is held against.
+
+    Attributes:
+        subject: What is decided about.
+        lines: The declared lines.
+        findings: Of this release and of the reference, for attackers who are possible.
+    """
+
+    subject: Subject
+    lines: Thresholds
+    findings: Sequence[Finding]
+
+    @cached_property
+    def own(self) -> tuple[Finding, ...]:
+        """Findings about this release as a whole."""
+        name = self.subject.release
+        return tuple(f for f in self.findings if f.release == name and not f.group)
+
+    def get(self, name: str, release: str = "") -> Finding | None:
+        """The first finding of an id, of this release or of another."""
+        wanted = release or self.subject.release
+        found = (f for f in self.findings if f.id == name and f.release == wanted and not f.group)
+        return next(found, None)
+
+    def aucs(self) -> list[Finding]:
+        """The AUC of every attack that applies to this release."""
+        wanted = {f"{attack}.auc" for attack in self.subject.attacks}
+        return [f for f in self.own if f.id in wanted and f.status is not Status.NOT_APPLICABLE]
+
+    def corrected(self, finding: Finding) -> Finding:
+        """An AUC whose ends hold for all attacks on the release at once.
+
+        Where the attacks' scores were resampled together the largest of their standardised
+        deviations said how much wider ends must be; the family counts as one attack, and
+        Bonferroni's correction does the rest.
+        """
+        count = sum(f.simultaneous is None for f in self.aucs())
+        count += any(f.simultaneous is not None for f in self.aucs())
+        wider = NormalDist().inv_cdf(1 - 0.025 / max(count, 1)) / _Z * (finding.simultaneous or 1.0)
+        if finding.value is None or finding.low is None or finding.high is None:
+            return finding
+        return finding.model_copy(
+            update={
+                "low": finding.value - wider * (finding.value - finding.low),
+                "high": finding.value + wider * (finding.high - finding.value),
+            }
+        )
+
+    @cached_property
+    def ceiling(self) -> Finding | None:
+        """The AUC that the claim leaves any attacker, where the claim is about whole units."""
+        found = self.get("privacy.auc_ceiling") if self.subject.per_unit else None
+        return found if found is not None and found.value is not None else None
+
+    def proven(self, line: float) -> bool:
+        """Whether the claim keeps every attack at most at a line, and nothing measured refutes it.
+
+        The ceiling is an expected value, so attacks refute it by their corrected lower end.
+        """
+        return (
+            self.ceiling is not None
+            and against(self.ceiling, line, at_most=True).holds is True
+            and not self.refuting()
+        )
+
+    def refuting(self) -> list[Finding]:
+        """Attacks that do better than the claim allows any."""
+        if self.ceiling is None or self.ceiling.value is None:
+            return []
+        return [
+            f
+            for f in self.aucs()
+            if against(self.corrected(f), self.ceiling.value, at_most=True).holds is False
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One question.
+
+    Attributes:
+        id: Its id.
+        asks: The answer, or None where it is not asked of such a release.
+        label: What it asks, where the report has no words of its own for it.
+    """
+
+    id: str
+    asks: Callable[[Case], Answer | None] = field(repr=False)
+    label: str = ""
+
+
+_WORST_FIRST = (
+    Reply.LEAKS,
+    Reply.NOT_MEASURED,
+    Reply.UNDECIDED,
+    Reply.BETWEEN,
+    Reply.CLEAN,
+)
+
+
+def _worst(answers: Iterable[Answer]) -> Answer:
+    """The worst of several answers to one question; findings of equally bad ones are kept."""
+    ordered = sorted(answers, key=lambda one: _WORST_FIRST.index(one.reply))
+    first = ordered[0]
+    same = [one for one in ordered if one.reply is first.reply]
+    findings = tuple(dict.fromkeys(name for one in same for name in one.findings))
+    return first.model_copy(update={"findings": findings})
+
+
+def _two_lines(
+    question: str,
+    finding: Finding | None,
+    share: float,
+    refuse: float,
+    others: Sequence[Finding],
+    *,
+    missing: Settle,
+    condemning: Finding | None = None,
+) -> Answer:
+    """A leak against the line below which one shares and the line above which one refuses.
+
+    Args:
+        question: Its id.
+        finding: What was measured.
+        share: At most this to share.
+        refuse: Above this, refuse.
+        others: Findings of the release.
+        missing: What would settle it where nothing was measured.
+        condemning: The same finding with ends that hold for all attacks at once; condemning takes
+            these, acquitting by every attack does not need them.
+    """
+    if finding is None or finding.status is not Status.MEASURED:
+        reply = Reply.NOT_MEASURED
+        if finding is not None and finding.status is Status.UNRESOLVABLE:
+            reply = Reply.UNDECIDED
+        names = (finding.id,) if finding is not None else ()
+        return Answer(
+            question=question,
+            reply=reply,
+            findings=names,
+            line=share,
+            reason="missing",
+            settle=missing,
+        )
+    made = {"question": question, "findings": (finding.id,)}
+    if against(condemning or finding, refuse, at_most=True).holds is False:
+        return Answer(**made, reply=Reply.LEAKS, line=refuse, reason="above")
+    acquits = against(finding, share, at_most=True, others=others)
+    if acquits.holds:
+        return Answer(**made, reply=Reply.CLEAN, line=share, reason="below")
+    below = against(finding, refuse, at_most=True, others=others)
+    if below.holds:
+        return Answer(**made, reply=Reply.BETWEEN, line=share, reason="between")
+    if "wrong_way" in (acquits.why, below.why):
+        return Answer(**made, reply=Reply.UNDECIDED, line=share, reason="wrong_way", settle=_FAULT)
+    return Answer(
+        **made,
+        reply=Reply.UNDECIDED,
+        line=refuse,
+        reason=below.why or "around",
+        settle=_more_builds(finding, share, refuse),
+    )
+
+
+def _more_builds(finding: Finding, share: float, refuse: float) -> Settle:
+    """How many builds would settle it if the value stayed: intervals shrink with their root."""
+    value, low, high = finding.value, finding.low, finding.high
+    if value is None or low is None or high is None or low == high:
+        return Settle(what="builds", count=_LEAST_BUILDS)
+    # The line that is farthest among those that would give an answer at this value.
+    room = max(refuse - value if value <= refuse else 0.0, value - refuse, share - value)
+    width = max(high - value, value - low)
+    if room <= 0 or not finding.n_builds:
+        return Settle(what="builds")
+    wanted = finding.n_builds * (width / room) ** 2
+    count = 2 * math.ceil(min(wanted, _MOST_BUILDS) / 2)
+    return Settle(what="builds", count=max(count, finding.n_builds + 2))
+
+
+def _copies(case: Case) -> Answer | None:
+    if not case.subject.holds_items:
+        return None
+    exact = case.get("membership.copies.tpr")
+    if exact is not None and exact.value is not None and not exact.null_control and exact.value > 0:
+        return Answer(
+            question="copies", reply=Reply.LEAKS, findings=(exact.id,), line=0.0, reason="exact"
+        )
+    check = Settle(what="check", name="copies")
+    excess, power = case.get("copies.excess"), case.get("copies.power")
+    made = {"question": "copies", "line": 0.0}
+    if exact is None or excess is None or power is None:
+        return Answer(**made, reply=Reply.NOT_MEASURED, reason="missing", settle=check)
+    names = ("copies.excess",)
+    if excess.status is not Status.MEASURED or excess.null_control:
+        return Answer(**made, reply=Reply.UNDECIDED, findings=names, reason="missing", settle=check)
+    if against(excess, 0.0, at_most=True).holds is False:
+        return Answer(**made, reply=Reply.LEAKS, findings=names, reason="near")
+    if (excess.value or 0.0) > 0:
+        pair = Settle(what="pair")
+        return Answer(**made, reply=Reply.UNDECIDED, findings=names, reason="few", settle=pair)
+    if against(power, case.lines.least_power, at_most=False).holds is not True:
+        return Answer(
+            **made,
+            reply=Reply.UNDECIDED,
+            findings=("copies.power",),
+            reason="blind",
+            settle=Settle(what="images"),
+        )
+    return Answer(**made, reply=Reply.CLEAN, findings=names, reason="none")
+
+
+def _average(case: Case) -> Answer | None:
+    lines, subject = case.lines, case.subject
+    if case.proven(lines.share_auc):
+        return _by_proof("average", lines.share_auc)
+    aucs, absent = case.aucs(), _absent(case)
+    answers = []
+    if absent or not aucs:
+        attack = Settle(what="attack", name=absent[0] if absent else subject.primary)
+        answers.append(
+            Answer(
+                question="average",
+                reply=Reply.NOT_MEASURED,
+                line=lines.share_auc,
+                reason="missing",
+                settle=attack,
+            )
+        )
+    answers += [
+        _two_lines(
+            "average",
+            finding,
+            lines.share_auc,
+            lines.refuse_auc,
+            case.own,
+            missing=_lacking(finding),
+            condemning=case.corrected(finding),
+        )
+        for finding in aucs
+    ]
+    found = _worst(answers)
+    if subject.mode is Mode.GIVEN and found.reply in (Reply.CLEAN, Reply.BETWEEN):
+        # Attacks without shadow builds can condemn a model; they cannot acquit one.
+        return found.model_copy(
+            update={
+                "reply": Reply.NOT_MEASURED,
+                "reason": "no_shadows",
+                "settle": Settle(what="shadows"),
+            }
+        )
+    return found
+
+
+def _absent(case: Case) -> list[str]:
+    """Attacks that were to run and of which there is no word."""
+    seen = {f.id for f in case.own}
+    return [attack for attack in case.subject.attacks if f"{attack}.auc" not in seen]
+
+
+def _lacking(finding: Finding) -> Settle:
+    """What an attack without a figure lacks."""
+    if "builds" in finding.reason:
+        return Settle(what="builds", count=_LEAST_BUILDS)
+    return Settle(what="units", count=_FEW_NON_MEMBERS)
+
+
+def _by_proof(question: str, line: float) -> Answer:
+    return Answer(
+        question=question,
+        reply=Reply.CLEAN,
+        findings=("privacy.auc_ceiling",),
+        line=line,
+        proven=True,
+        reason="proof",
+    )
+
+
+def _most_exposed(case: Case) -> Answer | None:
+    lines, subject = case.lines, case.subject
+    if case.proven(lines.share_worst):
+        return _by_proof("worst", lines.share_worst)
+    few = Settle(what="builds", count=_LEAST_BUILDS)
+    if subject.mode is Mode.GIVEN:
+        few = Settle(what="shadows")
+    elif subject.builds >= _LEAST_BUILDS:
+        few = Settle(what="units")
+    return _two_lines(
+        "worst",
+        case.get(f"{subject.primary}.worst_case"),
+        lines.share_worst,
+        lines.refuse_worst,
+        case.own,
+        missing=few,
+    )
+
+
+def _bounds(case: Case) -> Answer | None:
+    if not case.subject.holds_ranges:
+        return None
+    members, others = (case.get(f"sampler.bounds.{rate}") for rate in ("tpr", "fpr"))
+    made = {"question": "bounds", "line": 0.0}
+    if members is not None and members.status is Status.NOT_APPLICABLE:
+        return Answer(**made, reply=Reply.CLEAN, findings=(members.id,), reason="none")
+    if members is None or others is None or members.value is None or others.value is None:
+        check = Settle(what="check", name="sampler")
+        return Answer(**made, reply=Reply.NOT_MEASURED, reason="missing", settle=check)
+    made["findings"] = (members.id, others.id)
+    if members.value <= others.value:
+        return Answer(**made, reply=Reply.CLEAN, reason="none")
+    # Where no other image lies on a bound, one member on it is that member's own number.
+    if others.value == 0 or holds(*_difference(members, others), 0.0, at_most=True).holds is False:
+        return Answer(**made, reply=Reply.LEAKS, reason="above")
+    builds = Settle(what="builds", count=2 * max(members.n_builds, 4))
+    return Answer(**made, reply=Reply.UNDECIDED, reason="around", settle=builds)
+
+
+def _difference(one: Finding, other: Finding) -> tuple[float | None, float | None]:
+    """The interval of a difference from the intervals of its parts.
+
+    Source:
+        Zou and Donner 2008, "Construction of confidence limits about effect measures" (MOVER).
+    """
+    return _contrast(one, other, 1.0, 0.0)
+
+
+def _contrast(
+    one: Finding, other: Finding, factor: float, base: float
+) -> tuple[float | None, float | None]:
+    """Ends of (one - base) - factor (other - base), by MOVER."""
+    if one.value is None or other.value is None:
+        return None, None
+    low, high, below, above = one.low, one.high, other.low, other.high
+    if low is None or high is None or below is None or above is None:
+        return None, None
+    if low == high or below == above:
+        return None, None
+    value = (one.value - base) - factor * (other.value - base)
+    down = math.hypot(one.value - low, factor * (above - other.value))
+    up = math.hypot(high - one.value, factor * (other.value - below))
+    return value - down, value + up
+
+
+def _planted(case: Case) -> Answer | None:
+    lines, subject = case.lines, case.subject
+    if not subject.planted:
+        return None
+    leaf = subject.primary.partition(".")[2]
+    return _worst(
+        _two_lines(
+            "planted",
+            case.get(f"canaries.{kind}.{leaf}.auc"),
+            lines.share_worst,
+            lines.refuse_worst,
+            case.own,
+            missing=Settle(what="check", name="canaries"),
+        )
+        for kind in subject.planted
+    )
+
+
+def _inversion(case: Case) -> Answer | None:
+    if not case.subject.inverted:
+        return None
+    lines = case.lines
+    found, control = case.get("inversion.top1"), case.get("inversion.random_top1")
+    made = {"question": "inversion", "line": lines.share_inversion}
+    if found is None or control is None or found.value is None or control.value is None:
+        check = Settle(what="check", name="inversion")
+        return Answer(**made, reply=Reply.NOT_MEASURED, reason="missing", settle=check)
+    # What the prior alone gives against a net that knows nothing is no leak of this release.
+    names = (found.id, control.id)
+    low, high = (None if end is None else end - control.value for end in (found.low, found.high))
+    if holds(low, high, lines.refuse_inversion, at_most=True).holds is False:
+        return Answer(**made, reply=Reply.LEAKS, findings=names, reason="above")
+    share = holds(low, high, lines.share_inversion, at_most=True)
+    if share.holds:
+        return Answer(**made, reply=Reply.CLEAN, findings=names, reason="below")
+    if holds(low, high, lines.refuse_inversion, at_most=True).holds:
+        return Answer(**made, reply=Reply.BETWEEN, findings=names, reason="between")
+    return Answer(
+        **made,
+        reply=Reply.UNDECIDED,
+        findings=names,
+        reason=share.why,
+        settle=Settle(what="builds"),
+    )
+
+
+def _claim(case: Case) -> Answer | None:
+    if not case.subject.claims:
+        return None
+    line = case.lines.claimed_epsilon
+    epsilon = case.get("privacy.epsilon")
+    if refuting := case.refuting():
+        names = tuple(f.id for f in refuting)
+        return Answer(
+            question="claim", reply=Reply.LEAKS, findings=names, line=line, reason="refuted"
+        )
+    found = against(epsilon, line, at_most=True)
+    aucs = case.aucs()
+    unmeasured = [f for f in aucs if f.value is None]
+    if found.holds is None or case.get("privacy.auc_ceiling") is None or not aucs or _absent(case):
+        attack = Settle(what="attack", name=case.subject.primary)
+        return Answer(
+            question="claim",
+            reply=Reply.NOT_MEASURED,
+            line=line,
+            reason="missing",
+            settle=attack,
+        )
+    if unmeasured:
+        return Answer(
+            question="claim",
+            reply=Reply.UNDECIDED,
+            findings=tuple(f.id for f in unmeasured),
+            line=line,
+            reason="missing",
+            settle=_lacking(unmeasured[0]),
+        )
+    reply = Reply.CLEAN if found.holds else Reply.BETWEEN
+    return Answer(question="claim", reply=reply, findings=("privacy.epsilon",), line=line)
+
+
+_UTILITIES = ("utility.balanced_accuracy", "utility.accuracy")
+
+
+def _useful(case: Case) -> Answer | None:
+    lines, subject = case.lines, case.subject
+    chance = 1 / max(subject.classes, 2)
+    own = next((f for name in _UTILITIES if (f := case.get(name)) is not None), None)
+    made = {"question": "useful", "line": lines.useful}
+    missing = Answer(
+        **made, reply=Reply.NOT_MEASURED, reason="missing", settle=Settle(what="images")
+    )
+    if own is None or own.value is None:
+        return missing
+    if not subject.reference:
+        # No plain net in this run: held against always right, at a lower share.
+        line = chance + lines.useful_alone * (1 - chance)
+        low, high = (own.low, own.high)
+        names: tuple[str, ...] = (own.id,)
+        found = holds(low, high, line, at_most=False)
+    else:
+        plain = case.get(own.id, subject.reference)
+        if plain is None or plain.value is None:
+            reference = Settle(what="reference")
+            return missing.model_copy(update={"settle": reference})
+        names = (own.id,)
+        if subject.release == subject.reference:
+            found = holds(own.low, own.high, chance, at_most=False)
+        else:
+            low, high = _contrast(own, plain, lines.useful, chance)
+            found = holds(low, high, 0.0, at_most=False)
+    if found.holds is None:
+        return Answer(
+            **made,
+            reply=Reply.UNDECIDED,
+            findings=names,
+            reason=found.why,
+            settle=Settle(what="images" if own.n_builds > 1 else "builds"),
+        )
+    reply = Reply.CLEAN if found.holds else Reply.LEAKS
+    return Answer(
+        **made, reply=reply, findings=names, reason="useful" if found.holds else "useless"
+    )
+
+
+def _sound(case: Case) -> Answer | None:
+    half = 0.5
+    failed = [f.id for f in case.own if f.id.endswith(".null_auc") and _off_half(f)]
+    if failed:
+        return Answer(
+            question="sound",
+            reply=Reply.UNDECIDED,
+            findings=tuple(failed),
+            line=half,
+            reason="control",
+            settle=_FAULT,
+        )
+    aucs = case.aucs()
+    controls = {f.id for f in case.own if f.id.endswith(".null_auc") and f.value is not None}
+    bare = [
+        f.id
+        for f in aucs
+        if f.value is not None and f"{f.id.removesuffix('.auc')}.null_auc" not in controls
+    ]
+    if bare:
+        return Answer(
+            question="sound",
+            reply=Reply.NOT_MEASURED,
+            findings=tuple(bare),
+            line=half,
+            reason="no_control",
+            settle=_FAULT,
+        )
+    turned = [
+        f.id
+        for f in aucs
+        if (ends := case.corrected(f)).high is not None and ends.high < 1 - case.lines.share_auc
+    ]
+    if turned:
+        return Answer(
+            question="sound",
+            reply=Reply.UNDECIDED,
+            findings=tuple(turned),
+            line=half,
+            reason="wrong_way",
+            settle=_FAULT,
+        )
+    return Answer(question="sound", reply=Reply.CLEAN, line=half)
+
+
+_ROUNDING = 1e-9
+
+
+def _off_half(finding: Finding) -> bool:
+    # An attack of one constant score is at one half up to rounding, with an interval of no width.
+    if finding.low is None or finding.high is None:
+        return False
+    return finding.low > 0.5 + _ROUNDING or finding.high < 0.5 - _ROUNDING
+
+
+QUESTIONS: tuple[Question, ...] = (
+    Question(id="copies", asks=_copies),
+    Question(id="average", asks=_average),
+    Question(id="worst", asks=_most_exposed),
+    Question(id="bounds", asks=_bounds),
+    Question(id="planted", asks=_planted),
+    Question(id="inversion", asks=_inversion),
+    Question(id="claim", asks=_claim),
+    Question(id="useful", asks=_useful),
+    Question(id="sound", asks=_sound),
+)
