@@ -296,7 +296,7 @@ def test_both_editions_show_the_section_the_figure_and_the_releases(place, page)
         "Toy means",
         "Toy set",
         "Distances to mean images.",
-        "membership inference, toy shift",
+        "membership inference, copies, toy shift",
     ):
         assert words in text, words
 

@@ -161,6 +161,7 @@ def measured(method: str, ipc: int, seed: int, which: str) -> dict:
         settings = {"name": method, **settings}
         values = {
             "kind": "distillation",
+            "init": "real",
             "method": settings,
             "images_per_class": ipc,
             "net": net,

@@ -59,7 +59,7 @@ def test_checks_measure_the_artefact_itself_and_not_its_shadows(audited):
     assert not [name for name in found if name.startswith("sampler.")]
     assert [picture.kind for picture in result.summary.pictures] in ([], ["evasion"])
     said = " ".join(result.summary.limits)
-    assert "membership inference, fairness between classes and groups, evasion" in said
+    assert "membership inference, copies, fairness between classes and groups, evasion" in said
     assert (base / "run" / "findings.json").exists()
 
 

@@ -35,20 +35,20 @@ def claim(*budgets, guarantee="differential privacy", mechanism="Gaussian"):
 
 
 def test_one_mechanism_claims_its_epsilon_at_its_delta():
-    (found,) = claim((2.0, 1e-5))
+    found, *_ = claim((2.0, 1e-5))
     assert found.value == 2.0
     assert found.method == "claimed at delta 1e-05, PRV upper bound"
 
 
 def test_gaussian_mechanisms_are_composed_as_one_history():
-    (found,) = claim((2.0, 1e-5), (1.0, 1e-5))
+    found, *_ = claim((2.0, 1e-5), (1.0, 1e-5))
     one = epsilon_spent(1.0, sample_rate=0.1, steps=20, delta=1e-5)
     assert found.value == pytest.approx(one, abs=0.02)
     assert found.method == "claimed at delta 1e-05, PRV upper bound, composed of 2 mechanisms"
 
 
 def test_of_other_mechanisms_epsilons_and_deltas_add_and_the_finding_says_so():
-    (found,) = claim((2.0, 1e-5), (1.0, 2e-5), mechanism="exponential mechanism")
+    found, *_ = claim((2.0, 1e-5), (1.0, 2e-5), mechanism="exponential mechanism")
     assert found.value == pytest.approx(3.0)
     assert "at delta 3e-05" in found.method
     assert "basic composition of 2 mechanisms" in found.method
@@ -61,3 +61,14 @@ def test_no_mechanism_claims_nothing():
 def test_a_ledger_that_pays_for_a_part_only_claims_nothing():
     """The ranges of a decoder may be private while the decoder is not."""
     assert claim((1.0, 1e-5), guarantee="") == []
+
+
+def test_a_claim_says_what_it_leaves_any_attack():
+    epsilon, mu, ceiling = claim((2.0, 1e-5))
+    assert (epsilon.id, mu.id, ceiling.id) == (
+        "privacy.epsilon",
+        "privacy.mu",
+        "privacy.auc_ceiling",
+    )
+    assert 0.5 < ceiling.value < 1
+    assert ceiling.low == ceiling.high == ceiling.value

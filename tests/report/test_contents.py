@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sudare.audits.decisions.questions import QUESTIONS
 from sudare.core import AuditError, Finding, Status, SudareError, ThreatModel
 from sudare.core.runs import Mode, RunSummary
 from sudare.report import ReportPaths, write_report
@@ -39,6 +40,9 @@ def test_every_sentence_is_asked_for_somewhere():
         "cause_",
         "part_",
         "answer_",
+        "decide_",
+        "why_",
+        "settle_",
     )
     modes = tuple(f"_{mode.value}" for mode in Mode)
 
@@ -53,6 +57,18 @@ def test_every_sentence_is_asked_for_somewhere():
         and not any(key.endswith(mode) and asked(key.removesuffix(mode)) for mode in modes)
     ]
     assert not unused
+
+
+def test_every_question_has_words_for_every_answer_that_makes_a_decision():
+    for question in QUESTIONS:
+        replies = {
+            "sound": ("undecided", "not_measured"),
+            "useful": ("leaks", "undecided", "not_measured"),
+            "copies": ("leaks", "undecided", "not_measured"),
+            "bounds": ("leaks", "undecided", "not_measured"),
+        }.get(question.id, ("leaks", "between", "undecided", "not_measured"))
+        for reply in replies:
+            assert f"why_{question.id}_{reply}" in TEXT
 
 
 def test_sentences_name_their_fields():

@@ -3,6 +3,8 @@
 import numpy as np
 from PIL import Image
 
+from sudare.attacks.near_copies import search
+from sudare.audits.checks.copies import matched_pairs
 from sudare.audits.pictures import close_pairs
 from sudare.core.runs import ClosePair
 from sudare.data.images import ImageDataset
@@ -25,9 +27,15 @@ def test_pairs_are_the_closest_and_each_member_is_shown_once(tmp_path):
     pool, members = pool_of(), np.arange(40) < 20
     nudged = pool.images[3].astype(int) + 10
     released = np.stack([pool.images[25], pool.images[7], pool.images[7], nudged.clip(0, 255)])
-    pairs = close_pairs(
-        "subset", released.astype(np.uint8), pool, members, folder=tmp_path, count=2
-    )
+    found = search(released.astype(np.uint8), pool.images)
+    arrays = {
+        f"near_pixels_{name}": getattr(found["pixels"], name)[None]
+        for name in ("columns", "distances")
+    }
+    told = matched_pairs(arrays, 0, members)
+    # The phantom, a copy of an image that was not used, comes last.
+    assert told[-1][0] == 0
+    pairs = close_pairs("subset", released.astype(np.uint8), pool, told, folder=tmp_path, count=2)
     assert [round(pair.to_member, 2) for pair in pairs] == [0.0, round(pairs[1].to_member, 2)]
     assert 0 < pairs[1].to_member < 0.4
     assert all(pair.to_other > pair.to_member for pair in pairs)

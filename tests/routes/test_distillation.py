@@ -50,7 +50,7 @@ def images(n=48, side=16, classes=3, channels=1, seed=0):
     )
 
 
-def build(name, *, private=None, seed=0, stages=None, **settings):
+def build(name, *, private=None, public=None, seed=0, stages=None, **settings):
     data = images() if private is None else private
     route = make_route(
         parse_route(
@@ -58,12 +58,14 @@ def build(name, *, private=None, seed=0, stages=None, **settings):
                 "kind": "distillation",
                 "method": METHODS[name],
                 "images_per_class": 2,
+                "init": "real",
                 "net": NET,
                 **settings,
             }
         )
     )
-    return route.build(data, BuildContext.of(data[:0], seed=seed, stages=stages))
+    known = data[:0] if public is None else public
+    return route.build(data, BuildContext.of(known, seed=seed, stages=stages))
 
 
 def release_of(made):
@@ -335,6 +337,32 @@ def test_images_may_start_from_noise_alone(method):
     made = build(method, init="noise")
     assert not (made.record.roles == Role.INIT).any()
     assert release_of(made).card.spec.initial == "noise"
+
+
+@pytest.mark.parametrize("method", EVERY_METHOD)
+def test_images_may_start_from_public_ones_and_the_card_says_so(method):
+    made = build(method, init="public", public=images(n=60, seed=7))
+    assert not (made.record.roles == Role.INIT).any()
+    assert release_of(made).card.spec.initial == "public images"
+    assert "started from public images" in release_of(made).card.what_leaves
+
+
+def test_a_start_from_public_images_needs_some():
+    with pytest.raises(DataError, match="class 'a' has 0 public images"):
+        build("dm", init="public")
+    other = images(n=60, classes=2)
+    start = start_images(images(), 3, init="public", public=other, factor=1, seed=0, device="cpu")
+    assert len(start.images) == 9
+    assert not len(start.rows)
+
+
+def test_nothing_starts_from_private_images_unless_it_is_said():
+    config = parse_route({"kind": "distillation", "method": METHODS["dm"]})
+    assert (config.init, config.name) == ("noise", "dm-10")
+    real = parse_route({"kind": "distillation", "method": METHODS["dm"], "init": "real"})
+    assert real.name == "dm-10-real"
+    assert "private" in real.label
+    assert "private images" in real.what_leaves
 
 
 @pytest.mark.parametrize("method", EVERY_METHOD)

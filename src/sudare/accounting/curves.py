@@ -95,7 +95,9 @@ def mu_of(points: Sequence[tuple[float, float]]) -> float:
     >>> round(mu_of([(1.0, gaussian_delta(0.5, 1.0))]), 6)
     2.0
     """
-    return max((_mu(epsilon, delta) for epsilon, delta in points), default=0.0)
+    # Where the curve has met the total variation a larger delta says no more than a smaller one.
+    telling = [point for point in points if point[0] > 0] or list(points)
+    return max((_mu(epsilon, delta) for epsilon, delta in telling), default=0.0)
 
 
 def _mu(epsilon: float, delta: float) -> float:

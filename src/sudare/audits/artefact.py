@@ -146,9 +146,9 @@ def audit_artefact(
     )
     record.add(evidence.route.name, card, audit)
     maker = maker_of(evidence.route, card, evidence.measured, builds=1)
-    membership = evidence.measured.table.membership[[evidence.target]]
-    record.add_nearness(maker, [request.release], membership)
+    membership = audit.membership
     arrays = {done.kind: load_arrays([entry]) for done, entry in evidence.checks.items()}
+    record.add_nearness(maker, [request.release], membership, arrays.get("copies"))
     record.findings += judge_checks(
         evidence.config.checks,
         arrays,
@@ -359,8 +359,28 @@ def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Prog
     measuring = MeasureConfig.of(config, device_of(config))
     nets = artefact_task(request.release, config=measuring)
     (task,) = measure_tasks([nets], split, cache=cache, config=measuring)
+    works = plan_checks(
+        [check for check in config.checks if not applicable([check], card.kind)[check]],
+        split,
+        cache=cache,
+        seed=config.seed,
+        device=measuring.device,
+        threads=config.fleet.threads,
+    )
+    checks = {
+        work.config: check_task(
+            work,
+            nets,
+            split,
+            cache=cache,
+            recipients=measuring.recipients,
+            threads=config.fleet.threads,
+        )
+        for work in works
+    }
     with LocalExecutor(cache, workers=1) as executor:
-        executor.run([(nets, task)], progress=progress, label=f"measuring {card.title}")
+        chain = (nets, task, *checks.values())
+        executor.run([chain], progress=progress, label=f"measuring {card.title}")
     measured = load_measures(
         [],
         [task],
@@ -384,6 +404,7 @@ def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Prog
         route=_Unknown(kind=card.route, title=card.title, leaves=card.what_leaves),
         measured=measured,
         target=0,
+        checks={done: cache.path(task.key) for done, task in checks.items()},
         limits=(
             "Members and non-members were given, not drawn: if they differ in any other way, an "
             "attack may tell them apart by that.",

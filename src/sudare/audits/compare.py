@@ -334,16 +334,17 @@ class _Running:
             progress=progress,
         )
         record.add(release.name, card, audit)
-        membership = measured.table.membership
+        # Redrawn under --null, so that checks are controlled as attacks are.
+        membership = audit.membership
         if kernels := lacking_determinism(self.cache.path(task.key) for task in tasks):
             record.warnings += (
                 f"Builds of {release.label} ran kernels without a deterministic form "
                 f"({', '.join(kernels)}): built again they may differ a little",
             )
         maker = maker_of(subject, card, measured)
-        record.add_nearness(maker, folders, membership)
-        record.add_sheet(release.name, folders[0])
         arrays = {check.kind: load_arrays(entries) for check, entries in reached.checks.items()}
+        record.add_nearness(maker, folders, membership, arrays.get("copies"))
+        record.add_sheet(release.name, folders[0])
         record.findings += judge_checks(
             config.checks,
             arrays,

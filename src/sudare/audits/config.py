@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from sudare.audits.checks.config import CheckConfig
+from sudare.audits.checks.copies_config import CopiesCheckConfig
 from sudare.audits.checks.registry import parse_check
 from sudare.core.errors import ConfigError
 from sudare.core.limits import MAX_SIZE_PX, MIN_SIZE_PX
@@ -185,7 +186,9 @@ def _parse_checks(values: object) -> tuple[CheckConfig, ...]:
     for kind in kinds:
         if kinds.count(kind) > 1:
             raise ConfigError(f"check {kind!r} is there twice", where="checks")
-    return checks
+    # Whether private images are inside is asked of every release that holds images.
+    always = () if CopiesCheckConfig().kind in kinds else (CopiesCheckConfig(),)
+    return (*always, *checks)
 
 
 def _routes_schema() -> dict[str, Any]:
@@ -212,7 +215,11 @@ class RunConfig(_Section):
         tuple[SerializeAsAny[CheckConfig], ...],
         BeforeValidator(_parse_checks),
         WithJsonSchema({"type": "array", "items": {"type": "object"}}),
-    ] = Field(default=(), description="Further checks of every release, [[checks]] with a kind.")
+    ] = Field(
+        default=(CopiesCheckConfig(),),
+        description="Further checks of every release, [[checks]] with a kind; that for copies "
+        "always runs.",
+    )
     recipients: RecipientConfig = RecipientConfig()
     attacks: AttacksConfig = AttacksConfig()
     audit: AuditConfig = AuditConfig()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from sudare.attacks.membership.exposure import exposure
-from sudare.attacks.nearness import pixels
 from sudare.core.arrays import BoolArray, ByteArray, FloatArray
 from sudare.core.runs import ClosePair, ExposedImage, RocCurve
 from sudare.core.threats import ThreatModel
 from sudare.data.images import ImageDataset
 from sudare.data.pictures import save_pixels
-from sudare.metrics import nearest, roc
+from sudare.metrics import roc
 
 __all__ = ["close_pairs", "exposed_images", "roc_curve"]
 
@@ -81,48 +81,40 @@ def close_pairs(
     release: str,
     released: ByteArray,
     pool: ImageDataset,
-    members: BoolArray,
+    pairs: Sequence[tuple[int, int, int, float]],
     *,
     folder: Path,
     count: int,
 ) -> list[ClosePair]:
-    """Write the released images nearest to a member beside it and the nearest other image.
+    """Write the released images most like a member beside it and the nearest other image.
 
-    Of several released images near one member the nearest is shown. A copy is at distance 0.
+    Of several released images near one member the nearest is shown.
 
     Args:
         release: Name of the release.
         released: ``uint8 [m, c, h, w]``, what one build released.
         pool: The images whose membership is in question.
-        members: ``bool [n]``, those of them it was built from.
+        pairs: Item, column of its nearest member and of the nearest other image, and the ratio of
+            the two distances; smallest first.
         folder: Run folder.
         count: Pairs at most.
     """
-    inside, outside = np.flatnonzero(members), np.flatnonzero(~members)
-    items, flat = pixels(released), pixels(pool.images)
-    near, which = nearest(items, flat[inside])
-    far, other = nearest(items, flat[outside])
-    shown: dict[int, int] = {}
-    for item in np.argsort(near[:, 0], kind="stable"):
-        shown.setdefault(int(which[item, 0]), int(item))
+    shown: dict[int, tuple[int, int, int, float]] = {}
+    for pair in pairs:
+        shown.setdefault(pair[1], pair)
         if len(shown) == count:
             break
     results = []
-    for rank, (member, item) in enumerate(shown.items()):
+    for rank, (item, member, other, _) in enumerate(shown.values()):
         picture = f"internal/{release}-pair-{rank + 1}.png"
-        three = (
-            released[item],
-            pool.images[inside[member]],
-            pool.images[outside[other[item, 0]]],
-        )
+        three = (released[item], pool.images[member], pool.images[other])
         save_pixels(_side_by_side(three), folder / picture)
+        to_member, to_other = (
+            float(np.linalg.norm((released[item].astype(np.float64) - one) / 255))
+            for one in three[1:]
+        )
         results.append(
-            ClosePair(
-                release=release,
-                picture=picture,
-                to_member=float(near[item, 0]),
-                to_other=float(far[item, 0]),
-            )
+            ClosePair(release=release, picture=picture, to_member=to_member, to_other=to_other)
         )
     return results
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from sudare.audits.checks.copies import chosen_items, matched_pairs
+from sudare.audits.checks.copies_config import CopiesCheckConfig
 from sudare.audits.checks.registry import make_check
 from sudare.audits.config import RunConfig
 from sudare.audits.copying import copying_findings, released_sets
@@ -21,7 +25,7 @@ from sudare.audits.findings import ReleaseAudit
 from sudare.audits.maker import FindingMaker
 from sudare.audits.membership import group_name
 from sudare.audits.pictures import close_pairs, exposed_images, roc_curve
-from sudare.core.arrays import BoolArray
+from sudare.core.arrays import BoolArray, ByteArray
 from sudare.core.decisions import Decision
 from sudare.core.files import atomic_write
 from sudare.core.findings import Finding, Findings
@@ -44,6 +48,7 @@ from sudare.data.splits import AuditSplit
 from sudare.fleets.builds import load_choices
 from sudare.recipients.use import contact_sheet_of
 from sudare.releases.card import Card
+from sudare.releases.kinds import Lesson
 from sudare.releases.registry import kind_class
 from sudare.releases.store import read_release
 
@@ -143,7 +148,11 @@ class RunRecord:
         )
 
     def add_nearness(
-        self, maker: FindingMaker, folders: Sequence[Path], membership: BoolArray
+        self,
+        maker: FindingMaker,
+        folders: Sequence[Path],
+        membership: BoolArray,
+        near: Mapping[str, npt.NDArray[Any]] | None,
     ) -> None:
         """How near released images are to members, and a picture; nothing for other kinds.
 
@@ -151,20 +160,22 @@ class RunRecord:
             maker: Fills in what findings about the release share.
             folders: The release of each build.
             membership: ``bool [N, n]``, who was in which.
+            near: What the check for copies measured, or None.
         """
         # Under redrawn membership these would be about images that were not used.
         sets = [] if self.config.audit.null else released_sets(folders)
         if not sets:
             return
         self.findings += copying_findings(maker, sets, self.pool, membership)
-        self.pairs += close_pairs(
-            maker.release,
-            sets[0].pixels(),
-            self.pool,
-            membership[0],
-            folder=self.folder,
-            count=self.config.audit.exposed,
-        )
+        if near is not None:
+            self.pairs += close_pairs(
+                maker.release,
+                _shown_items(folders[0], self.config),
+                self.pool,
+                matched_pairs(near, 0, membership[0]),
+                folder=self.folder,
+                count=self.config.audit.exposed,
+            )
 
     def add_sheet(self, name: str, folder: Path) -> None:
         """A contact sheet of what one build released; for the house, since it may show members."""
@@ -321,6 +332,16 @@ class RunRecord:
             return planned
         update = {"guarantee": card.guarantee, "builds_done": planned.builds_planned}
         return planned.model_copy(update=update)
+
+
+def _shown_items(folder: Path, config: RunConfig) -> ByteArray:
+    """The images that the search for copies looked at, as pixels."""
+    lesson = read_release(folder).lesson()
+    if not isinstance(lesson, Lesson):
+        raise TypeError("a release that holds images must give a lesson")
+    items = next(check.items for check in config.checks if isinstance(check, CopiesCheckConfig))
+    images = lesson.images[chosen_items(len(lesson.images), items)]
+    return np.clip(np.rint(images), 0, 255).astype(np.uint8)
 
 
 def data_summary(

@@ -168,7 +168,7 @@ def _recompute(
         progress=progress,
     )
     # Of one artefact the checks measured that artefact and none of its shadows.
-    target, membership = evidence.target, evidence.measured.table.membership
+    target = evidence.target
     checks = judge_checks(
         config.checks,
         evidence.checks,
@@ -178,7 +178,7 @@ def _recompute(
             evidence.measured,
             builds=None if target is None else 1,
         ),
-        membership=membership if target is None else membership[[target]],
+        membership=audit.membership,
         units=evidence.measured.table.units,
         labels=evidence,
         seed=config.seed,

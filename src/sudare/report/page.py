@@ -26,6 +26,7 @@ from sudare.report.beyond import (
     groups_table,
     planted_images,
 )
+from sudare.report.decisions import decisions_table, first_sentences
 from sudare.report.drawing import dark_rules
 from sudare.report.editions import Edition, public_copy
 from sudare.report.facts import data_table, limits, run_table
@@ -192,6 +193,8 @@ def _body(
             internal=edition is Edition.INTERNAL,
             version=version("sudare"),
             verdict=verdict(run),
+            decisions=None if run.summary.null_control else decisions_table(run),
+            first=first_sentences(run),
             charts=charts,
             galleries=[gallery for gallery in shown if gallery.pictures],
             unexposed=_unexposed(shown),

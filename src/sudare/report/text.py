@@ -31,6 +31,7 @@ __all__ = [
     "say",
     "sees",
     "spoken",
+    "spoken_or",
     "worded",
 ]
 
@@ -80,6 +81,12 @@ def say(key: str, /, **fields: str | int) -> str:
         raise SudareError(
             f"the report text {key!r} lacks {error}", fix="Add it to report/sentences.py."
         ) from error
+
+
+def spoken_or(keys: Sequence[str], /, **fields: str | int) -> str:
+    """The sentence of the first of some keys that there is."""
+    known = _CATALOGUE.get()
+    return say(next(key for key in keys if key in known), **fields)
 
 
 def builds_text(summary: RunSummary) -> str:

@@ -16,6 +16,7 @@ __all__ = ["CHECKS", "check_class", "declare_figures", "make_check", "parse_chec
 CHECKS = Registry(
     "check",
     {
+        "copies": "sudare.audits.checks.copies_config:CopiesCheckConfig",
         "evasion": "sudare.audits.checks.evasion_config:EvasionCheckConfig",
         "fairness": "sudare.audits.checks.fairness_config:FairnessCheckConfig",
         "inversion": "sudare.audits.checks.inversion_config:InversionCheckConfig",

@@ -33,7 +33,8 @@ class Subject:
         mode: What was asked; without shadows an attack can condemn and not acquit.
         attacks: Ids of every attack that was to run, without ``.auc``; those of checks too.
         primary: The attack whose worst case was declared.
-        holds_items: Whether it holds items that a recipient sees.
+        holds_items: Whether images leave with it.
+        shows_set: Whether they are a set that is seen whole, so that equal images are counted.
         holds_ranges: Whether it is a distribution, whose ranges may name members.
         claims: Whether it claims a guarantee.
         per_unit: Whether a unit is one image, so that the guarantee is about whole units.
@@ -50,6 +51,7 @@ class Subject:
     attacks: tuple[str, ...] = ()
     primary: str = "membership.rmia"
     holds_items: bool = False
+    shows_set: bool = True
     holds_ranges: bool = False
     claims: bool = False
     per_unit: bool = True
@@ -252,7 +254,8 @@ def _copies(case: Case) -> Answer | None:
     check = Settle(what="check", name="copies")
     excess, power = case.get("copies.excess"), case.get("copies.power")
     made = {"question": "copies", "line": 0.0}
-    if exact is None or excess is None or power is None:
+    uncounted = exact is None and case.subject.shows_set
+    if uncounted or excess is None or power is None:
         return Answer(**made, reply=Reply.NOT_MEASURED, reason="missing", settle=check)
     names = ("copies.excess",)
     if excess.status is not Status.MEASURED or excess.null_control:

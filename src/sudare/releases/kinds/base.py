@@ -171,6 +171,8 @@ class Release(ABC):
     """Under which threat model all of it is seen, what a guarantee is about; None: scores."""
     set_as: ClassVar[ThreatModel | None] = None
     """Under which threat model released items are seen; None where there are none."""
+    holds_images: ClassVar[bool] = False
+    """Whether images leave with it, so that private ones may be among them."""
     in_pixels: ClassVar[bool] = True
     """Whether what it holds is about pixels; False where it is about features."""
     threats: ClassVar[tuple[Threat, ...]] = ()

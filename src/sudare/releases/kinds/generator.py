@@ -48,6 +48,7 @@ class GeneratorRelease(Release):
     """
 
     kind: ClassVar[str] = "generator"
+    holds_images: ClassVar[bool] = True
     spec_class: ClassVar[type[Spec]] = GeneratorSpec
     views: ClassVar[Mapping[str, str]] = {_WEIGHTS: "_weights_view"}
     scores_as: ClassVar[ThreatModel] = ThreatModel.SAMPLES_RECIPIENT

@@ -55,6 +55,7 @@ class SamplesRelease(Release):
     """
 
     kind: ClassVar[str] = "samples"
+    holds_images: ClassVar[bool] = True
     spec_class: ClassVar[type[Spec]] = SamplesSpec
     views: ClassVar[Mapping[str, str]] = {ThreatModel.SAMPLES_SET: "_set_view"}
     scores_as: ClassVar[ThreatModel] = ThreatModel.SAMPLES_RECIPIENT

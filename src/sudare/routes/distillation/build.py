@@ -50,6 +50,7 @@ class DistillationRoute(Route[DistillationConfig]):
             private,
             config.images_per_class,
             init=config.init,
+            public=context.public,
             factor=factor,
             seed=seed,
             device=context.device,
@@ -89,7 +90,7 @@ class DistillationRoute(Route[DistillationConfig]):
         settings = {f"method.{name}": str(value) for name, value in config.method}
         settings |= {f"found.{name}": value for name, value in found.settings.items()}
         settings |= {"net": str(config.net), "init": config.init}
-        started = "random private images" if config.init == "real" else "noise"
+        started = config.started_from
         augmentation = ["dsa", "flip"] if config.flips else ["dsa"]
         return Card(
             kind=SamplesRelease.kind,

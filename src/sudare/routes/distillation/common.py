@@ -108,40 +108,58 @@ class Distilled:
 
 
 def start_images(
-    private: ImageDataset, per_class: int, *, init: str, factor: int, seed: int, device: str
+    private: ImageDataset,
+    per_class: int,
+    *,
+    init: str,
+    factor: int,
+    seed: int,
+    device: str,
+    public: ImageDataset | None = None,
 ) -> Start:
-    """Random private images of each class, or collages of them, or noise.
+    """Random images of each class, private or public, or collages of them, or noise.
 
     Args:
         private: The private set.
         per_class: Learned images of each class.
-        init: ``real`` or ``noise``.
+        init: ``real``, ``public`` or ``noise``.
         factor: Above 1, each starts as a collage of factor x factor smaller images.
         seed: Seed of the draw.
         device: Where they go.
+        public: Images declared public, for ``public``; with the classes of the private ones each
+            class starts from its own, else from any.
 
     Raises:
-        DataError: A class with fewer images than are needed.
+        DataError: A class with fewer images than are needed, or no public ones.
     """
     rng, wanted = generator(seed, "start"), per_class * factor**2
     shape = (private.n_classes * per_class, *private.image_shape)
     if init == "noise":
         noise = rng.standard_normal(shape).astype(np.float32)
         return Start(images=torch.from_numpy(noise).to(device), rows=np.zeros(0, dtype=np.int64))
+    source = private if init == "real" else public
+    if source is None or source.image_shape != private.image_shape:
+        raise DataError(
+            "there are no public images to start from",
+            where="routes.init",
+            fix='Set data.public, or init = "noise".',
+        )
+    same = source.class_names == private.class_names
     chosen = []
     for label, name in enumerate(private.class_names):
-        members = np.flatnonzero(private.classes == label)
+        members = np.flatnonzero(source.classes == label) if same else np.arange(len(source))
         if len(members) < wanted:
+            of = "public images" if init == "public" else "images in this build"
             raise DataError(
-                f"class {name!r} has {len(members)} images in this build, {wanted} are started "
-                "from",
-                where=private.name,
-                fix="Lower images_per_class, enlarge the pool, or start from noise.",
+                f"class {name!r} has {len(members)} {of}, {wanted} are started from",
+                where=source.name,
+                fix="Lower images_per_class, enlarge the pool or data.public, or start from noise.",
             )
         chosen.append(rng.choice(members, size=wanted, replace=False))
     rows = np.concatenate(chosen)
-    images = normalise(torch.from_numpy(np.array(private.images[rows])))
-    return Start(images=_collages(images, factor).to(device), rows=rows)
+    images = normalise(torch.from_numpy(np.array(source.images[rows])))
+    own = rows if init == "real" else np.zeros(0, dtype=np.int64)
+    return Start(images=_collages(images, factor).to(device), rows=own)
 
 
 def _collages(images: torch.Tensor, factor: int) -> torch.Tensor:

@@ -133,8 +133,10 @@ class DistillationConfig(RouteConfig):
     kind: Literal["distillation"] = "distillation"
     method: MethodConfig = Field(default=DmConfig(), description="How they are learned.")
     images_per_class: int = Field(default=10, ge=1, le=1000, description="Learned images a class.")
-    init: Literal["real", "noise"] = Field(
-        default="real", description="Where they start: random private images, or noise."
+    init: Literal["noise", "public", "real"] = Field(
+        default="noise",
+        description="Where they start: noise, images declared public (data.public), or random "
+        "private images as published: then they may stay those images.",
     )
     flips: bool = Field(default=False, description="Whether mirror images are images too.")
     net: NetConfig = Field(default=NetConfig(), description="The net they are learned on.")
@@ -147,20 +149,28 @@ class DistillationConfig(RouteConfig):
     @property
     def name(self) -> str:
         """Name of the release within a run."""
-        start = "-noise" if self.init == "noise" else ""
+        start = "" if self.init == "noise" else f"-{self.init}"
         return f"{self.method.name}-{self.images_per_class}{start}"
 
     @property
     def label(self) -> str:
         """Name for charts and tables."""
-        start = " from noise" if self.init == "noise" else ""
-        return f"{self.method.title}, {self.images_per_class} learned images a class{start}"
+        ending = {"noise": "", "public": " from public ones", "real": " from private ones"}
+        learned = f"{self.images_per_class} learned images a class"
+        return f"{self.method.title}, {learned}{ending[self.init]}"
+
+    @property
+    def started_from(self) -> str:
+        """What the learned images were at first."""
+        return {"noise": "noise", "public": "public images", "real": "random private images"}[
+            self.init
+        ]
 
     @property
     def what_leaves(self) -> str:
         """One sentence: what the recipient gets."""
-        start = "random private images" if self.init == "real" else "noise"
-        return f"{self.images_per_class} learned images of each class, started from {start}."
+        learned = f"{self.images_per_class} learned images of each class"
+        return f"{learned}, started from {self.started_from}."
 
 
 class CoresetConfig(RouteConfig):
