@@ -11,4 +11,6 @@ myst_enable_extensions = ["dollarmath", "deflist"]
 html_theme = "furo"
 html_title = "Sudare"
 html_static_path = ["_static"]
+# Options such as --preset are copied from these pages.
+smartquotes = False
 exclude_patterns = ["_build"]

@@ -192,3 +192,27 @@ def test_the_table_of_the_docs_is_that_of_the_code():
     for name, rule in RULES.items():
         expected = ["yes" if promise in rule.promises else "no" for promise in names]
         assert told[name] == (rule.title, expected)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("players", [1, 2, 3, 5])
+def test_where_nobody_has_a_share_nobody_is_paid_and_the_budget_stays(rule, players):
+    nothing = np.zeros(players)
+    standing = Standing(sizes=nothing, scores=nothing, shapley=nothing - 0.1, leave_one_out=nothing)
+    paid = pay(rule, standing, 100)
+    assert paid.sum() == (100 if rule == "equal" else 0)
+
+
+def test_the_promises_hold_where_all_shares_are_zero():
+    """Two owners with the same data were paid 50 each, and whoever split in two had 67."""
+    same = leave_one_out(np.array([0.0, 1, 1, 1]))
+    three = leave_one_out(np.array([0.0, 1, 1, 1, 1, 1, 1, 1]))
+    null = leave_one_out(np.array([1.0 if coalition & 3 else 0.0 for coalition in range(8)]))
+    for shares in (same, three, null):
+        ones = np.ones(len(shares))
+        standing = Standing(sizes=ones, scores=ones, shapley=ones, leave_one_out=shares)
+        assert not pay("leave-one-out", standing, 100).any()
+    harm = -np.array([0.1, 0.1, 0.0])
+    ones = np.ones(3)
+    hurting = Standing(sizes=ones, scores=ones, shapley=harm, leave_one_out=harm)
+    assert not pay("shapley", hurting, 99).any()

@@ -156,7 +156,7 @@ def _candidates(levels: torch.Tensor, images: ByteArray, reach: int, count: int)
     best = torch.full((len(levels), count), -2.0)
     found = torch.zeros((len(levels), count), dtype=torch.int64)
     known = [
-        _thumbnails(torch.from_numpy(images[at : at + _IMAGES]).float())
+        _thumbnails(torch.from_numpy(np.array(images[at : at + _IMAGES])).float())
         for at in range(0, len(images), _IMAGES)
     ]
     rows = max(1, _QUERIES // per_item)

@@ -204,6 +204,7 @@ def _from_key(
     values["title"] = f"Audit of {config.routes[0].label}"
     config = load_config(values)
     check(config)
+    _refuse_other(config.routes[0], read_card(request.release), key)
     check_folder(folder, config, force=request.force)
     source, split = split_of(config, progress=progress)
     if split.pool.content_hash != pool_hash:
@@ -295,6 +296,20 @@ def _from_key(
         limits=_limits(config),
         checks={done: cache.path(task.key) for done, task in checks.items()},
     )
+
+
+def _refuse_other(route: RouteConfig, card: Card, key: Path) -> None:
+    """Refuse a key of another release before anything is built.
+
+    Raises:
+        AuditError: It is one.
+    """
+    if card.route != route.kind or card.title not in {r.label for r in route.releases}:
+        raise AuditError(
+            f"this key is of {route.label!r}, and the release is {card.title!r}",
+            where=str(key),
+            fix="Give the key that was written with the release.",
+        )
 
 
 def _planned_as(route: RouteConfig, card: Card) -> PlannedRelease:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -40,6 +39,7 @@ from sudare.audits.measure import (
 from sudare.audits.record import RunRecord, RunResult, data_summary
 from sudare.core.arrays import BoolArray
 from sudare.core.errors import ConfigError
+from sudare.core.machine import cores
 from sudare.core.progress import LineAtEnd, Progress
 from sudare.core.runs import ReleaseSummary
 from sudare.core.seeds import integer_seed
@@ -172,7 +172,7 @@ def compare(
                 threads=fleet.threads,
             ),
         )
-        workers = fleet.workers or max(1, (os.cpu_count() or 1) // fleet.threads)
+        workers = fleet.workers or max(1, cores() // fleet.threads)
         forecast = foretell(config, split, device=device, workers=workers)
         progress.say(forecast.said(cache.root))
         clock = RunClock(forecast)
@@ -464,11 +464,12 @@ def fitted(sizes: SplitSizes, source: Source, *, progress: Progress) -> SplitSiz
     there = len(source.train)
     if wanted <= there:
         return sizes
-    share = there / wanted
+    # The test set keeps its fifth (or what was asked for, up to that): a smaller one tells nothing.
+    test = min(sizes.test, there // 5) if source.test is None else sizes.test
+    left = there - (test if source.test is None else 0)
+    share = left / (sizes.pool + sizes.population + sizes.public)
     population, public = (int(share * size) for size in (sizes.population, sizes.public))
-    # An official test set is what it is; a part of the collection shrinks with the others.
-    test = int(share * sizes.test) if source.test is None else sizes.test
-    pool = there - population - public - (test if source.test is None else 0)
+    pool = left - population - public
     if pool < _LEAST_POOL:
         return sizes
     progress.say(

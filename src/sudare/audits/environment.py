@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from sudare.core.machine import cores
+
 __all__ = ["machine", "made_by", "now", "versions"]
 
 _PACKAGES = ("torch", "opacus", "numpy", "scipy", "scikit-learn")
@@ -19,7 +21,7 @@ def machine() -> dict[str, str]:
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        "cores": str(os.cpu_count() or 1),
+        "cores": str(cores()),
         "memory_gb": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f}",
     }
 

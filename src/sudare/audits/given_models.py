@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["answers_of", "load_model"]
 
+_MOST_CLASSES = 100_000
 _LEAST_PROBABILITY = 1e-12
 _BATCH = 512
 _PICKLES = (".pt", ".pth", ".pkl", ".bin", ".ckpt")
@@ -107,9 +108,11 @@ def answers_of(model: object, records: npt.NDArray[Any]) -> tuple[FloatArray, bo
         )
     try:
         answers, probabilities = _ask(model, records)
-    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+    except Exception as error:
+        # Somebody else's code: whatever it raises is its own word, in one sentence.
+        said = f"{type(error).__name__}: {error}".strip(": ")
         raise AuditError(
-            f"the model fails on records of shape {records.shape}: {error}",
+            f"the model fails on records of shape {records.shape}: {said}",
             fix="Give records as it was trained on, or --image-size.",
         ) from error
     if answers.ndim != 2 or len(answers) != len(records) or not np.isfinite(answers).all():
@@ -127,13 +130,24 @@ def _ask(model: object, records: npt.NDArray[Any]) -> tuple[FloatArray, bool]:
         if records.ndim > 2 and getattr(model, "n_features_in_", None) == length:
             # Estimators learn from rows of numbers; folders give images.
             records = records.reshape(len(records), length)
-        shares = np.asarray(model.predict_proba(records), dtype=np.float64)
+        shares = _by_class(np.asarray(model.predict_proba(records), dtype=np.float64), model)
         # Probabilities that are not finite must not pass as small ones.
         values: FloatArray = np.log(np.clip(shares, _LEAST_PROBABILITY, None))
         return values, False
     if not callable(model):
         raise TypeError(f"a {type(model).__name__} cannot be called")
     return _from_scores(np.asarray(model(records), dtype=np.float64))
+
+
+def _by_class(shares: FloatArray, model: object) -> FloatArray:
+    """Columns by class number, as ``classes_`` says; a class it never saw has no share."""
+    classes = np.asarray(getattr(model, "classes_", np.arange(shares.shape[-1])))
+    numbered = classes.dtype.kind in "iu" and len(classes) == shares.shape[-1]
+    if not numbered or classes.min(initial=0) < 0 or classes.max(initial=0) > _MOST_CLASSES:
+        return shares
+    whole = np.zeros((len(shares), int(classes.max()) + 1))
+    whole[:, classes] = shares
+    return whole
 
 
 def _from_scores(scores: FloatArray) -> tuple[FloatArray, bool]:

@@ -136,7 +136,7 @@ class RunRecord:
             self.curves.append(roc_curve(name, attack, sees, scores, audit.membership))
         primary = audit.scores.get(f"membership.{self.config.attacks.primary}")
         # A single target says nothing about how often an image is found.
-        if primary is None or len(primary) < 2 or self.config.audit.null:
+        if primary is None or len(primary) < 2 or self.config.audit.null or not len(self.pool):
             return
         self.exposed += exposed_images(
             name,

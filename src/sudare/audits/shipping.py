@@ -7,17 +7,20 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from sudare.audits.compare import device_of, split_of, test_size
 from sudare.audits.config import RunConfig
-from sudare.core.arrays import BoolArray
+from sudare.core.arrays import BoolArray, ByteArray
+from sudare.core.decisions import Outcome
 from sudare.core.errors import ConfigError, DataError, ReleaseError, SudareError
 from sudare.core.files import UNREADABLE, atomic_write, try_lock
+from sudare.core.findings import Findings
 from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.core.seeds import generator
@@ -25,13 +28,13 @@ from sudare.data.images import ImageDataset
 from sudare.data.sources import Source, load_source
 from sudare.fleets.builds import modules_of
 from sudare.fleets.cache import entry_key
-from sudare.releases.kinds import Release
+from sudare.releases.kinds import Lesson, Release
 from sudare.releases.store import write_release
 from sudare.routes.context import BuildContext, FolderStages
 from sudare.routes.registry import make_route
 from sudare.training.threads import threads_of_torch
 
-__all__ = ["Artefact", "make_artefact"]
+__all__ = ["Artefact", "decided_in", "make_artefact"]
 
 WITHHELD = 0.2
 _SEEDS = {"split": 31, "withheld": 63, "build": 63}
@@ -46,14 +49,63 @@ class Artefact:
         release: The release the route is about.
         key: The key to audit it with, and the further ones.
         further: Other releases of the same build that are no baselines, by name.
+        shows_private: Whether private images are among what it holds, to the pixel.
     """
 
     release: Path
     key: Path
     further: Mapping[str, Path] = field(default_factory=dict)
+    shows_private: bool = False
 
 
-def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress) -> Artefact:
+_SAID = {
+    Outcome.SHARE: "share",
+    Outcome.CARE: "share with care",
+    Outcome.REFUSE: "do not share",
+    Outcome.UNKNOWN: "cannot tell",
+}
+
+
+def decided_in(run: Path, names: Sequence[str], *, despite: bool) -> str:
+    """What a finished run decided on releases like this one, in words.
+
+    Args:
+        run: Folder of the run.
+        names: The release's names; the first that the run audited counts.
+        despite: Whether a release that is not to be shared is wanted all the same.
+
+    Raises:
+        ConfigError: No such run or release, or the run says not to share it.
+    """
+    try:
+        found = Findings.model_validate_json((run / "findings.json").read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ConfigError(
+            f"the run cannot be read: {type(error).__name__}",
+            where=str(run),
+            fix="Give the folder of a run that this version finished.",
+        ) from error
+    known = {decision.release: decision for decision in found.decisions}
+    decision = next((known[name] for name in names if name in known), None)
+    if decision is None:
+        raise ConfigError(
+            f"the run did not audit {names[0]!r}",
+            where="--from",
+            fix=f"It audited: {', '.join(known) or 'nothing'}.",
+        )
+    said = _SAID[decision.outcome]
+    if decision.outcome is Outcome.REFUSE and not despite:
+        raise ConfigError(
+            f"the run says of {decision.release!r}: {said}",
+            where="--from",
+            fix="Choose another release, or --despite, which the card then says.",
+        )
+    return f"{said}, built despite it" if decision.outcome is Outcome.REFUSE else said
+
+
+def make_artefact(
+    config: RunConfig, folder: Path | None, *, progress: Progress, decision: str | None = None
+) -> Artefact:
     """Build one release from all but a fifth of the units, and the key to audit it with.
 
     The key holds which units were withheld, the configuration and the seed of the split, never
@@ -67,6 +119,7 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
         folder: Gets ``release/``; ``releases/NAME`` if None. The key goes to a folder of its own,
             called the same and ``-private``.
         progress: Where to report.
+        decision: What a run decided on such releases, for the card; None where none was asked.
 
     Raises:
         ConfigError: None or several routes.
@@ -109,9 +162,30 @@ def make_artefact(config: RunConfig, folder: Path | None, *, progress: Progress)
         for name, place in {**further, first.name: target}.items():
             if place.exists():
                 shutil.rmtree(place)
-            write_release(built.releases[name], place)
+            write_release(_told(built.releases[name], decision), place)
         kept.forget()
-    return Artefact(release=target, key=key, further=further)
+    shows = _shows(built.releases[first.name], built.used)
+    return Artefact(release=target, key=key, further=further, shows_private=shows)
+
+
+def _told(release: Release, decision: str | None) -> Release:
+    """The release with what a run decided on its card; audited as such it is not."""
+    said = "not audited" if decision is None else f"not audited; a run of such releases: {decision}"
+    settings = {**release.card.settings, "audit": said}
+    return release.with_card(release.card.model_copy(update={"settings": settings}))
+
+
+def _shows(release: Release, used: ByteArray) -> bool:
+    """Whether an image it was built from is in it to the pixel; blank ones are nobody's."""
+    lesson = release.lesson()
+    if not isinstance(lesson, Lesson):
+        return False
+    held = {
+        image.tobytes()
+        for image in np.clip(np.rint(lesson.images), 0, 255).astype(np.uint8)
+        if image.min() < image.max()
+    }
+    return any(image.tobytes() in held for image in used)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,6 +195,7 @@ class _Built:
     releases: Mapping[str, Release]
     member: BoolArray
     about: dict[str, Json]
+    used: ByteArray
 
 
 def _built(config: RunConfig, kept: _Unfinished, *, progress: Progress) -> _Built:
@@ -154,7 +229,9 @@ def _built(config: RunConfig, kept: _Unfinished, *, progress: Progress) -> _Buil
         "config": config.model_dump(mode="json"),
         "pool": split.pool.content_hash,
     }
-    return _Built(releases=build.releases, member=member, about=about)
+    return _Built(
+        releases=build.releases, member=member, about=about, used=split.pool[member].images
+    )
 
 
 def _with_all(config: RunConfig, source: Source) -> RunConfig:

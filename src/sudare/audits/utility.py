@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import numpy as np
 
 from sudare.audits.labels import LabelledParts
@@ -15,18 +12,16 @@ from sudare.core.estimates import Estimate
 from sudare.core.findings import Finding
 from sudare.metrics import (
     accuracy,
-    balanced_accuracy,
     clopper_pearson,
+    crossed_share,
     expected_calibration_error,
     mean_over_builds,
     mean_recall,
-    recall_per_class,
 )
 
 __all__ = ["utility_findings"]
 
 _LEAST_RECORDS = 30
-_Metric: TypeAlias = Callable[[FloatArray, IntArray], float]
 
 
 def utility_findings(
@@ -55,14 +50,15 @@ def _over_builds(
     def over_builds(name: str, values: FloatArray, group: str = "") -> None:
         found[name, group] = mean_over_builds(values, bounds=(0.0, 1.0))
 
-    for name, metric in _METRICS.items():
-        per_build = np.array([[metric(one, labels) for one in build] for build in test])
-        over_builds(name, per_build.mean(axis=1))
-    recalls = np.array([[recall_per_class(one, labels) for one in build] for build in test])
+    # Builds share their test images: both were drawn.
+    right = (test.argmax(axis=3) == labels).mean(axis=1)
+    found["utility.accuracy", ""] = crossed_share(right)
+    found["utility.balanced_accuracy", ""] = crossed_share(right, strata=labels)
+    errors = [[expected_calibration_error(one, labels) for one in build] for build in test]
+    over_builds("utility.ece", np.array(errors).mean(axis=1))
     for index, group in enumerate(split.test.class_names):
-        column = recalls[:, :, index].mean(axis=1)
-        if np.isfinite(column).all():
-            over_builds("utility.recall", column, group)
+        if (labels == index).any():
+            found["utility.recall", group] = crossed_share(right[:, labels == index])
     posterior, classes = measured.table.pool("log_posterior")[rows], split.pool.classes
     members = measured.table.membership[rows]
     for name, side in (
@@ -122,10 +118,3 @@ def _resampled(test: FloatArray, labels: IntArray) -> Estimate:
         n=len(labels),
         method=method,
     )
-
-
-_METRICS: dict[str, _Metric] = {
-    "utility.accuracy": accuracy,
-    "utility.balanced_accuracy": balanced_accuracy,
-    "utility.ece": expected_calibration_error,
-}

@@ -27,6 +27,7 @@ def doctor() -> int:
     from rich.table import Table
 
     from sudare.core.files import default_cache
+    from sudare.core.machine import cores
 
     table = Table(title="sudare doctor", show_lines=False)
     for column in ("what", "state", "what to do"):
@@ -47,7 +48,7 @@ def doctor() -> int:
     writable = os.access(cache if cache.exists() else _existing_parent(cache), os.W_OK)
     state = "[green]writable[/]" if writable else "[red]not writable[/]"
     table.add_row(f"cache {cache}", state, "" if writable else "set SUDARE_CACHE")
-    table.add_row("cores", str(os.cpu_count()), "")
+    table.add_row("cores", str(cores()), "")
     table.add_row("GPU", _gpu(), "")
     lacking = _no_compiler()
     table.add_row(

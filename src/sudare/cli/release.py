@@ -20,8 +20,10 @@ def release(
     override: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"])] = (),
     out: Path | None = None,
     device: str = "auto",
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
+    despite: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Build one release that may leave the premises, with its card.
+    """Build one release, with its card. It is not audited: no word here says that it may leave.
 
     A random fifth of the patients, persons or sites is withheld, and `audit-key.npz` is written
     to a folder of its own, never with the release: with it this very artefact can be audited
@@ -46,12 +48,15 @@ def release(
         out: Folder for `release/`; releases/NAME by default. The key goes to a folder of the same
             name and `-private`.
         device: auto, cpu or cuda.
+        from_: A finished run of `sudare compare` with this release: its decision is told and
+            written on the card, and a release it says not to share is not built.
+        despite: Build what the run says not to share; the card says so.
 
     Returns:
         0, or 2 after an error.
     """
     from sudare.audits.config import apply_overrides, load_config, read_toml
-    from sudare.audits.shipping import make_artefact
+    from sudare.audits.shipping import decided_in, make_artefact
     from sudare.cli.options import choose_route, with_options
     from sudare.core.progress import auto
 
@@ -64,12 +69,18 @@ def release(
             "The settings are those of preset demo, whose budgets are seconds. What leaves teaches "
             "more with those of lite (--preset lite) or your own (--set)."
         )
-    made = make_artefact(config, out, progress=progress)
-    progress.say(f"Release (may be shared):        {made.release}")
+    names = [planned.name for planned in config.routes[0].releases]
+    decision = decided_in(from_, names, despite=despite) if from_ is not None else None
+    made = make_artefact(config, out, progress=progress, decision=decision)
+    progress.say(f"Written, not audited: {made.release}")
+    if made.shows_private:
+        progress.say("It contains private images as they are: do not share it.")
+    if decision is not None:
+        progress.say(f"The run {from_} says of such releases: {decision}.")
     for name, place in made.further.items():
-        progress.say(f"Of the same build, {name}: {place}")
+        progress.say(f"Of the same build, not audited either, {name}: {place}")
     progress.say(f"Audit key (must not be shared): {made.key}")
-    progress.say(f"Audit it with: sudare audit {made.release} --key {made.key}")
+    progress.say(f"Audit it before it leaves: sudare audit {made.release} --key {made.key}")
     return 0
 
 

@@ -20,11 +20,15 @@ __all__ = [
     "duplicate_clusters",
     "exact_clusters",
     "near_matches",
+    "near_rms",
     "record_clusters",
 ]
 
 NEAR_RMS = 4.0
 """Root mean square difference, in grey levels of 255, up to which two pictures are one."""
+
+_USUAL_CONTRAST = 32.0
+"""Standard deviation of a picture, in grey levels, below which that difference shrinks with it."""
 
 _NEAR_SHARE = 1e-3
 """The same for records that are no pictures, as a share of their standard deviation."""
@@ -33,6 +37,18 @@ _MOST_COMPARED = 20_000
 _BLOCK = 1024
 _REACHED = 8192
 _SAMPLE, _ROUNDS = 2048, 8
+
+
+def near_rms(images: UInt8[ByteArray, "n c h w"]) -> float:
+    """The difference up to which two of these pictures are one, by their own contrast.
+
+    Dark or sparse pictures differ by less: at a fixed number of grey levels all of them are one.
+    """
+    if not len(images):
+        return NEAR_RMS
+    sample = images[:: max(1, len(images) // _SAMPLE)].astype(np.float32)
+    contrast = float(np.median(sample.std(axis=(1, 2, 3))))
+    return NEAR_RMS * min(1.0, contrast / _USUAL_CONTRAST)
 
 
 def exact_clusters(images: UInt8[ByteArray, "n c h w"]) -> Int[IntArray, " n"]:

@@ -34,6 +34,7 @@ class ImageDataset:
         group_names: One name per group.
         attributes: Optional further columns, ``int64 [n]`` each.
         silo: Optional ``int64 [n]``; the federation client that holds the image.
+        silo_names: Name of each of these clients, where they have names.
         name: Short name of the collection.
         licence: Licence in words.
         source: Where it comes from, in words, with attribution.
@@ -50,6 +51,7 @@ class ImageDataset:
     group_names: tuple[str, ...] = ()
     attributes: Mapping[str, IntArray] = field(default_factory=dict)
     silo: IntArray | None = None
+    silo_names: tuple[str, ...] = ()
     name: str = "images"
     licence: str = "unknown"
     source: str = "unknown"
@@ -96,6 +98,7 @@ class ImageDataset:
             groups=None if self.groups is None else self.groups[rows],
             attributes={name: values[rows] for name, values in self.attributes.items()},
             silo=None if self.silo is None else self.silo[rows],
+            silo_names=self.silo_names,
         )
 
     @property
@@ -206,6 +209,7 @@ def concatenate(parts: Sequence[ImageDataset]) -> ImageDataset:
         unit=np.concatenate([part.unit for part in parts]),
         groups=np.concatenate(groups) if len(groups) == len(parts) else None,
         silo=np.concatenate(silos) if len(silos) == len(parts) else None,
+        silo_names=parts[0].silo_names,
         attributes={
             name: np.concatenate([part.attributes[name] for part in parts])
             for name in sorted(shared)

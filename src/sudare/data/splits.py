@@ -10,10 +10,12 @@ import numpy as np
 from sudare.core.arrays import BoolArray, IntArray
 from sudare.core.errors import DataError
 from sudare.core.seeds import generator
-from sudare.data.duplicates import duplicate_clusters, near_matches
+from sudare.data.duplicates import duplicate_clusters, near_matches, near_rms
 from sudare.data.images import ImageDataset
 
 _LEAST_UNITS = 4
+_LEAST_TEST = 0.2
+"""Share of the test images that must be left when near-duplicates of the pool are taken out."""
 
 __all__ = ["AuditSplit", "SplitSizes", "few_of_each", "make_split", "merge_partitions"]
 
@@ -185,7 +187,8 @@ def _deal(data: ImageDataset, wanted: Mapping[str, int], *, seed: int) -> dict[s
 
 def _without_near_duplicates(parts: Mapping[str, ImageDataset]) -> AuditSplit:
     pool = parts["pool"]
-    clusters = duplicate_clusters(pool.images)
+    rms = near_rms(pool.images)
+    clusters = duplicate_clusters(pool.images, rms=rms)
     merged_units = merge_partitions(pool.unit, clusters)
     merged = len(np.unique(pool.unit)) - len(np.unique(merged_units))
     kept, removed = {}, {}
@@ -195,11 +198,19 @@ def _without_near_duplicates(parts: Mapping[str, ImageDataset]) -> AuditSplit:
         if name not in parts:
             continue
         part = parts[name]
-        near: BoolArray = near_matches(part.images, pool.images)
+        near: BoolArray = near_matches(part.images, pool.images, rms=rms)
         shared: BoolArray = np.isin(part.unit, taken)
         # A unit goes as a whole: one near-duplicate betrays the others of its patient.
         out = np.isin(part.unit, part.unit[near | shared])
         kept[name], removed[name] = part[~out], int(out.sum())
+        if name == "test" and len(part) and len(kept[name]) < _LEAST_TEST * len(part):
+            raise DataError(
+                f"{removed[name]:,} of {len(part):,} test images are nearly equal to images of the "
+                "pool, or of their units",
+                where=part.name,
+                fix="What is left would say nothing of use. Give a test set of its own, or units "
+                "that keep images of one person together.",
+            )
         taken = np.union1d(taken, kept[name].unit)
     return AuditSplit(pool=pool.with_units(merged_units), removed=removed, merged=merged, **kept)
 

@@ -12,11 +12,13 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar
 
 from sudare.core import errors
 from sudare.core.errors import CacheError, SudareError
+from sudare.core.machine import cores
 from sudare.core.progress import Progress
 from sudare.core.progress import Task as ProgressTask
 from sudare.fleets.cache import Cache
@@ -68,7 +70,7 @@ class LocalExecutor:
 
     def __init__(self, cache: Cache, *, workers: int | None = None, threads: int = 1) -> None:
         self.cache, self.threads = cache, threads
-        self.workers = workers or max(1, (os.cpu_count() or 1) // threads)
+        self.workers = workers or max(1, cores() // threads)
         self._pool: list[_Worker] = []
         self._ended = False
         self._messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
@@ -120,10 +122,11 @@ class LocalExecutor:
         environment = os.environ | {
             "OMP_NUM_THREADS": str(self.threads),
             "MKL_NUM_THREADS": str(self.threads),
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "PYTHONPATH": os.pathsep.join(_search_path()),
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "sudare.fleets.worker"],
+            # -P: nothing in the working folder, which somebody may have sent, is imported.
+            [sys.executable, "-P", "-m", "sudare.fleets.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -207,3 +210,13 @@ def error_of(failed: dict[str, str]) -> SudareError:
         return CacheError(f"a worker failed:\n{failed['what']}")
     error: SudareError = kind(failed["what"], where=failed["where"], fix=failed["fix"])
     return error
+
+
+def _search_path() -> list[str]:
+    """Where workers look for modules: as this process, but not where it was started.
+
+    A user who put that folder on PYTHONPATH meant it.
+    """
+    meant = {Path(path).resolve() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
+    here = Path.cwd()
+    return [path for path in sys.path if path and (Path(path).resolve() != here or here in meant)]

@@ -15,6 +15,7 @@ from sudare.metrics.copying import (
     nearest,
     nearness_ratio,
 )
+from sudare.metrics.crossed import crossed_share
 from sudare.metrics.epsilon import (
     epsilon_from_counts,
     epsilon_from_gaussian,
@@ -24,6 +25,7 @@ from sudare.metrics.epsilon import (
     one_run_ceiling,
     one_run_guesses,
 )
+from sudare.metrics.gaps import largest_gap, mean_gap
 from sudare.metrics.intervals import (
     clopper_pearson,
     mean_over_builds,
@@ -54,6 +56,7 @@ __all__ = [
     "clopper_pearson",
     "closer_to_members",
     "copying_score",
+    "crossed_share",
     "enough_units",
     "epsilon_from_counts",
     "epsilon_from_gaussian",
@@ -62,6 +65,8 @@ __all__ = [
     "epsilon_one_run_fdp",
     "expected_calibration_error",
     "frechet_distance",
+    "largest_gap",
+    "mean_gap",
     "mean_over_builds",
     "mean_recall",
     "membership_estimates",

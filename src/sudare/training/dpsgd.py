@@ -13,7 +13,7 @@ from opacus.optimizers import DPOptimizer
 
 from sudare.accounting.accountants import calibrate_noise, epsilon_spent
 from sudare.accounting.ledger import LedgerEntry
-from sudare.core.errors import ConfigError
+from sudare.core.errors import ConfigError, DataError
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
 from sudare.training.augment import training_view
@@ -155,6 +155,8 @@ def train_private(
             optimiser.zero_grad()
             task.advance()
     private.remove_hooks()
+    if not all(bool(parameter.isfinite().all()) for parameter in net.parameters()):
+        raise DataError("the training diverged", where=label, fix="Lower recipe.lr.")
     for parameter in net.parameters():
         for attribute in ("grad_sample", "summed_grad"):
             if hasattr(parameter, attribute):

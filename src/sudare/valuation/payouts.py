@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["PROPERTIES", "RULES", "Rule", "Standing", "pay"]
 
 PROPERTIES: Mapping[str, str] = {
-    "budget balance": "payouts add up to the budget, to the cent",
+    "budget balance": "payouts add up to the budget, to the cent; where nobody has a share nobody "
+    "is paid and the budget stays",
     "individual rationality": "nobody pays",
     "symmetry": "equals get the same, give or take a cent",
     "null player": "who brings nothing gets nothing",
@@ -50,7 +51,7 @@ class Rule:
 
     Attributes:
         title: For people.
-        shares: Weights, not below 0; all zero means an equal split.
+        shares: Weights, not below 0; where all are zero nobody is paid.
         promises: Properties it has; each is tested, and so is that it has no other.
     """
 
@@ -101,7 +102,7 @@ def pay(rule: str, standing: Standing, budget_cents: int) -> Int[IntArray, " k"]
     Args:
         rule: A name of ``RULES``.
         standing: What is known of each.
-        budget_cents: What is divided, not below 0.
+        budget_cents: What is divided, not below 0; it stays where no share is above 0.
 
     Raises:
         ConfigError: No such rule, a negative budget, or weights that are none.
@@ -113,4 +114,7 @@ def pay(rule: str, standing: Standing, budget_cents: int) -> Int[IntArray, " k"]
     shares = RULES[rule].shares(standing)
     if not np.isfinite(shares).all() or (shares < 0).any():
         raise ConfigError("shares are negative or no numbers", where=rule)
+    if not shares.any():
+        # An equal split would pay a null player, a Sybil and whoever hands in the same data twice.
+        return np.zeros(len(shares), dtype=np.int64)
     return largest_remainder(shares, budget_cents)

@@ -91,7 +91,6 @@ def test_a_table_in_another_encoding_is_refused(root):
         ("file;unit", "{};1", "separated by semicolons"),
         ("file\tunit", "{}\t1", "separated by tabs"),
         ("filename,unit", "{},1", "Rename 'filename' to 'file'"),
-        ("File,unit", "{},1", "Rename 'File' to 'file'"),
         ("picture,unit", "{},1", "there is no column 'file' but picture, unit"),
     ],
 )

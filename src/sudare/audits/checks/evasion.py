@@ -28,7 +28,7 @@ from sudare.core.findings import Finding
 from sudare.core.hashing import hash_json
 from sudare.core.seeds import generator, integer_seed
 from sudare.core.threats import ThreatModel
-from sudare.metrics import mean_over_builds
+from sudare.metrics import crossed_share, mean_over_builds
 from sudare.recipients.heads import FeatureNet
 
 if TYPE_CHECKING:
@@ -130,18 +130,17 @@ class EvasionCheck(Check[EvasionCheckConfig]):
         """Accuracies over builds, AutoAttack as all of its attacks, and signs of masking."""
         config, robust = self.config, stack.arrays["robust"]
         settings = hash_json(config.model_dump(mode="json", exclude={"builds"}))
-        attacked = partial(
-            _mean, maker, threat=ThreatModel.CLASSIFIER_WEIGHTS, attack_hash=settings
-        )
-        found = [_mean(maker, "evasion.clean.accuracy", stack.arrays["right"].mean(axis=1))]
+        whole = ThreatModel.CLASSIFIER_WEIGHTS
+        attacked = partial(_mean, maker, threat=whole, attack_hash=settings)
+        shared = partial(_share, maker, threat=whole, attack_hash=settings)
+        found = [_share(maker, "evasion.clean.accuracy", stack.arrays["right"])]
         auto = [row for row, name in enumerate(config.attacks) if name in _AUTO]
         for column, epsilon in enumerate(config.epsilons):
             for row, name in enumerate(config.attacks):
-                accuracy = robust[:, row, column].mean(axis=1)
-                found.append(attacked(f"evasion.{name}.accuracy@{epsilon:g}", accuracy))
+                found.append(shared(f"evasion.{name}.accuracy@{epsilon:g}", robust[:, row, column]))
             if auto:
-                accuracy = robust[:, auto, column].all(axis=1).mean(axis=1)
-                found.append(attacked(f"evasion.autoattack.accuracy@{epsilon:g}", accuracy))
+                still = np.asarray(robust[:, auto, column].all(axis=1))
+                found.append(shared(f"evasion.autoattack.accuracy@{epsilon:g}", still))
         if (masking := self._masking(robust)) is not None:
             found.append(attacked("evasion.masking", masking, lowest=-1.0))
         if "corrupted" in stack.arrays:
@@ -208,6 +207,19 @@ class EvasionCheck(Check[EvasionCheckConfig]):
         gaps = strongest[:, None] - robust[:, weak].mean(axis=3)
         largest: np.ndarray = gaps.max(axis=(1, 2))
         return largest
+
+
+def _share(
+    maker: FindingMaker,
+    name: str,
+    right: np.ndarray,
+    *,
+    threat: ThreatModel = ThreatModel.NONE,
+    attack_hash: str = "",
+) -> Finding:
+    """Share of images that stay right; builds are attacked on the same ones."""
+    estimate = crossed_share(right.astype(np.float64))
+    return maker.finding(name, estimate, threat=threat, attack_hash=attack_hash)
 
 
 def _mean(

@@ -18,10 +18,10 @@ from sudare.core.estimates import Estimate
 from sudare.core.figures import Figure
 from sudare.core.findings import Finding
 from sudare.core.seeds import generator, integer_seed
-from sudare.metrics import mean_over_builds
+from sudare.metrics import largest_gap, mean_gap, mean_over_builds
 from sudare.nets.predict import predict
 
-__all__ = ["SHARES", "FairnessCheck", "amplification", "equalised_odds_gap", "recalls"]
+__all__ = ["SHARES", "FairnessCheck", "amplification", "recalls"]
 
 SHARES = (0.02, 0.06, 0.2, 0.5, 1.0)
 """Parts of half the population that plain classifiers learn from, from poor to as good as a
@@ -49,7 +49,8 @@ class FairnessCheck(Check[FairnessCheckConfig]):
             id="fairness.class_gap",
             name="Recall of the best class less that of the worst",
             short="Gap between classes",
-            meaning="0: all classes are recognised equally well. It shrinks by itself as accuracy "
+            meaning="0: all classes are recognised equally well. Best and worst are chosen on one "
+            "half of the test images and compared on the other. It shrinks by itself as accuracy "
             "grows, so it is to be read beside accuracy.",
             worse="higher",
             edition="public",
@@ -76,7 +77,8 @@ class FairnessCheck(Check[FairnessCheckConfig]):
             name="Largest difference of recall between groups, over classes",
             short="Equalised odds",
             meaning="Within a class, the recall of the group that fares best less that of the one "
-            "that fares worst; the largest of these (equalised odds holds at 0).",
+            "that fares worst; the largest of these (equalised odds holds at 0), chosen on half "
+            "of the test images and measured on the other. Groups of fewer than ten have none.",
             worse="higher",
             edition="public",
         ),
@@ -158,29 +160,24 @@ class FairnessCheck(Check[FairnessCheckConfig]):
         labels = stack.labels.test
         answers_of_builds, classes = stack.arrays["answers"], len(labels.class_names)
         each = np.stack([recalls(own, labels.classes, classes) for own in answers_of_builds])
-        worst, best = np.nanmin(each, axis=1), np.nanmax(each, axis=1)
+        worst = np.nanmin(each, axis=1)
         spread = np.nanstd(each, axis=1) / np.maximum(np.nanmean(each, axis=1), 1e-12)
-        named = [
-            ("worst_class", worst, 1.0),
-            ("class_gap", best - worst, 1.0),
-            ("class_variation", spread, np.inf),
-        ]
+        named = {
+            "worst_class": mean_over_builds(worst, bounds=(0.0, 1.0)),
+            "class_variation": mean_over_builds(spread, bounds=(0.0, np.inf)),
+        }
+        # The largest of noisy differences is no gap: it is chosen on one half of the images.
+        right = (answers_of_builds == labels.classes).astype(np.float64)
+
+        def halves(name: str) -> np.random.Generator:
+            return generator(stack.seed, "halves", name)
+
+        named["class_gap"] = largest_gap(right, labels.classes, rng=halves("class"))
         if labels.groups is not None:
-            gaps = np.stack(
-                [
-                    equalised_odds_gap(own, labels.classes, labels.groups)
-                    for own in answers_of_builds
-                ]
-            )
-            if not np.isnan(gaps).all():
-                named += [
-                    ("odds_gap_max", np.nanmax(gaps, axis=1), 1.0),
-                    ("odds_gap_mean", np.nanmean(gaps, axis=1), 1.0),
-                ]
-        found = [
-            maker.finding(f"fairness.{name}", mean_over_builds(values, bounds=(0.0, highest)))
-            for name, values, highest in named
-        ]
+            groups, within = labels.groups, labels.classes
+            named["odds_gap_max"] = largest_gap(right, groups, within=within, rng=halves("odds"))
+            named["odds_gap_mean"] = mean_gap(right, groups, within=within, rng=halves("odds"))
+        found = [maker.finding(f"fairness.{name}", one) for name, one in named.items()]
         if "matched" in stack.arrays:
             beyond = amplification(each, stack.arrays["matched"][0])
             found.append(maker.finding("fairness.amplification", beyond))
@@ -265,15 +262,3 @@ def recalls(answers: IntArray, classes: IntArray, n_classes: int) -> FloatArray:
     for label in np.unique(classes):
         found[label] = (answers[classes == label] == label).mean()
     return found
-
-
-def equalised_odds_gap(answers: IntArray, classes: IntArray, groups: IntArray) -> FloatArray:
-    """For each class, the largest difference of recall between groups; NaN for fewer than two."""
-    gaps = []
-    for label in np.unique(classes):
-        own = [
-            (answers[(classes == label) & (groups == group)] == label).mean()
-            for group in np.unique(groups[classes == label])
-        ]
-        gaps.append(max(own) - min(own) if len(own) > 1 else np.nan)
-    return np.array(gaps, dtype=np.float64)

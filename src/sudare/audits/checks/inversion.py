@@ -35,7 +35,7 @@ from sudare.core.seeds import integer_seed
 from sudare.core.threats import ThreatModel
 from sudare.data.images import ImageDataset, concatenate
 from sudare.data.sources.identities import parameters_of
-from sudare.metrics import mean_over_builds
+from sudare.metrics import crossed_share, mean_over_builds
 from sudare.nets import build as build_net
 from sudare.nets.predict import normalise, predict
 from sudare.training.loop import TrainingData, train
@@ -48,6 +48,7 @@ __all__ = ["InversionCheck"]
 
 _LEAST = 30
 _SHOWN = 6
+_BY_CLASS = ("top1", "top5", "first_top1", "every_top1")
 
 
 def _figure(
@@ -266,6 +267,10 @@ class InversionCheck(Check[InversionCheckConfig]):
                 low = -1.0 if name == "gradient_cosine" else 0.0
                 bounds = (low, 1.0 if figure.format == "percent" else np.inf)
                 told = mean_over_builds(each, bounds=bounds)
+                if name in _BY_CLASS:
+                    # Builds are inverted in the same classes, which were drawn too.
+                    classes = arrays["top1"].shape[1] // self.config.keep
+                    told = crossed_share(values.reshape(len(values), classes, -1).mean(axis=2))
                 saw = f"{self.config.prior} prior of {arrays['saw'][0]}"
                 estimate = replace(told, method=f"{told.method}; {saw}")
             found.append(

@@ -13,7 +13,7 @@ from sudare.core.arrays import ByteArray, IntArray
 from sudare.core.errors import DataError
 from sudare.data.duplicates import exact_clusters
 from sudare.data.images import ImageDataset
-from sudare.data.sources.metadata import Metadata, read_metadata
+from sudare.data.sources.metadata import Metadata, natural, read_metadata
 from sudare.data.sources.pixels import Header, read_header, read_pixels
 from sudare.data.sources.source import TEST, Request, Source, divided
 
@@ -22,7 +22,23 @@ __all__ = ["MIN_PER_CLASS", "folder"]
 MIN_PER_CLASS = 4
 _NAMED = 10
 _ENDINGS = (".png", ".jpg", ".jpeg")
-_LITTER = ("thumbs.db", "desktop.ini", "__macosx")
+_LITTER = (
+    "thumbs.db",
+    "desktop.ini",
+    "icon\r",
+    "__macosx",
+    "@eadir",
+    "#recycle",
+    "$recycle.bin",
+    "lost+found",
+    "system volume information",
+)
+_PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""Folders that hold class folders of their own, and the split they stand for."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +47,7 @@ class _Listing:
     class_names: tuple[str, ...]
     paths: tuple[Path, ...]
     labels: IntArray
+    splits: tuple[str, ...] = ()
 
 
 def folder(request: Request) -> Source:
@@ -47,6 +64,9 @@ def folder(request: Request) -> Source:
     listing = _list(Path(request.name).expanduser())
     names = [path.relative_to(listing.root).as_posix() for path in listing.paths]
     metadata = read_metadata(listing.root, names)
+    if listing.splits and "split" not in metadata.columns:
+        columns = metadata.columns | {"split": listing.splits}
+        metadata = replace(metadata, columns=columns)
     metadata.check_units()
     data = _with_columns(_read(listing, request), metadata)
     splits = np.array(metadata.splits())
@@ -60,12 +80,18 @@ def folder(request: Request) -> Source:
 
 
 def _list(root: Path) -> _Listing:
-    classes = sorted(path for path in root.iterdir() if path.is_dir() and not _hidden(path))
+    classes = _folders_of(root)
+    if classes and {path.name.lower() for path in classes} <= set(_PARTS) and _in_parts(classes):
+        return _list_parts(root, classes)
     if not classes:
         raise DataError(
             "the folder has no class folders",
             where=str(root),
             fix="Make one sub-folder of images for each class.",
+        )
+    if dead := [p for p in root.iterdir() if p.is_symlink() and not p.exists()]:
+        raise DataError(
+            f"{dead[0].name!r} is a link to nowhere", where=str(root), fix="Mend or remove it."
         )
     paths: list[Path] = []
     labels: list[int] = []
@@ -75,6 +101,33 @@ def _list(root: Path) -> _Listing:
         labels += [label] * len(found)
     names = tuple(path.name for path in classes)
     return _Listing(root, names, tuple(paths), np.array(labels, dtype=np.int64))
+
+
+def _folders_of(root: Path) -> list[Path]:
+    """Folders in natural order: a model's class 10 comes after its class 9."""
+    found = [path for path in root.iterdir() if path.is_dir() and not _hidden(path)]
+    return sorted(found, key=lambda path: natural(path.name))
+
+
+def _in_parts(parts: Sequence[Path]) -> bool:
+    """Whether folders called train and test hold folders and no images of their own."""
+    kinds = {_PARTS[path.name.lower()] for path in parts}
+    return "train" in kinds and len(kinds) == len(parts) and all(_folders_of(p) for p in parts)
+
+
+def _list_parts(root: Path, parts: Sequence[Path]) -> _Listing:
+    """The layout train/CLASS, val/CLASS, test/CLASS; the classes are those of all parts."""
+    names = sorted({path.name for part in parts for path in _folders_of(part)}, key=natural)
+    paths: list[Path] = []
+    labels: list[int] = []
+    splits: list[str] = []
+    for part in parts:
+        for folder_of_class in _folders_of(part):
+            found = _images_of(folder_of_class)
+            paths += found
+            labels += [names.index(folder_of_class.name)] * len(found)
+            splits += [_PARTS[part.name.lower()]] * len(found)
+    return _Listing(root, (*names,), tuple(paths), np.array(labels, dtype=np.int64), (*splits,))
 
 
 def _images_of(folder_of_class: Path) -> list[Path]:
@@ -188,5 +241,6 @@ def _with_columns(data: ImageDataset, metadata: Metadata) -> ImageDataset:
         groups=None if group is None else group[0],
         group_names=() if group is None else group[1],
         silo=None if silo is None else silo[0],
+        silo_names=() if silo is None else silo[1],
         attributes=metadata.attributes(),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from sudare.core.arrays import IntArray
 from sudare.core.errors import DataError
 from sudare.data.sources.source import TEST
 
-__all__ = ["METADATA", "NO_UNIT", "Metadata", "read_metadata"]
+__all__ = ["METADATA", "NO_UNIT", "Metadata", "natural", "read_metadata"]
 
 NO_UNIT = (
     "no unit column: every image is its own unit (identical ones are one), so images of one "
@@ -37,9 +38,21 @@ _WORDS_FOR_FILE = (
 _WORDS_FOR_UNIT = ("patient", "subject", "person", "case", "participant", "proband", "individual")
 
 
+def natural(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key of natural order: 2 before 10, a2 before a10.
+
+    >>> sorted(["10", "2", "b1", "a10", "a9"], key=natural)
+    ['2', '10', 'a9', 'a10', 'b1']
+    """
+    parts = re.split(r"(\d+)", text)
+    return tuple(
+        (0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part
+    )
+
+
 @dataclass(frozen=True)
 class Metadata:
-    """Columns in the order of the images; text is numbered in sorted order.
+    """Columns in the order of the images; text is numbered in natural order.
 
     Attributes:
         path: The file.
@@ -53,8 +66,9 @@ class Metadata:
         """A column as ``int64 [n]`` and the text of each number, or None if there is none."""
         if column not in self.columns:
             return None
-        names, numbers = np.unique(np.array(self.columns[column]), return_inverse=True)
-        return numbers.astype(np.int64), tuple(str(name) for name in names)
+        names = sorted(set(self.columns[column]), key=natural)
+        place = {name: number for number, name in enumerate(names)}
+        return np.array([place[text] for text in self.columns[column]], dtype=np.int64), (*names,)
 
     def attributes(self) -> dict[str, IntArray]:
         """All further columns, ``int64 [n]``: whole numbers as they are, text numbered."""
@@ -63,7 +77,8 @@ class Metadata:
             if column not in _KNOWN:
                 try:
                     found[column] = np.array([int(value) for value in values], dtype=np.int64)
-                except ValueError:
+                except (ValueError, OverflowError):
+                    # Text, or numbers such as accession numbers that no int64 holds.
                     found[column] = np.unique(np.array(values), return_inverse=True)[1]
         return found
 
@@ -181,7 +196,8 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
         raise DataError(
             f"the table cannot be read: {error}", where=str(path), fix="Save it as CSV in UTF-8."
         ) from error
-    names = [name.strip() for name in header]
+    # Whoever writes Unit or SPLIT means the column.
+    names = [low if (low := name.strip().lower()) in _KNOWN else name.strip() for name in header]
     if len(set(names)) != len(names):
         raise DataError("two columns have the same name", where=str(path), fix="Rename one.")
     return names, rows

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL.Image import Transpose
 
 from sudare.core.arrays import ByteArray
 from sudare.core.errors import DataError
@@ -29,7 +30,17 @@ LARGEST_PIXELS = 64_000_000
 _GREY = ("1", "L", "LA", "La")
 _COLOUR = ("RGB", "RGBA", "RGBa", "P", "PA", "CMYK", "YCbCr")
 _EXIF_ORIENTATION = 0x0112
+_PNG = b"\x89PNG\r\n\x1a\n"
 _LYING = (5, 6, 7, 8)
+_TURNS = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,14 @@ def read_header(path: Path) -> Header:
                 where=str(path),
                 fix="Choose a window and convert it to 8 bits.",
             )
-        lying = image.getexif().get(_EXIF_ORIENTATION) in _LYING
+        if _bits_of_png(path) > 8:
+            # Pillow reads 16-bit colour as if it had 8, and calls it RGB.
+            raise DataError(
+                "the image has more than 8 bits a channel",
+                where=str(path),
+                fix="Choose a window and convert it to 8 bits.",
+            )
+        lying = _orientation(image) in _LYING
         width, height = image.size[::-1] if lying else image.size
         return Header(width, height, image.mode in _GREY)
 
@@ -76,13 +94,13 @@ def read_pixels(path: Path, *, grey: bool, size: int | None) -> UInt8[ByteArray,
     Raises:
         DataError: A truncated or corrupt file, transparency, or colour where grey is wanted.
     """
-    from PIL import ImageOps
-
     with _opened(path) as image:
         if size is not None:
             # Lets JPEG decode at a fraction of its size, never below twice what is wanted.
             image.draft(None, (2 * size, 2 * size))
-        upright = ImageOps.exif_transpose(image)
+        # By the tag alone: Pillow's own way writes the other tags again, damaged ones too.
+        turn = _TURNS.get(_orientation(image))
+        upright = image if turn is None else image.transpose(turn)
         if upright.has_transparency_data and _see_through(upright):
             raise DataError(
                 "the image is partly transparent",
@@ -93,6 +111,27 @@ def read_pixels(path: Path, *, grey: bool, size: int | None) -> UInt8[ByteArray,
         if grey and picture.mode == "RGB":
             picture = _without_colour(picture, path)
         return channels_first(picture if size is None else square(picture, size))
+
+
+def _bits_of_png(path: Path) -> int:
+    """Bits a channel as the header of a PNG says; 8 of other formats."""
+    with path.open("rb") as file:
+        header = file.read(25)
+    return header[24] if header.startswith(_PNG) and len(header) == 25 else 8
+
+
+def _orientation(image: Image) -> int:
+    """The orientation of a picture's EXIF tag; 1 where that is damaged: it only turns pictures."""
+    if image.format == "PNG":
+        # Its tags may stand behind the pixels, and pixels that are damaged must not pass.
+        image.load()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
 def _see_through(image: Image) -> bool:
@@ -118,6 +157,8 @@ def _opened(path: Path) -> Iterator[Image]:
         with warnings.catch_warnings():
             # Pillow warns first and refuses later; here both are a refusal.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
+            # Damaged tags say nothing about the picture.
+            warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
             # By these two decoders only, whatever the file's name pretends.
             with Image.open(path, formats=("PNG", "JPEG")) as image:
                 if image.width * image.height > LARGEST_PIXELS:

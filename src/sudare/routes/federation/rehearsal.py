@@ -36,6 +36,16 @@ def divide(data: ImageDataset, folder: Path, owners: Sequence[str], *, partition
         )
     public = data.unit % _PUBLIC_SHARE == 0
     silos = silos_of(data, clients=len(owners), partition=partition)
+    if data.silo_names:
+        # Each owner holds the images that are named after them, in whatever order they are given.
+        if set(owners) != set(data.silo_names):
+            raise ConfigError(
+                f"the column `silo` names {', '.join(data.silo_names)}, the owners are "
+                f"{', '.join(owners)}",
+                where="--owners",
+                fix=f"Give --owners {','.join(data.silo_names)}.",
+            )
+        silos = np.array([owners.index(name) for name in data.silo_names])[silos]
     for name, rows in [
         ("public", public),
         *((owner, ~public & (silos == index)) for index, owner in enumerate(owners)),
@@ -58,7 +68,7 @@ def divide(data: ImageDataset, folder: Path, owners: Sequence[str], *, partition
 def run_rehearsal(folder: Path, owners: Sequence[str], *, progress: Progress) -> int:
     """Start the owners, serve the job, wait for all; the server's exit status."""
     job = folder / "job"
-    base = [sys.executable, "-m", "sudare", "federate"]
+    base = [sys.executable, "-P", "-m", "sudare", "federate"]
     for owner in owners:
         public = make_key(folder / owner / "key")
         (job / "keys").mkdir(exist_ok=True)

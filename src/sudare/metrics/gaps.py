@@ -1,0 +1,167 @@
+"""Gaps between parts: the largest is chosen on half of the images and measured on the other."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sudare.core.arrays import FloatArray, IntArray
+from sudare.core.errors import AuditError
+from sudare.core.estimates import Estimate
+from sudare.metrics.crossed import crossed_share
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+__all__ = ["LEAST_OF_A_PART", "largest_gap", "mean_gap"]
+
+LEAST_OF_A_PART = 10
+"""Images a part must have to be compared: half of them choose, half measure."""
+
+_METHOD = "chosen on half of the test images, measured on the other; builds and images drawn"
+
+
+def largest_gap(
+    right: Float[FloatArray, "N n"],
+    parts: Int[IntArray, " n"],
+    *,
+    within: Int[IntArray, " n"] | None = None,
+    rng: np.random.Generator,
+    level: float = 0.95,
+) -> Estimate:
+    """Share right of the best part less that of the worst, without the luck of choosing them.
+
+    The largest of several noisy differences is above zero where all parts are alike. So best and
+    worst are chosen on one half of the images and compared on the other, both ways, and the mean
+    is the estimate: unbiased for the pair that was chosen, zero in the mean for a fair model.
+
+    Args:
+        right: ``float64 [N, n]``, 1 where a build was right on a test image.
+        parts: Class or group of each image.
+        within: Only parts that share this number are compared, such as groups of one class.
+        rng: Deals the halves.
+        level: Nominal coverage.
+
+    Returns:
+        The gap, within -1 to 1; no value where fewer than two comparable parts have ten images.
+    """
+    outer = np.zeros(right.shape[1], dtype=np.int64) if within is None else within
+    halves = _halves(parts, outer, rng)
+    found = [
+        _measured(right, chosen, measured, parts, outer, level)
+        for chosen, measured in (halves, halves[::-1])
+    ]
+    return _mean(found, right, level)
+
+
+def mean_gap(
+    right: Float[FloatArray, "N n"],
+    parts: Int[IntArray, " n"],
+    *,
+    within: Int[IntArray, " n"],
+    rng: np.random.Generator,
+    level: float = 0.95,
+) -> Estimate:
+    """Mean over classes of the gap between groups, each as ``largest_gap``.
+
+    Args:
+        right: ``float64 [N, n]``.
+        parts: Group of each image.
+        within: Class of each image.
+        rng: Deals the halves.
+        level: Nominal coverage.
+    """
+    each = []
+    for label in np.unique(within):
+        own = within == label
+        gap = largest_gap(right[:, own], parts[own], rng=rng, level=level)
+        if gap.value is not None and gap.low is not None and gap.high is not None:
+            each.append((gap.value, gap.value - gap.low, gap.high - gap.value))
+    return _mean(each, right, level)
+
+
+def _halves(
+    parts: IntArray, outer: IntArray, rng: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """Two halves of the images, each with half of every part."""
+    first = np.zeros(len(parts), dtype=bool)
+    for label in np.unique(outer):
+        for part in np.unique(parts[outer == label]):
+            rows = rng.permutation(np.flatnonzero((outer == label) & (parts == part)))
+            first[rows[: len(rows) // 2]] = True
+    return np.flatnonzero(first), np.flatnonzero(~first)
+
+
+def _measured(
+    right: FloatArray,
+    chosen: IntArray,
+    measured: IntArray,
+    parts: IntArray,
+    outer: IntArray,
+    level: float,
+) -> tuple[float, float, float] | None:
+    """The gap of the pair that is farthest apart on the first half, on the second, and its ends."""
+    by_image = right.mean(axis=0)
+    farthest, pair = -math.inf, None
+    for label in np.unique(outer):
+        inside = outer == label
+        names = [
+            part
+            for part in np.unique(parts[inside])
+            if (inside & (parts == part)).sum() >= LEAST_OF_A_PART
+        ]
+        if len(names) < 2:
+            continue
+        shares = [by_image[chosen[(inside & (parts == n))[chosen]]].mean() for n in names]
+        best, worst = int(np.argmax(shares)), int(np.argmin(shares))
+        if best != worst and shares[best] - shares[worst] > farthest:
+            farthest = shares[best] - shares[worst]
+            pair = [inside & (parts == names[at]) for at in (best, worst)]
+        elif pair is None:
+            # All alike on this half: any two will do.
+            pair = [inside & (parts == name) for name in names[:2]]
+    if pair is None:
+        return None
+    upper, lower = (crossed_share(right[:, measured[side[measured]]], level=level) for side in pair)
+    if upper.value is None or lower.value is None:
+        raise AuditError("a part without images cannot be measured")
+    value = upper.value - lower.value
+    if None in (upper.low, upper.high, lower.low, lower.high):
+        return value, math.nan, math.nan
+    down = math.hypot(upper.value - (upper.low or 0.0), (lower.high or 0.0) - lower.value)
+    up = math.hypot((upper.high or 0.0) - upper.value, lower.value - (lower.low or 0.0))
+    return value, down, up
+
+
+def _mean(
+    found: list[tuple[float, float, float] | None] | list[tuple[float, float, float]],
+    right: FloatArray,
+    level: float,
+) -> Estimate:
+    known = [one for one in found if one is not None]
+    if not known:
+        return Estimate.unresolvable(
+            n=len(right),
+            method=_METHOD,
+            reason=f"fewer than two parts have {LEAST_OF_A_PART} test images to compare",
+            of_units=False,
+        )
+    values, down, up = (np.array(column) for column in zip(*known, strict=True))
+    value = float(values.mean())
+    # The halves hold different images: their errors add in squares.
+    low, high = (
+        value + sign * float(np.sqrt((reach**2).sum())) / len(known)
+        for sign, reach in ((-1, down), (1, up))
+    )
+    interval = math.isfinite(low) and math.isfinite(high)
+    return Estimate(
+        value=value,
+        low=max(low, -1.0) if interval else None,
+        high=min(high, 1.0) if interval else None,
+        n=len(right),
+        method=_METHOD if interval else "one build",
+        level=level,
+        of_units=False,
+    )
