@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from sudare.accounting.accountants import epsilon_of_history, epsilon_spent
-from sudare.core.errors import DataError, ReleaseError
+from sudare.accounting.ledger import composed_epsilon
+from sudare.core.errors import BudgetError, DataError, ReleaseError
 from sudare.core.progress import Silent
 from sudare.core.seeds import integer_seed
 from sudare.data.images import ImageDataset
@@ -14,8 +15,15 @@ from sudare.nets.predict import normalise, predict
 from sudare.releases.store import read_release, write_release
 from sudare.routes import make_route, parse_route
 from sudare.routes.context import BuildContext
+from sudare.routes.federation.config import FederationConfig
 from sudare.routes.federation.fedavg import federate, model_of
-from sudare.routes.federation.owner import Owner, RecordScores
+from sudare.routes.federation.owner import (
+    Owner,
+    RecordScores,
+    noise_of,
+    scores_entry,
+    training_entry,
+)
 from sudare.routes.federation.partition import silos_of
 from sudare.training.loop import TrainingData
 from sudare.training.recipe import DpConfig, Recipe
@@ -74,7 +82,11 @@ def test_one_full_batch_step_is_a_step_along_the_mean_of_the_owners_gradients():
         expected.append(torch.cat([p.grad.reshape(-1) for p in net.parameters()]).clone())
     before = torch.cat([p.detach().reshape(-1) for p in net.parameters()]).clone()
     owners = [
-        Owner.of(TrainingData.of(part.images, part.classes, device="cpu"), None, rate=1.0, steps=1)
+        Owner(
+            data=TrainingData.of(part.images, part.classes, device="cpu"),
+            rate=1.0,
+            noise_multiplier=0.0,
+        )
         for part in parts
     ]
     trained = federate(
@@ -92,8 +104,10 @@ def test_one_full_batch_step_is_a_step_along_the_mean_of_the_owners_gradients():
 def test_what_leaves_without_a_promise_trains_on_other_batches_in_each_round():
     recipe = Recipe(lr=0.1, momentum=0.0, weight_decay=0.0, augmentation=())
     data = images()
-    owner = Owner.of(
-        TrainingData.of(data.images, data.classes, device="cpu"), None, rate=0.1, steps=3
+    owner = Owner(
+        data=TrainingData.of(data.images, data.classes, device="cpu"),
+        rate=0.1,
+        noise_multiplier=0.0,
     )
     updates = []
     for _ in range(2):
@@ -196,7 +210,7 @@ def test_composition_as_a_whole_is_below_the_sum_and_above_each_part():
 def test_every_owner_has_books_and_the_card_holds_the_largest():
     release = made()
     told = statements(release)
-    assert all(8.0 <= s.epsilon < 9.0 for s in told)
+    assert all(7.8 <= s.epsilon <= 8.0 for s in told)
     assert [entry.purpose for entry in release.card.ledger] == [
         "training",
         "released number of records and sum of scores",
@@ -297,3 +311,20 @@ def test_a_release_whose_payouts_do_not_add_up_is_refused(tmp_path):
 
 def test_dp_config_is_the_routes_default():
     assert parse_route({"kind": "federation"}).privacy == DpConfig()
+
+
+@pytest.mark.parametrize("target", [8.0, 1.0])
+def test_the_epsilon_in_the_name_is_what_is_spent_with_scores(target):
+    """Training took all of it and scores came on top: "epsilon 1" spent 1.14."""
+    config = FederationConfig(privacy=DpConfig(target_epsilon=target), rounds=5, local_steps=4)
+    sigma = noise_of(config)
+    entries = [training_entry(config, sigma, steps=20), scores_entry(config)]
+    spent = composed_epsilon(entries, delta=config.privacy.delta)
+    assert 0.98 * target <= spent <= target
+    assert config.name == f"federation-4-eps{target:g}"
+
+
+def test_an_epsilon_that_the_scores_alone_spend_is_refused_before_any_training():
+    config = FederationConfig(privacy=DpConfig(target_epsilon=0.25))
+    with pytest.raises(BudgetError, match="released beside the training spends epsilon"):
+        noise_of(config)

@@ -87,16 +87,38 @@ def epsilon_of_history(history: tuple[tuple[float, float, int], ...], *, delta: 
 
 @lru_cache(maxsize=256)
 def calibrate_noise(
-    target_epsilon: float, *, sample_rate: float, steps: int, delta: float
+    target_epsilon: float,
+    *,
+    sample_rate: float,
+    steps: int,
+    delta: float,
+    beside: tuple[tuple[float, float, int], ...] = (),
 ) -> float:
     """The smallest noise multiplier, to 0.1 %, that spends at most the target epsilon.
 
+    Args:
+        target_epsilon: What all may spend together.
+        sample_rate: Chance of each image to be in a batch, in (0, 1].
+        steps: Number of steps.
+        delta: Delta of all together.
+        beside: Noise multiplier, sampling rate and steps of what is spent beside these steps, which
+            are left what remains.
+
     Raises:
-        BudgetError: No noise up to 1000 meets the target.
+        BudgetError: No noise up to 1000 meets the target, or what is beside spends all of it.
     """
     low, high = 0.2, 1.0
+    if beside and (alone := epsilon_of_history(beside, delta=delta)) >= target_epsilon:
+        raise BudgetError(
+            f"what is released beside the training spends epsilon {alone:.3g} alone, and "
+            f"{target_epsilon:g} is promised for all",
+            where="dp.target_epsilon",
+            fix="Raise the epsilon, or the noise of what is released (valuation.noise).",
+        )
 
     def spent(sigma: float) -> float:
+        if beside:
+            return epsilon_of_history(((sigma, sample_rate, steps), *beside), delta=delta)
         return epsilon_spent(sigma, sample_rate=sample_rate, steps=steps, delta=delta)
 
     while spent(high) > target_epsilon:

@@ -23,6 +23,7 @@ from sudare.audits.checks.work import (
     show_pictures,
 )
 from sudare.audits.config import RunConfig
+from sudare.audits.decisions.foresight import foreseen, said_of
 from sudare.audits.decisions.gates import check_gates, parse_gate
 from sudare.audits.evidence import Evidence, commitment, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
@@ -175,6 +176,9 @@ def compare(
         workers = fleet.workers or max(1, cores() // fleet.threads)
         forecast = foretell(config, split, device=device, workers=workers)
         progress.say(forecast.said(cache.root))
+        if not config.audit.null:
+            releases = sum(len(route.releases) for route in config.routes)
+            progress.say(said_of(foreseen(config, split), releases))
         clock = RunClock(forecast)
         tasks = [build_tasks(builds, route, cache) for route in config.routes]
         run.prepare(config.routes[0], tasks[0])

@@ -27,7 +27,7 @@ def poc(
 ) -> int:
     """A first answer in minutes: is a classifier of these images useful, leaky, fragile?
 
-    A small classifier is trained on four random halves. Attackers train nothing: they look at the
+    A small classifier is trained on eight random halves. Attackers train nothing: they look at the
     loss, the entropy and the margin of each image, and at what such an image's loss should be;
     every pixel is moved a little against the classifier. Each question is passed or failed where
     its whole interval is on one side of a line, and open (warn) otherwise. A report is written as

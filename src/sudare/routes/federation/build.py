@@ -99,12 +99,7 @@ class _Federation:
         for silo in range(config.clients):
             own = private[silos == silo]
             owners.append(
-                Owner.of(
-                    TrainingData.of(own.images, own.classes, device=context.device),
-                    config.privacy,
-                    rate=config.rate,
-                    steps=config.rounds * config.local_steps,
-                )
+                Owner.of(TrainingData.of(own.images, own.classes, device=context.device), config)
                 if len(own)
                 else None
             )

@@ -125,7 +125,7 @@ def agreed(values: Mapping[str, object], *, spare_rounds: int) -> Job:
 
     config = _validated(FederationConfig, values.get("federation", {}), "job: federation")
     steps = config.rounds * config.local_steps
-    sigma = noise_of(config.privacy, rate=config.rate, steps=steps)
+    sigma = noise_of(config)
     if config.privacy is None:
         return _validated(Job, {**values, "noise_multiplier": sigma}, "job")
     entries = [

@@ -49,25 +49,32 @@ class Owner:
     noise_multiplier: float
 
     @classmethod
-    def of(cls, data: TrainingData, privacy: DpConfig | None, *, rate: float, steps: int) -> Owner:
-        """Calibrated for all steps of all rounds.
+    def of(cls, data: TrainingData, config: FederationConfig) -> Owner:
+        """Calibrated for all steps of all rounds, and for the scores that are released beside.
 
         Args:
             data: Its images.
-            privacy: Epsilon or noise; None for no promise.
-            rate: Chance of each image to be in a step's batch.
-            steps: Steps it will take, all rounds together.
+            config: The federation.
         """
-        sigma = noise_of(privacy, rate=rate, steps=steps)
+        rate, sigma = config.rate, noise_of(config)
         return cls(data=data, rate=rate, noise_multiplier=sigma)
 
 
-def noise_of(privacy: DpConfig | None, *, rate: float, steps: int) -> float:
-    """Noise over clipping norm of each of so many steps; 0 where nothing is promised."""
+def noise_of(config: FederationConfig) -> float:
+    """Noise over clipping norm of each step; 0 where nothing is promised.
+
+    The epsilon in the federation's name is what an owner spends in all: released scores come out
+    of it, and the training has what is left.
+    """
+    privacy = config.privacy
     if privacy is None:
         return 0.0
     return privacy.noise_multiplier or calibrate_noise(
-        privacy.target_epsilon or 0.0, sample_rate=rate, steps=steps, delta=privacy.delta
+        privacy.target_epsilon or 0.0,
+        sample_rate=config.rate,
+        steps=config.rounds * config.local_steps,
+        delta=privacy.delta,
+        beside=((config.valuation.noise, 1.0, 2),),
     )
 
 
