@@ -84,10 +84,10 @@ class Finding(BaseModel):
 
     @property
     def numbers(self) -> str:
-        """Value and interval at four digits; the value alone where there is no interval."""
+        """Value and interval at four digits; the value alone where there is no width to tell."""
         if self.value is None:
             return self.status.value
-        if self.low is None or self.high is None:
+        if self.low is None or self.high is None or self.low == self.high:
             return f"{self.value:.4g}"
         return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g})"
 

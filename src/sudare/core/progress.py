@@ -139,7 +139,8 @@ class _LineTask:
 
     def _print(self, elapsed: float) -> None:
         share = self._done / self._total if self._total else 1.0
-        left = elapsed * (1 - share) / share if share > 0 else float("nan")
+        # A hundredth of the way says nothing of the rest: "0 % after 2 minutes, 9 hours left".
+        left = elapsed * (1 - share) / share if share >= 0.01 else float("nan")
         eta = f"about {_clock(left)} left" if left == left else "no estimate yet"
         print(f"{self._label}: {share:.0%} after {_clock(elapsed)}, {eta}{self._note}", flush=True)
 

@@ -58,6 +58,11 @@ def accuracy_over_privacy(
         down = math.hypot((right - below) / right, strength * (counted(most) - told) / told)
         up = math.hypot((above - right) / right, strength * (told - counted(least)) / told)
         low, high = max(0.0, value * (1 - down)), value * (1 + up)
+        if clamp and least < _CHANCE:
+            # At the kink errors do not add in squares: the value lies at one end of what it may
+            # be. Both ends of both, which covers; squares covered 66 to 76 % there.
+            low = below / (2 * counted(most)) ** strength
+            high = above
         # Clamped, it cannot be above the accuracy.
         high = min(high, above) if clamp else high
     return Estimate(
