@@ -150,12 +150,17 @@ def audit_model(
 
 def _labels(given: npt.ArrayLike, answers: FloatArray) -> IntArray:
     labels = np.asarray(given)
+    if labels.shape == answers.shape and (np.sort(labels, axis=1)[:, :-1] == 0).all():
+        # One-hot: the class is the column that is not zero.
+        labels = labels.argmax(axis=1)
     numbers = labels.ndim == 1 and labels.dtype.kind in "iuf" and len(labels) == len(answers)
     if not numbers or not (np.isin(labels, np.arange(answers.shape[1]))).all():
-        raise AuditError(
-            f"labels of shape {labels.shape} do not fit answers of shape {answers.shape}",
-            fix="Give one class number from 0 for each record.",
-        )
+        what = f"labels of shape {labels.shape} do not fit answers of shape {answers.shape}"
+        if labels.dtype.kind in "US":
+            what += ": they are text"
+        elif numbers:
+            what += f": they run from {labels.min():g} to {labels.max():g}, classes from 0"
+        raise AuditError(what, fix="Give one class number from 0 for each record.")
     return labels.astype(np.int64)
 
 

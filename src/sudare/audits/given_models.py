@@ -151,16 +151,31 @@ def _by_class(shares: FloatArray, model: object) -> FloatArray:
 
 
 def _from_scores(scores: FloatArray) -> tuple[FloatArray, bool]:
-    """Log-posterior of logits, or of rows that are probabilities already."""
+    """Log-posterior of logits, of rows that are probabilities, of sigmoids, of a single output."""
+    if scores.ndim == 1 or scores.shape[-1] == 1:
+        # One output for two classes: the second against the first.
+        one = scores.reshape(len(scores))
+        between = bool(((one >= 0) & (one <= 1)).all())
+        logit = _logit(one) if between else one
+        return log_posterior(np.stack([np.zeros_like(logit), logit], axis=1)), False
     shares = (
         scores.ndim == 2
         and bool((scores >= 0).all())
         and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3)
     )
+    if not shares and scores.ndim == 2 and bool(((scores >= 0) & (scores <= 1)).all()):
+        # A sigmoid for each class: taken for logits, differences would all but vanish.
+        return log_posterior(_logit(scores)), False
     if not shares:
         return log_posterior(scores), False
     values: FloatArray = np.log(np.clip(scores, _LEAST_PROBABILITY, None))
     return values, True
+
+
+def _logit(shares: FloatArray) -> FloatArray:
+    bounded = np.clip(shares, _LEAST_PROBABILITY, 1 - 1e-12)
+    values: FloatArray = np.log(bounded) - np.log1p(-bounded)
+    return values
 
 
 def _module_logits(model: torch.nn.Module, records: npt.NDArray[Any]) -> FloatArray:
