@@ -245,8 +245,11 @@ def rehearse(
     from sudare.core.progress import auto
     from sudare.data.sources.registry import load_source
     from sudare.routes.federation.deploy import unused_port
+    from sudare.routes.federation.keys import need_flower
     from sudare.routes.federation.rehearsal import divide, run_rehearsal
 
+    # Before a folder of images is written that the second try would find there.
+    need_flower()
     progress = auto()
     names = [name.strip() for name in owners.split(",") if name.strip()]
     public = divide(load_source(data).train, folder, names, partition=partition)

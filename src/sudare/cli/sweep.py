@@ -67,7 +67,7 @@ def smoothing(
     from sudare.core.files import default_cache
     from sudare.core.progress import auto
     from sudare.fleets.cache import Cache
-    from sudare.report import as_it_goes
+    from sudare.report import LANGUAGES, as_it_goes, write_report
 
     options = {"data.source": data, "fleet.workers": workers}
     values = with_options(read_toml(preset), options)
@@ -90,6 +90,10 @@ def smoothing(
         command=shlex.join(["sudare", *sys.argv[1:]]),
         after_stage=as_it_goes(),
     )
+    # While it ran pages were written once in a while; each says now that it is complete.
+    with progress.stage("writing the reports", 1):
+        for run in sorted(folder.glob("*/run.json")):
+            write_report(run.parent, languages=LANGUAGES)
     progress.say(found.table())
     if recommend:
         for size in sizes:
