@@ -217,6 +217,7 @@ def _search_path() -> list[str]:
 
     A user who put that folder on PYTHONPATH meant it.
     """
-    meant = {Path(path).resolve() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    meant = {Path(path).resolve() for path in given if path}
     here = Path.cwd()
     return [path for path in sys.path if path and (Path(path).resolve() != here or here in meant)]
