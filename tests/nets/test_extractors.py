@@ -181,3 +181,47 @@ def test_a_release_cannot_name_code_that_then_runs(own_code):
 def test_names_that_mean_nothing_are_refused(name):
     with pytest.raises(ValidationError):
         ExtractorConfig(name=name)
+
+
+def tiny_vit():
+    from transformers import ViTConfig
+
+    return ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        image_size=16,
+        patch_size=8,
+        num_labels=3,
+    )
+
+
+def test_a_classifier_without_a_pooler_gives_the_same_features_at_each_load(tmp_path):
+    """Its pooled output came from weights that were drawn anew at every load."""
+    from transformers import ViTForImageClassification
+
+    torch.manual_seed(0)
+    ViTForImageClassification(tiny_vit()).save_pretrained(tmp_path)
+    config = ExtractorConfig(name=f"transformers:{tmp_path}", size_px=16)
+    one, two = (embed(make_extractor(config), pixels(2), device="cpu") for _ in range(2))
+    assert np.array_equal(one, two)
+
+
+def test_of_clip_the_part_that_sees_is_used(tmp_path):
+    from transformers import CLIPConfig, CLIPModel
+
+    small = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    }
+    config = CLIPConfig(
+        vision_config={**small, "image_size": 16, "patch_size": 8},
+        text_config={**small, "vocab_size": 20, "eos_token_id": 1, "bos_token_id": 0},
+        projection_dim=8,
+    )
+    CLIPModel(config).save_pretrained(tmp_path)
+    extractor = make_extractor(ExtractorConfig(name=f"transformers:{tmp_path}", size_px=16))
+    assert embed(extractor, pixels(2), device="cpu").shape == (2, 16)

@@ -39,7 +39,7 @@ from sudare.audits.measure import (
 )
 from sudare.audits.record import RunRecord, RunResult, data_summary
 from sudare.core.arrays import BoolArray
-from sudare.core.errors import ConfigError
+from sudare.core.errors import ConfigError, DataError
 from sudare.core.machine import cores
 from sudare.core.progress import LineAtEnd, Progress
 from sudare.core.runs import ReleaseSummary
@@ -188,7 +188,15 @@ def compare(
             if index:
                 progress.say(clock.at(index))
             label = f"[{index + 1}/{len(config.routes)}] {route.label}"
-            return run.build(route, tasks[index], label=label)
+            try:
+                return run.build(route, tasks[index], label=label)
+            except DataError as error:
+                # What the collection cannot feed is a row with its reason; the others go on.
+                if len(config.routes) == 1:
+                    raise
+                progress.say(f"{label} was not built: {error}")
+                record.fail(route.releases, str(error))
+                return []
 
         # Workers build the next route while this process judges; canaries need them themselves.
         ahead = executor.overlaps and not config.audit.canaries
@@ -202,6 +210,8 @@ def compare(
                     tasks[index],
                     progress=LineAtEnd(progress) if quiet else progress,
                 )
+            if not built:
+                continue
             entries = [cache.path(task.key) for task in tasks[index]]
             record.add_choices(config.routes[index].releases[0].name, entries)
     record.complete = True

@@ -28,7 +28,7 @@ from sudare.audits.pictures import close_pairs, exposed_images, roc_curve
 from sudare.core.arrays import BoolArray, ByteArray
 from sudare.core.decisions import Decision
 from sudare.core.files import atomic_write
-from sudare.core.findings import Finding, Findings
+from sudare.core.findings import Finding, Findings, Status
 from sudare.core.runs import (
     ClosePair,
     DataSummary,
@@ -51,6 +51,7 @@ from sudare.releases.card import Card
 from sudare.releases.kinds import Lesson
 from sudare.releases.registry import kind_class
 from sudare.releases.store import read_release
+from sudare.routes.config import PlannedRelease
 
 __all__ = ["RunRecord", "RunResult", "data_summary"]
 
@@ -124,6 +125,7 @@ class RunRecord:
     pairs: list[ClosePair] = field(default_factory=list)
     pictures: list[ShownPicture] = field(default_factory=list)
     choices: list[ShownChoice] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
     complete: bool = False
 
     def add(self, name: str, card: Card, audit: ReleaseAudit) -> None:
@@ -146,6 +148,22 @@ class RunRecord:
             folder=self.folder,
             count=self.config.audit.exposed,
         )
+
+    def fail(self, releases: Sequence[PlannedRelease], reason: str) -> None:
+        """Take in that releases were not built, and why; nothing about them has passed."""
+        for release in releases:
+            self.failed.add(release.name)
+            self.findings.append(
+                Finding(
+                    id=f"membership.{self.config.attacks.primary}.auc",
+                    release=release.name,
+                    route=next(p.route for p in self.planned if p.name == release.name),
+                    threat_model=kind_class(release.kind).scores_as,
+                    status=Status.FAILED,
+                    reason=reason,
+                )
+            )
+            self.warnings += (f"{release.label} was not built: {reason.rstrip('.')}",)
 
     def add_nearness(
         self,
@@ -273,12 +291,13 @@ class RunRecord:
                     self.config,
                     self.mode,
                     self.data,
-                    guarantee=self.cards[release.name].guarantee,
+                    guarantee=card.guarantee if card is not None else "",
                     reference=plain[0] if plain else "",
                 ),
             )
             for release in self.planned
-            if release.name in self.cards
+            for card in [self.cards.get(release.name)]
+            if card is not None or release.name in self.failed
         )
 
     def _summary(self, findings: Sequence[Finding], decisions: tuple[Decision, ...]) -> RunSummary:

@@ -16,15 +16,21 @@ _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 class _Pooled(nn.Module):
-    """The pooled output where there is one, else the class token, else the mean over places."""
+    """The pooled output where there is one, else the class token, else the mean over places.
 
-    def __init__(self, model: nn.Module) -> None:
+    Args:
+        model: The backbone.
+        pooler: Whether its pooler is trained; a checkpoint of a classifier lacks it, and weights
+            drawn anew at each load would make other features each time.
+    """
+
+    def __init__(self, model: nn.Module, *, pooler: bool = True) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.pooler = model, pooler
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         given = self.model(pixel_values=images)
-        pooled = getattr(given, "pooler_output", None)
+        pooled = getattr(given, "pooler_output", None) if self.pooler else None
         if pooled is None:
             last = given.last_hidden_state
             pooled = last[:, 0] if last.ndim == 3 else last.mean(dim=(2, 3))
@@ -52,8 +58,12 @@ def from_hub(name: str, size_px: int, *, download: bool = True) -> Extractor:
             fix="pip install 'sudare[foundation]'.",
         ) from error
     try:
-        model = AutoModel.from_pretrained(
-            name, trust_remote_code=False, use_safetensors=True, local_files_only=not download
+        model, told = AutoModel.from_pretrained(
+            name,
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=not download,
+            output_loading_info=True,
         )
     except (OSError, ValueError, ImportError) as error:
         how = "could not be" if download else "was named by a release alone, so it was not"
@@ -76,6 +86,9 @@ def from_hub(name: str, size_px: int, *, download: bool = True) -> Extractor:
         for values in (mean or _IMAGENET[0], std or _IMAGENET[1])
     ]
     channels = [cast("tuple[float, float, float]", values) for values in levels]
+    # Of a model of images and text only the part that sees.
+    seeing = cast("nn.Module", getattr(model, "vision_model", model))
+    trained = not any("pooler" in str(key) for key in told.get("missing_keys", ()))
     return Extractor(
-        _Pooled(cast("nn.Module", model)), size_px=size_px, mean=channels[0], std=channels[1]
+        _Pooled(seeing, pooler=trained), size_px=size_px, mean=channels[0], std=channels[1]
     )
