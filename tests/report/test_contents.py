@@ -43,6 +43,7 @@ def test_every_sentence_is_asked_for_somewhere():
         "decide_",
         "why_",
         "settle_",
+        "use_",
     )
     modes = tuple(f"_{mode.value}" for mode in Mode)
 

@@ -8,7 +8,7 @@ from sudare.report.drawing import looks, swatch
 from sudare.report.formats import range_text, value_text
 from sudare.report.load import Run
 from sudare.report.tables import Cell, Table, number_cell
-from sudare.report.text import attack_name, finding_name, say, spoken_or
+from sudare.report.text import attack_name, say, spoken_or
 
 __all__ = ["decisions_table", "first_sentences"]
 
@@ -66,8 +66,8 @@ def first_sentences(run: Run) -> list[str]:
     best = min(shared, key=lambda name: _usefulness(run, name), default=None)
     use = run.utility(best) if best is not None else None
     if best is not None and use is not None and use.value is not None:
-        figure = finding_name(use.id).lower()
-        told.append(say("first_best", one=run.label(best), name=figure, value=value_text(use)))
+        figure, value = _figure(use), value_text(use)
+        told.append(say("first_best", one=run.label(best), name=figure, value=value))
     elif not shared:
         told.append(say("first_none"))
     lines = run.summary.thresholds
@@ -125,11 +125,15 @@ def _usefulness(run: Run, name: str) -> float:
     return -utility.value if utility is not None and utility.value is not None else 1.0
 
 
+def _figure(finding: Finding) -> str:
+    """What a figure of utility is called."""
+    return say(f"use_{finding.id.partition('.')[2]}")
+
+
 def _use(finding: Finding | None) -> Cell:
     if finding is None or finding.value is None:
         return number_cell(finding)
-    figure = finding_name(finding.id).lower()
-    small = " ".join(text for text in (figure, range_text(finding)) if text)
+    small = " ".join(text for text in (_figure(finding), range_text(finding)) if text)
     return Cell(text=value_text(finding), small=small, sort=f"{finding.value:.4g}", kind="num")
 
 

@@ -240,6 +240,9 @@ TEXT: dict[str, str] = {
     "settle_reference": "a plain classifier beside it",
     "settle_pair": "a look at the pairs below",
     "settle_fault": "finding the fault in the audit",
+    "use_balanced_accuracy": "balanced accuracy",
+    "use_accuracy": "accuracy",
+    "use_heldout_accuracy": "accuracy on the held-out half",
     # Section headings and captions.
     "h_tradeoff": "Leakage against utility",
     "p_tradeoff": "Each mark is a release; the lines are its intervals. Further right is more "
