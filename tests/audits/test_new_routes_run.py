@@ -115,7 +115,7 @@ def test_each_owner_is_told_what_it_is_paid_and_why(run, capsys):
     spec = read_card(release).spec
     for told in spec.statements:
         assert f"{told.owner}: paid {told.payouts['shapley'] / 100:,.2f} (shapley)" in said
-    assert said.count("epsilon 8.") == 3
+    assert said.count("epsilon 7.") == 3
     with pytest.raises(ReleaseError, match="no federation"):
         pay(folder / "releases" / "synthesis")
 

@@ -69,8 +69,10 @@ def release(
             "The settings are those of preset demo, whose budgets are seconds. What leaves teaches "
             "more with those of lite (--preset lite) or your own (--set)."
         )
-    names = [planned.name for planned in config.routes[0].releases]
-    decision = decided_in(from_, names, despite=despite) if from_ is not None else None
+    decision = None
+    if from_ is not None:
+        names = [planned.name for route in config.routes for planned in route.releases]
+        decision = decided_in(from_, names, despite=despite)
     made = make_artefact(config, out, progress=progress, decision=decision)
     progress.say(f"Written, not audited: {made.release}")
     if made.shows_private:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import sys
+import threading
 from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
@@ -12,6 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 __all__ = ["closure", "fingerprint"]
+
+_PARSING = threading.Lock()
+"""CPython 3.11 counts the depth of a tree it builds for all threads together, and then fails."""
 
 _OWN = "sudare"
 
@@ -71,7 +75,9 @@ def _file_of(name: str) -> Path | None:
 
 
 def _imports(path: Path, *, package: bool, name: str) -> Iterator[str]:
-    for node in _run_nodes(ast.parse(path.read_text(encoding="utf-8"))):
+    with _PARSING:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in _run_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
