@@ -92,6 +92,13 @@ def part(collection: str, method: str, start: str, seed: int) -> dict[str, float
     }
 
 
+def _cell(values: list[float]) -> str:
+    """Mean with least and most; of one seed the value alone."""
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    return f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
 def render() -> None:
     lines = [
         "# Where learned images start",
@@ -111,8 +118,8 @@ def render() -> None:
                 rows = [json.loads(file.read_text()) for file in files]
                 if rows:
                     cells = [
-                        f"{np.mean(v):.3f} ({min(v):.3f} to {max(v):.3f})"
-                        for v in ([r[k] for r in rows] for k in ("accuracy", "copies", "phantoms"))
+                        _cell([row[name] for row in rows])
+                        for name in ("accuracy", "copies", "phantoms")
                     ]
                     cells = [collection, method, start, str(len(rows)), *cells]
                     lines.append(f"| {' | '.join(cells)} |")
