@@ -1,6 +1,8 @@
 """What holds for all tests: those files that take longest begin first."""
 
+import os
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,6 +15,10 @@ settings.load_profile("any")
 # that on to the runs that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Workers import nothing from the folder they are started in unless it is meant: tests mean theirs.
+_ROOT = str(Path(__file__).parent.parent)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
 
 LONGEST = ("test_documentation.py", "test_examples.py", "test_cli.py", "test_resume.py")
 

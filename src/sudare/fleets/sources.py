@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import sys
-import threading
 from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
@@ -14,10 +14,8 @@ from pathlib import Path
 
 __all__ = ["closure", "fingerprint"]
 
-_PARSING = threading.Lock()
-"""CPython 3.11 counts the depth of a tree it builds for all threads together, and then fails."""
-
 _OWN = "sudare"
+_TRIES = 20
 
 
 @cache
@@ -74,10 +72,20 @@ def _file_of(name: str) -> Path | None:
     return Path(origin) if origin and origin.endswith(".py") else None
 
 
+def _tree(text: str) -> ast.Module:
+    """The syntax tree of a source.
+
+    CPython 3.11 counts the depth of trees for all threads together: where another thread reads the
+    header of an array meanwhile (numpy parses it as a literal), the count is off and it gives up.
+    """
+    for _ in range(_TRIES):
+        with contextlib.suppress(SystemError):
+            return ast.parse(text)
+    return ast.parse(text)
+
+
 def _imports(path: Path, *, package: bool, name: str) -> Iterator[str]:
-    with _PARSING:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in _run_nodes(tree):
+    for node in _run_nodes(_tree(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
