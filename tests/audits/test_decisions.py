@@ -214,6 +214,41 @@ def test_a_holder_who_sees_less_is_asked_about_what_they_see():
     assert decided(leaky, *seen, subject=subject, threat=threat).outcome is Outcome.SHARE
 
 
+def test_a_claim_on_somebody_else_s_card_does_not_acquit():
+    """A release that claims epsilon 0.01 was cleared by its own word, attacked without shadows."""
+    subject = dataclasses.replace(SUBJECT, mode=Mode.GIVEN)
+    found = decided(finding("privacy.auc_ceiling", 0.54, 0.0), subject=subject)
+    assert found.outcome is Outcome.UNKNOWN
+    assert not any(answer.proven for answer in found.answers)
+
+
+def test_accuracy_does_not_step_in_for_balanced_accuracy():
+    accurate = [
+        finding("utility.accuracy", 0.95, threat="none"),
+        finding("utility.accuracy", 0.9, release="plain", threat="none"),
+    ]
+    named = {n: f for n, f in GOOD.items() if n not in ("utility.balanced_accuracy", "plain")}
+    found = decide([*named.values(), *accurate], Thresholds(), Deployment(), SUBJECT)
+    assert found.answer("useful").reply is Reply.NOT_MEASURED
+
+
+def test_a_count_of_copies_without_a_value_has_not_passed():
+    assert decided(missing("membership.copies.tpr")).outcome is Outcome.UNKNOWN
+
+
+def test_under_redrawn_membership_nothing_is_decided():
+    """Ranges that name members, and a useless release, would have been refused in a control."""
+    changed = [
+        finding("sampler.bounds.tpr", 0.05, None),
+        finding("utility.balanced_accuracy", 0.16, 0.02, threat="none"),
+        finding("membership.copies.tpr", 0.05, 0.0),
+    ]
+    named = {**GOOD, **{item.id: item for item in changed}}
+    redrawn = [item.model_copy(update={"null_control": True}) for item in named.values()]
+    found = decide(redrawn, Thresholds(), Deployment(), SUBJECT)
+    assert found.outcome is Outcome.UNKNOWN
+
+
 def test_without_a_plain_net_a_release_is_held_against_guessing():
     subject = dataclasses.replace(PLAIN, reference="")
     assert decided(subject=subject).outcome is Outcome.SHARE

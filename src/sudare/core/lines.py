@@ -9,12 +9,12 @@ from typing import Literal, TypeAlias
 from sudare.core.figures import figure_of
 from sudare.core.findings import Finding, Status
 
-__all__ = ["Held", "Why", "against", "holds", "ordered", "wrong_way"]
+__all__ = ["Held", "Why", "against", "control_failed", "holds", "ordered", "wrong_way"]
 
 Why: TypeAlias = Literal[
     "", "missing", "null_control", "no_interval", "no_width", "around", "wrong_way"
 ]
-_HALF = 0.5
+_HALF, _ROUNDING = 0.5, 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +109,14 @@ def wrong_way(finding: Finding, others: Sequence[Finding]) -> bool:
         and other.high < _HALF
         for other in others
     )
+
+
+def control_failed(finding: Finding) -> bool:
+    """Whether a null control found something where there is nothing to find."""
+    if not finding.id.endswith(".null_auc") or finding.low is None or finding.high is None:
+        return False
+    # An attack of one constant score is at 0.5 up to rounding, with an interval of no width.
+    return finding.low > _HALF + _ROUNDING or finding.high < _HALF - _ROUNDING
 
 
 def ordered(lower: Finding, higher: Finding) -> bool | None:

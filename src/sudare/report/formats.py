@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sudare.core import Finding, Status
 from sudare.core.figures import figure_of, rate_of
+from sudare.core.lines import control_failed
 from sudare.report.text import say
 
 __all__ = [
@@ -15,7 +16,6 @@ __all__ = [
     "value_text",
 ]
 
-_ROUNDING = 1e-9
 _UNSAID = frozenset({"", "share", "a share", "epsilon"})
 
 
@@ -25,14 +25,6 @@ def chance_of(name: str) -> float | None:
     if figure is None or figure.chance is None:
         return None
     return rate_of(name) if figure.chance == "rate" else figure.chance
-
-
-def control_failed(finding: Finding) -> bool:
-    """Whether a null control found something where there is nothing to find."""
-    if not finding.id.endswith(".null_auc") or finding.low is None or finding.high is None:
-        return False
-    # An attack of one constant score is at 0.5 up to rounding, with an interval of no width.
-    return finding.low > 0.5 + _ROUNDING or finding.high < 0.5 - _ROUNDING
 
 
 def value_text(finding: Finding) -> str:

@@ -37,6 +37,12 @@ def decide(
     case = Case(subject=subject, lines=lines, findings=seen_by(findings, threat))
     asked = (question.asks(case) for question in questions)
     answers = tuple(answer for answer in asked if answer is not None)
+    if any(finding.null_control for finding in case.own):
+        # Membership was redrawn: whatever is found is about nobody.
+        answers = tuple(
+            one.model_copy(update={"reply": Reply.UNDECIDED, "reason": "null_control"})
+            for one in answers
+        )
     unsound = [a for a in answers if a.question == "sound" and a.reply is not Reply.CLEAN]
     if unsound:
         answers = tuple(_doubted(answer, unsound[0]) for answer in answers)

@@ -20,7 +20,7 @@ __all__ = ["foreseen", "said_of"]
 
 _LEAST_BUILDS, _LEAST_UNITS, _LEAST_TEST = 8, 60, 50
 _WIDER = 1.5
-"""Half of an interval over that of independent scores: seen in runs of 8 and 16 builds."""
+"""Half of an interval over that of independent scores, by rule of thumb: a plan, no promise."""
 
 
 def foreseen(config: RunConfig, split: AuditSplit) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from statistics import NormalDist
 
 from sudare.core.decisions import Answer, Reply, Settle
 from sudare.core.findings import Finding, Status
-from sudare.core.lines import against, holds
+from sudare.core.lines import against, control_failed, holds
 from sudare.core.runs import Mode, Thresholds
 
 __all__ = ["QUESTIONS", "Case", "Question", "Subject"]
@@ -121,10 +121,12 @@ class Case:
     def proven(self, line: float) -> bool:
         """Whether the claim keeps every attack at most at a line, and nothing measured refutes it.
 
-        The ceiling is an expected value, so attacks refute it by their corrected lower end.
+        The ceiling is an expected value, so attacks refute it by their corrected lower end. What
+        somebody else's card claims proves nothing where its recipe was not run.
         """
         return (
-            self.ceiling is not None
+            self.subject.mode is not Mode.GIVEN
+            and self.ceiling is not None
             and against(self.ceiling, line, at_most=True).holds is True
             and not self.refuting()
         )
@@ -254,7 +256,7 @@ def _copies(case: Case) -> Answer | None:
     check = Settle(what="check", name="copies")
     excess, power = case.get("copies.excess"), case.get("copies.power")
     made = {"question": "copies", "line": 0.0}
-    uncounted = exact is None and case.subject.shows_set
+    uncounted = (exact is None or exact.value is None) and case.subject.shows_set
     if uncounted or excess is None or power is None:
         return Answer(**made, reply=Reply.NOT_MEASURED, reason="missing", settle=check)
     names = ("copies.excess",)
@@ -488,13 +490,14 @@ def _claim(case: Case) -> Answer | None:
     return Answer(question="claim", reply=reply, findings=("privacy.epsilon",), line=line)
 
 
-_UTILITIES = ("utility.balanced_accuracy", "utility.accuracy")
+# No second figure steps in where it is missing: of uneven classes accuracy says better things.
+_UTILITY = "utility.balanced_accuracy"
 
 
 def _useful(case: Case) -> Answer | None:
     lines, subject = case.lines, case.subject
     chance = 1 / max(subject.classes, 2)
-    own = next((f for name in _UTILITIES if (f := case.get(name)) is not None), None)
+    own = case.get(_UTILITY)
     made = {"question": "useful", "line": lines.useful}
     missing = Answer(
         **made, reply=Reply.NOT_MEASURED, reason="missing", settle=Settle(what="images")
@@ -534,7 +537,7 @@ def _useful(case: Case) -> Answer | None:
 
 def _sound(case: Case) -> Answer | None:
     half = 0.5
-    failed = [f.id for f in case.own if f.id.endswith(".null_auc") and _off_half(f)]
+    failed = [f.id for f in case.own if control_failed(f)]
     if failed:
         return Answer(
             question="sound",
@@ -575,16 +578,6 @@ def _sound(case: Case) -> Answer | None:
             settle=_FAULT,
         )
     return Answer(question="sound", reply=Reply.CLEAN, line=half)
-
-
-_ROUNDING = 1e-9
-
-
-def _off_half(finding: Finding) -> bool:
-    # An attack of one constant score is at one half up to rounding, with an interval of no width.
-    if finding.low is None or finding.high is None:
-        return False
-    return finding.low > 0.5 + _ROUNDING or finding.high < 0.5 - _ROUNDING
 
 
 QUESTIONS: tuple[Question, ...] = (
