@@ -15,11 +15,12 @@ from sudare.nets.predict import normalise, predict
 from sudare.releases.store import read_release, write_release
 from sudare.routes import make_route, parse_route
 from sudare.routes.context import BuildContext
-from sudare.routes.federation.config import FederationConfig
+from sudare.routes.federation.config import EXPECTED_BATCH, FederationConfig
 from sudare.routes.federation.fedavg import federate, model_of
 from sudare.routes.federation.owner import (
     Owner,
     RecordScores,
+    local_update,
     noise_of,
     scores_entry,
     training_entry,
@@ -118,6 +119,24 @@ def test_what_leaves_without_a_promise_trains_on_other_batches_in_each_round():
         )  # fmt: skip
         updates += list(trained.updates[0])
     assert len({update.numpy().tobytes() for update in updates}) == 4
+
+
+def test_an_update_does_not_tell_an_owners_size_by_its_noise():
+    # Divided by its own expected batch, an update told 52 records from 53 in 60 of 60 tries.
+    recipe = Recipe(lr=1.0, momentum=0.0, weight_decay=0.0, augmentation=())
+    net = build(NetConfig(name="mlp", width=16), image_shape=(1, 8, 8), n_classes=3, seed=0)
+    spreads = []
+    for n in (3, 52, 53, 400):
+        data = images(n=n)
+        owner = Owner(
+            data=TrainingData.of(data.images, data.classes, device="cpu"),
+            rate=0.2,
+            noise_multiplier=4.0,
+        )
+        sent = local_update(net, owner, recipe, DpConfig(noise_multiplier=4.0, target_epsilon=None),
+                            steps=5, seed=n)  # fmt: skip
+        spreads.append(float(sent.std()))
+    assert np.allclose(spreads, 4.0 * 5**0.5 / EXPECTED_BATCH, rtol=0.08)
 
 
 def test_a_whole_coalition_is_the_released_model():

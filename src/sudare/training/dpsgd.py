@@ -71,6 +71,7 @@ def train_private(
     label: str = "training with DP-SGD",
     observer: StepObserver | None = None,
     rate: float | None = None,
+    expected_batch: float | None = None,
 ) -> tuple[TrainingRecord, LedgerEntry]:
     """Train a net in place with DP-SGD and say what it cost.
 
@@ -86,6 +87,8 @@ def train_private(
         label: Name of the stage.
         observer: Watches every step, and may take part with canaries; audits only.
         rate: Chance of each image to be in a batch, instead of what the recipe's batch asks for.
+        expected_batch: What the noised sum of gradients is divided by, where the number of images
+            is nobody's business; else ``rate * n``, which the size of the noise then tells.
 
     Returns:
         The record, and the entry for the ledger.
@@ -121,7 +124,12 @@ def train_private(
         warnings.filterwarnings("ignore", message="Full backward hook is firing")
         private = GradSampleModule(net, loss_reduction="sum")
     optimiser = _optimiser(
-        private, recipe, privacy, sigma, rate * n, None if seed is None else noise
+        private,
+        recipe,
+        privacy,
+        sigma,
+        expected_batch or rate * n,
+        None if seed is None else noise,
     )
     per_epoch = math.ceil(1 / rate)
     trace = torch.full((math.ceil(steps / per_epoch), n), torch.nan, device=device)

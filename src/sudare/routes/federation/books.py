@@ -152,7 +152,7 @@ def card_of(
         rehearsed: Whether the noise follows from a seed, which promises nothing.
     """
     settings = {f"recipe.{name}": str(value) for name, value in config.recipe}
-    for name in ("clients", "partition", "local_steps", "rate", "weights"):
+    for name in ("clients", "partition", "local_steps", "rate", "expected_batch", "weights"):
         settings[name] = str(getattr(config, name))
     statistics, guarantee = [], ""
     ledger: tuple[LedgerEntry, ...] = ()

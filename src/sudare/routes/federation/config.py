@@ -11,7 +11,10 @@ from sudare.nets.registry import NetConfig
 from sudare.routes.config import PlannedRelease, RouteConfig
 from sudare.training.recipe import DpConfig, Recipe
 
-__all__ = ["FederationConfig", "ValuationConfig", "partition_of"]
+__all__ = ["EXPECTED_BATCH", "FederationConfig", "ValuationConfig", "partition_of"]
+
+# Rate times the 160 images of a small owner.
+EXPECTED_BATCH = 32
 
 RuleName = Literal["equal", "size", "score-mean", "score-sum", "shapley", "leave-one-out"]
 
@@ -78,7 +81,14 @@ class FederationConfig(RouteConfig):
         gt=0,
         le=1,
         description="Chance of each record to be in a step's batch, the same for all owners: so "
-        "neither it nor the noise tells an owner's size.",
+        "it does not tell an owner's size.",
+    )
+    expected_batch: int = Field(
+        default=EXPECTED_BATCH,
+        ge=1,
+        description="What every owner divides a step's noised sum of gradients by: a number all "
+        "know, about rate times the images of a usual owner. Divided by its own expected batch, "
+        "an update would tell an owner's size by the size of its noise.",
     )
     weights: Literal["equal", "size"] = Field(
         default="equal", description="How updates are averaged; sizes are told to do it by size."

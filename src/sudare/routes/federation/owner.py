@@ -16,7 +16,7 @@ from sudare.accounting.ledger import LedgerEntry
 from sudare.core.arrays import FloatArray
 from sudare.core.progress import Silent
 from sudare.nets.predict import normalise
-from sudare.routes.federation.config import FederationConfig, ValuationConfig
+from sudare.routes.federation.config import EXPECTED_BATCH, FederationConfig, ValuationConfig
 from sudare.training.dpsgd import train_private
 from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import DpConfig, Recipe
@@ -42,11 +42,13 @@ class Owner:
         data: Its own images, on the device.
         rate: Chance of each image to be in a step's batch.
         noise_multiplier: Noise over clipping norm; 0 where nothing is promised.
+        expected_batch: What noised sums are divided by, the same for all owners.
     """
 
     data: TrainingData
     rate: float
     noise_multiplier: float
+    expected_batch: int = EXPECTED_BATCH
 
     @classmethod
     def of(cls, data: TrainingData, config: FederationConfig) -> Owner:
@@ -56,8 +58,12 @@ class Owner:
             data: Its images.
             config: The federation.
         """
-        rate, sigma = config.rate, noise_of(config)
-        return cls(data=data, rate=rate, noise_multiplier=sigma)
+        return cls(
+            data=data,
+            rate=config.rate,
+            noise_multiplier=noise_of(config),
+            expected_batch=config.expected_batch,
+        )
 
 
 def noise_of(config: FederationConfig) -> float:
@@ -125,6 +131,7 @@ def local_update(
             progress=Silent(),
             label="owner",
             rate=owner.rate,
+            expected_batch=owner.expected_batch,
         )
     return flattened(own) - before
 

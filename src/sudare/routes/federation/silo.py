@@ -124,6 +124,7 @@ class Silo:
                     data=TrainingData.of(self._data.images, self._data.classes, device="cpu"),
                     rate=config.rate,
                     noise_multiplier=self._job.noise_multiplier,
+                    expected_batch=config.expected_batch,
                 )
                 if config.privacy is not None:
                     ledger.charge(
