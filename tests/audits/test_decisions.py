@@ -73,6 +73,7 @@ GOOD = {
     "canaries.ood.rmia.auc": finding("canaries.ood.rmia.auc", 0.6),
     "inversion.top1": finding("inversion.top1", 0.12),
     "inversion.random_top1": finding("inversion.random_top1", 0.1, None),
+    "inversion.near_excess": finding("inversion.near_excess", 0.0, 0.0, high=0.05),
     "privacy.epsilon": finding("privacy.epsilon", 2.0, 0.0),
     "privacy.auc_ceiling": finding("privacy.auc_ceiling", 0.8, 0.0),
     "utility.balanced_accuracy": finding("utility.balanced_accuracy", 0.8, threat="none"),
@@ -125,6 +126,10 @@ def test_a_release_with_every_question_clean_is_shared():
         # Planted images, inversion against the prior alone, a claim of a million.
         (finding("canaries.ood.rmia.auc", 1.0, 0.005), "refuse", "planted", "leaks"),
         (finding("inversion.top1", 0.98, 0.01), "refuse", "inversion", "leaks"),
+        # An attack image is somebody's, or one may be.
+        (finding("inversion.near_excess", 0.3, 0.2), "refuse", "inversion", "leaks"),
+        (finding("inversion.near_excess", 0.01, 0.02), "unknown", "inversion", "undecided"),
+        (missing("inversion.near_excess"), "unknown", "inversion", "not_measured"),
         (finding("privacy.epsilon", 1e6, 0.0), "care", "claim", "between"),
         # The claim is refuted by an attack above its ceiling.
         (finding("privacy.auc_ceiling", 0.51, 0.0), "share", "claim", "clean"),

@@ -71,6 +71,8 @@ def test_a_digit_classifier_gives_its_digits_away_and_random_weights_do_not(run)
     assert value(result, "evaluator_accuracy") > 0.9
     assert value(result, "top1") > value(result, "random_top1") + 0.4
     assert value(result, "random_top1") < 0.5
+    # Counted against the other half: what a prior draws is nobody.
+    assert value(result, "near") == value(result, "near_excess") == 0
     assert value(result, "distance") < value(result, "random_distance")
     assert value(result, "real_distance") < value(result, "distance")
     assert value(result, "extraction") > 0.4

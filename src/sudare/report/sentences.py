@@ -503,6 +503,7 @@ TEXT: dict[str, str] = {
     "c_inv_top5": "Acc@5",
     "c_inv_distance": "Distance",
     "c_inv_extraction": "Student's accuracy",
+    "c_inv_near": "Private images",
     "c_inv_identity_error": "Error of identity",
     "c_inv_first_top1": "Acc@1 before optimising",
     "c_inv_coverage": "Coverage",

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from sudare.attacks.near_copies import Neighbours, altered, matches, search
+from sudare.attacks.near_copies import altered, matches, search
 from sudare.audits.checks.base import Check, Measurement, Stack, Tested
 from sudare.audits.checks.copies_config import CopiesCheckConfig
+from sudare.audits.checks.nearest import SPACES, counted, found_in, padded
 from sudare.audits.maker import FindingMaker
-from sudare.core.arrays import BoolArray, FloatArray, IntArray
+from sudare.core.arrays import BoolArray, IntArray
 from sudare.core.estimates import Estimate
 from sudare.core.figures import Figure
 from sudare.core.findings import Finding
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from sudare.releases.kinds import Release
 
 __all__ = ["CopiesCheck", "chosen_items", "matched_pairs"]
-
-_SPACES = ("pixels", "features")
-_BEYOND_DOUBT = 0.25
-"""Of the distance to any image that was not used: one such item is a copy, wherever it stands."""
 
 
 class CopiesCheck(Check[CopiesCheckConfig]):
@@ -101,11 +98,11 @@ class CopiesCheck(Check[CopiesCheckConfig]):
             raise TypeError("a release that holds images must give a lesson")
         chosen = chosen_items(len(lesson.images), self.config.items)
         items = lesson.images[chosen]
-        arrays = _padded(search(items, pool.images), "near", self.config.items)
+        arrays = padded(search(items, pool.images), "near", self.config.items)
         rng = generator(0, "copies", "planted")
         source = np.sort(rng.permutation(len(pool))[: self.config.planted])
         planted = altered(np.array(pool.images[source]), rng)
-        arrays |= _padded(search(planted, pool.images), "planted", self.config.planted)
+        arrays |= padded(search(planted, pool.images), "planted", self.config.planted)
         arrays["source"] = np.concatenate(
             [source, np.full(self.config.planted - len(source), -1)]
         ).astype(np.int64)
@@ -114,20 +111,13 @@ class CopiesCheck(Check[CopiesCheckConfig]):
 
     def judge(self, stack: Stack, maker: FindingMaker) -> list[Finding]:
         """Copies and phantoms of every build, counted once a unit, and the power of the search."""
-        arrays, units = stack.arrays, stack.units
-        total = int(arrays["items"].sum())
-        copies = phantoms = sure = 0
-        for build, members in enumerate(stack.membership):
-            each = [_found(arrays, "near", space, build) for space in _SPACES]
-            told = [matches(found, members) for found in each]
-            copies += len(_units(each, [one[0] for one in told], members, units))
-            phantoms += len(_units(each, [one[1] for one in told], ~members, units))
-            sure += int(any((one[0] & (one[2] < _BEYOND_DOUBT)).any() for one in told))
+        arrays = stack.arrays
+        found = counted(arrays, stack.membership, stack.units, total=int(arrays["items"].sum()))
         settings = hash_json(self.config.model_dump(mode="json", exclude={"builds"}))
         named = {
-            "near": _counted(copies, total),
-            "phantoms": _counted(phantoms, total),
-            "excess": _excess(copies, phantoms, sure, total),
+            "near": found.near,
+            "phantoms": found.phantom,
+            "excess": found.excess,
             "power": self._power(stack),
         }
         return [
@@ -146,8 +136,8 @@ class CopiesCheck(Check[CopiesCheckConfig]):
             source = arrays["source"][build]
             there = source >= 0
             caught = np.zeros(len(source), dtype=bool)
-            for space in _SPACES:
-                found = _found(arrays, "planted", space, build)
+            for space in SPACES:
+                found = found_in(arrays, "planted", space, build)
                 for side in (members, ~members):
                     copied, _, _ = matches(found, side)
                     own = found.columns[:, 0] == source
@@ -172,7 +162,7 @@ def matched_pairs(
     Returns:
         Item, column of the member, column of the other image, and the ratio of their distances.
     """
-    found = _found(arrays, "near", "pixels", build)
+    found = found_in(arrays, "near", "pixels", build)
     _, _, ratio = matches(found, members)
     pairs = []
     for item in np.argsort(ratio, kind="stable"):
@@ -182,63 +172,3 @@ def matched_pairs(
         if len(inside) and len(outside):
             pairs.append((int(item), int(inside[0]), int(outside[0]), float(ratio[item])))
     return pairs
-
-
-def _padded(found: Mapping[str, Neighbours], name: str, rows: int) -> dict[str, npt.NDArray[Any]]:
-    """Arrays of as many rows in every build, however many items it released."""
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    for space, one in found.items():
-        missing = ((0, rows - len(one.columns)), (0, 0))
-        arrays[f"{name}_{space}_columns"] = np.pad(one.columns, missing, constant_values=-1)
-        arrays[f"{name}_{space}_distances"] = np.pad(one.distances, missing, constant_values=np.inf)
-    return arrays
-
-
-def _found(arrays: Mapping[str, npt.NDArray[Any]], name: str, space: str, build: int) -> Neighbours:
-    return Neighbours(
-        columns=arrays[f"{name}_{space}_columns"][build],
-        distances=arrays[f"{name}_{space}_distances"][build],
-    )
-
-
-def _units(
-    found: list[Neighbours], marked: list[BoolArray], side: BoolArray, units: IntArray
-) -> IntArray:
-    """Units of the nearest images of marked items that are on a side, each once."""
-    named = []
-    for one, items in zip(found, marked, strict=True):
-        columns = one.columns[items]
-        first = np.argmax(side[columns] & (columns >= 0), axis=1)
-        named.append(units[columns[np.arange(len(columns)), first]])
-    distinct: IntArray = np.unique(np.concatenate(named))
-    return distinct
-
-
-def _counted(count: int, total: int) -> Estimate:
-    share = count / max(total, 1)
-    return Estimate(value=share, low=share, high=share, n=0, method="counted, a unit once a build")
-
-
-def _excess(copies: int, phantoms: int, sure: int, total: int) -> Estimate:
-    """Copies less phantoms; without copying each match is one or the other by a fair coin."""
-    method = "copies less phantoms, sign test"
-    both = copies + phantoms
-    value = (copies - phantoms) / max(total, 1)
-    if both == 0:
-        # None of so many: what a rate could be that gives none.
-        high = 1 - 0.05 ** (1 / max(total, 1))
-        return Estimate(value=0.0, low=0.0, high=high, n=0, method=method)
-    # One-sided at 5 %: it is asked whether there are more copies than phantoms.
-    ends: FloatArray = np.array(
-        [
-            (2 * (end or 0.0) - 1) * both / max(total, 1)
-            for end in (
-                clopper_pearson(copies, both, level=0.9).low,
-                clopper_pearson(copies, both, level=0.9).high,
-            )
-        ]
-    )
-    low, high = float(min(ends[0], value)), float(max(ends[1], value))
-    if sure and not phantoms:
-        low = max(low, sure / max(total, 1))
-    return Estimate(value=value, low=low, high=max(high, low), n=0, method=method, level=0.9)

@@ -11,8 +11,10 @@ import torch
 from safetensors.torch import save_file
 
 from sudare.attacks.inversion import fit_prior, save_prior
+from sudare.attacks.near_copies import search
 from sudare.audits.checks.base import Check, Measurement, Picture, Preparation, Stack, Tested
 from sudare.audits.checks.inversion_config import InversionCheckConfig
+from sudare.audits.checks.nearest import counted, padded
 from sudare.audits.checks.yardstick import (
     Prepared,
     Yardstick,
@@ -98,6 +100,28 @@ class InversionCheck(Check[InversionCheckConfig]):
             "What a student learns of the private classes from the attack's images: usable "
             "knowledge rather than looks (knowledge extraction score).",
             worse="higher",
+        ),
+        Figure(
+            id="inversion.near",
+            name="Inversion: attack images that are a private image",
+            short="Attack images that are a private one",
+            meaning=(
+                "The share of attack images that are less than half as far from a private image "
+                "of the build as from any that was not used, whatever the flip, shift, light or "
+                "contrast."
+            ),
+            format="percent",
+            worse="higher",
+            edition="public",
+            exact=True,
+        ),
+        Figure(
+            id="inversion.near_excess",
+            name="Inversion: private images beyond what phantoms explain",
+            format="percent",
+            chance=0.0,
+            worse="higher",
+            edition="public",
         ),
         _figure("confidence", "the target's confidence in its attack images"),
         _figure("first_top1", "Acc@1 before optimisation"),
@@ -215,6 +239,7 @@ class InversionCheck(Check[InversionCheckConfig]):
         real, test = (part[np.isin(part.classes, classes)] for part in (pool, tested.test))
         yardstick = Yardstick(judge, real, device)
         arrays = yardstick.of(kept, labels)
+        arrays |= padded(search(kept, pool.images), "near", len(kept))
         arrays["confidence"] = found.confidence.flatten().cpu().numpy()
         many = np.repeat(classes, config.candidates)
         arrays["first_top1"] = yardstick.top(pixels_of(found.first.flatten(0, 1)), many, 1)
@@ -249,7 +274,17 @@ class InversionCheck(Check[InversionCheckConfig]):
         arrays = stack.arrays
         threat = ThreatModel(str(arrays["sees"][0]))
         settings = hash_json(self.config.model_dump(mode="json", exclude={"builds"}))
-        found = []
+        items = arrays["near_pixels_columns"]
+        copies = counted(
+            arrays, stack.membership, stack.units, total=items.shape[0] * items.shape[1]
+        )
+        found = [
+            maker.finding(name, estimate, threat=threat, attack_hash=settings)
+            for name, estimate in (
+                ("inversion.near", copies.near),
+                ("inversion.near_excess", copies.excess),
+            )
+        ]
         for figure in self.figures:
             name = figure.id.partition(".")[2]
             if name not in arrays:

@@ -430,6 +430,27 @@ def _planted(case: Case) -> Answer | None:
 def _inversion(case: Case) -> Answer | None:
     if not case.subject.inverted:
         return None
+    return _worst((_inverted_copies(case), _inverted_classes(case)))
+
+
+def _inverted_copies(case: Case) -> Answer:
+    """Whether an attack image is a private one."""
+    near = case.get("inversion.near_excess")
+    made = {"question": "inversion", "line": 0.0}
+    if near is None or near.value is None or near.null_control:
+        check = Settle(what="check", name="inversion")
+        return Answer(**made, reply=Reply.NOT_MEASURED, reason="missing", settle=check)
+    names = (near.id,)
+    if against(near, 0.0, at_most=True).holds is False:
+        return Answer(**made, reply=Reply.LEAKS, findings=names, reason="near")
+    if near.value > 0:
+        builds = Settle(what="builds")
+        return Answer(**made, reply=Reply.UNDECIDED, findings=names, reason="few", settle=builds)
+    return Answer(**made, reply=Reply.CLEAN, findings=names, reason="none")
+
+
+def _inverted_classes(case: Case) -> Answer:
+    """Whether attack images show what classes look like."""
     lines = case.lines
     found, control = case.get("inversion.top1"), case.get("inversion.random_top1")
     made = {"question": "inversion", "line": lines.share_inversion}

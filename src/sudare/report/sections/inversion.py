@@ -15,7 +15,16 @@ from sudare.report.text import say
 __all__ = ["sections"]
 
 _WIDTH_PX = 900
-_FIGURES = ("top1", "top5", "distance", "extraction", "identity_error", "first_top1", "coverage")
+_FIGURES = (
+    "top1",
+    "top5",
+    "distance",
+    "extraction",
+    "identity_error",
+    "first_top1",
+    "coverage",
+    "near",
+)
 _CONTROLS = {
     "inv_random": ("random_top1", "", "random_distance", "", "", "", ""),
     "inv_prior": ("", "", "prior_distance", "", "guess_identity_error", "", ""),
