@@ -25,7 +25,6 @@ from sudare.attacks.evasion.apgd import checkpoints, dlr_loss, targeted_dlr_loss
 from sudare.attacks.evasion.base import fooled, into_ball, lengths
 from sudare.attacks.evasion.corruptions import CORRUPTIONS, corrupt
 from sudare.attacks.evasion.fab import onto_plane
-from sudare.audits.checks.fairness import recalls
 from sudare.core.errors import AuditError
 from sudare.nets import NetConfig
 from sudare.nets import build as build_net
@@ -364,12 +363,3 @@ def test_pixels_reach_the_net_as_everywhere_else():
     pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
     net = PixelNet(nn.Identity())
     assert torch.allclose(net(pixels.float() / 255), normalise(pixels), atol=1e-6)
-
-
-# --- fairness
-
-
-def test_recalls_are_by_class_and_missing_classes_are_no_zero():
-    found = recalls(np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1]), 3)
-    assert found[:2].tolist() == [0.5, 1.0]
-    assert np.isnan(found[2])

@@ -13,6 +13,7 @@ from sudare.audits.checks.fairness import (
     SHARES,
     FairnessCheck,
     amplification,
+    amplified,
     recalls,
 )
 from sudare.audits.checks.fairness_config import FairnessCheckConfig
@@ -86,8 +87,17 @@ def test_the_interval_counts_builds_and_random_parts() -> None:
 
 def test_recalls_by_hand() -> None:
     classes, answers = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])
-    assert recalls(answers, classes, 3)[:2].tolist() == [0.5, 1.0]
-    assert np.isnan(recalls(answers, classes, 3)[2])
+    assert recalls((answers == classes).astype(float), classes).tolist() == [0.5, 1.0]
+
+
+def test_test_images_add_to_the_doubt_of_amplification() -> None:
+    rng, classes = np.random.default_rng(0), np.repeat([0, 1], 30)
+    right = (rng.random((8, 60)) < 0.8).astype(float)
+    plain = (rng.random((3, 5, 60)) < np.linspace(0.5, 0.95, 5)[:, None]).astype(float)
+    found = amplified(right, plain, classes, rng=rng)
+    alone = amplification(recalls(right, classes), recalls(plain, classes))
+    assert found.value == alone.value
+    assert found.high - found.low > alone.high - alone.low
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +141,8 @@ def test_plain_classifiers_get_better_with_more_images(
         progress=Silent(),
     )
     matched = own.measure(tested).arrays["matched"]
-    assert matched.shape == (2, len(SHARES), 10)
-    reached = matched.mean(axis=(0, 2))
+    assert matched.shape == (2, len(SHARES), 200)
+    reached = (matched == tested.test.classes).mean(axis=(0, 2))
     assert reached[-1] > reached[0] + 0.3
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sudare.metrics import largest_gap, mean_gap
+from sudare.metrics import largest_difference, largest_gap, mean_gap, worst_share
 
 
 def rng():
@@ -57,3 +57,40 @@ def test_a_fair_model_has_no_gap(classes, groups, images, builds):
         found = largest_gap(right, parts, within=within, rng=draw)
         held += found.low <= 0 <= found.high
     assert held / runs >= 0.93
+
+
+def test_the_worst_of_like_classes_is_as_good_as_all():
+    """The smallest of ten noisy recalls is below every class's own; chosen apart, it is not."""
+    draw, held, mean, least, runs = np.random.default_rng(4), 0, 0.0, 0.0, 200
+    parts = np.repeat(np.arange(10), 30)
+    for _ in range(runs):
+        chance = draw.beta(4, 1, size=300)
+        right = (draw.random((8, 300)) < chance).astype(float)
+        found = worst_share(right, parts, rng=draw)
+        held += found.low <= 0.8 <= found.high
+        mean += found.value / runs
+        least += min(right[:, parts == part].mean() for part in range(10)) / runs
+    assert held / runs >= 0.93
+    assert abs(mean - 0.8) < 0.01 < 0.8 - least
+
+
+def test_the_worst_class_by_hand():
+    parts = np.repeat([0, 1], 40)
+    right = np.tile((parts == 0).astype(float), (4, 1))
+    assert worst_share(right, parts, rng=rng()).value == 0.0
+    assert worst_share(right[:, :9], parts[:9], rng=rng()).value is None
+
+
+def test_the_largest_of_like_differences_is_none():
+    draw, held, runs = np.random.default_rng(5), 0, 200
+    for _ in range(runs):
+        chance = draw.beta(4, 1, size=48)
+        strong, *weak = (draw.random((4, 48)) < chance for _ in range(5))
+        apart = np.stack([strong.astype(float) - one for one in weak])
+        found = largest_difference(apart, rng=draw)
+        held += found.low <= 0 <= found.high
+    assert held / runs >= 0.93
+    found = largest_difference(np.stack([np.zeros((4, 48)), np.ones((4, 48))]), rng=rng())
+    assert found.value == pytest.approx(1.0)
+    assert found.low > 0.7
+    assert largest_difference(np.ones((1, 4, 9)), rng=rng()).value is None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from sudare.audits.labels import LabelledParts
 from sudare.audits.maker import FindingMaker
 from sudare.audits.measure import Measured
-from sudare.core.arrays import FloatArray, IntArray
+from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.estimates import Estimate
 from sudare.core.findings import Finding
 from sudare.metrics import (
-    accuracy,
     clopper_pearson,
     crossed_share,
     expected_calibration_error,
@@ -21,7 +22,7 @@ from sudare.metrics import (
 
 __all__ = ["utility_findings"]
 
-_LEAST_RECORDS = 30
+_LEAST_RECORDS, _IMAGE_DRAWS = 30, 50
 
 
 def utility_findings(
@@ -45,31 +46,56 @@ def _over_builds(
 ) -> dict[tuple[str, str], Estimate]:
     # Recipients of one build share its data: their mean is one number, the build is the unit.
     test = measured.test[rows].astype(np.float64)
-    labels, found = split.test.classes, {}
-
-    def over_builds(name: str, values: FloatArray, group: str = "") -> None:
-        found[name, group] = mean_over_builds(values, bounds=(0.0, 1.0))
+    labels = split.test.classes
+    found: dict[tuple[str, str], Estimate] = {}
 
     # Builds share their test images: both were drawn.
     right = (test.argmax(axis=3) == labels).mean(axis=1)
     found["utility.accuracy", ""] = crossed_share(right)
     found["utility.balanced_accuracy", ""] = crossed_share(right, strata=labels)
-    errors = [[expected_calibration_error(one, labels) for one in build] for build in test]
-    over_builds("utility.ece", np.array(errors).mean(axis=1))
+    found["utility.ece", ""] = _calibration(test, labels)
     for index, group in enumerate(split.test.class_names):
         if (labels == index).any():
             found["utility.recall", group] = crossed_share(right[:, labels == index])
-    posterior, classes = measured.table.pool("log_posterior")[rows], split.pool.classes
+    posterior = measured.table.pool("log_posterior")[rows]
+    hits = (posterior.argmax(axis=2) == split.pool.classes).astype(np.float64)
     members = measured.table.membership[rows]
-    for name, side in (
-        ("utility.heldout_accuracy", ~members),
-        ("utility.train_accuracy", members),
-    ):
-        over_builds(
-            name,
-            np.array([accuracy(p[k], classes[k]) for p, k in zip(posterior, side, strict=True)]),
-        )
+    found["utility.heldout_accuracy", ""] = _on_one_side(hits, ~members)
+    found["utility.train_accuracy", ""] = _on_one_side(hits, members)
     return found
+
+
+def _on_one_side(hits: FloatArray, side: BoolArray) -> Estimate:
+    """Right answers about images that builds saw, or that they did not; builds share them.
+
+    Of two complementary builds each image was seen by one, so a pair answers for every image
+    once: pairs and images are drawn.
+    """
+    counts = side.sum(axis=0)
+    if len(hits) % 2 or not (counts == len(hits) // 2).all():
+        share = [own[where].mean() for own, where in zip(hits, side, strict=True)]
+        return mean_over_builds(np.array(share), bounds=(0.0, 1.0))
+    first = np.argsort(~side, axis=0, kind="stable")[: len(hits) // 2]
+    return crossed_share(np.take_along_axis(hits, first, axis=0))
+
+
+def _calibration(test: FloatArray, labels: IntArray) -> Estimate:
+    """Mean calibration error; the draw of builds and that of test images both add to its doubt."""
+    errors = [[expected_calibration_error(one, labels) for one in build] for build in test]
+    told = mean_over_builds(np.array(errors).mean(axis=1), bounds=(0.0, 1.0))
+    if told.value is None or told.low is None or told.high is None:
+        return told
+    rng, draws = np.random.default_rng(0), []
+    for _ in range(_IMAGE_DRAWS):
+        rows = rng.integers(len(labels), size=len(labels))
+        draws.append(np.mean([expected_calibration_error(b[0, rows], labels[rows]) for b in test]))
+    of_images = 1.96 * float(np.std(draws))
+    return replace(
+        told,
+        low=max(told.value - float(np.hypot(told.value - told.low, of_images)), 0.0),
+        high=min(told.value + float(np.hypot(told.high - told.value, of_images)), 1.0),
+        method="mean over builds; builds and test images drawn",
+    )
 
 
 def _of_one(measured: Measured, split: LabelledParts, row: int) -> dict[tuple[str, str], Estimate]:

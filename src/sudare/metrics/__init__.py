@@ -25,7 +25,7 @@ from sudare.metrics.epsilon import (
     one_run_ceiling,
     one_run_guesses,
 )
-from sudare.metrics.gaps import largest_gap, mean_gap
+from sudare.metrics.gaps import largest_difference, largest_gap, mean_gap, worst_share
 from sudare.metrics.intervals import (
     clopper_pearson,
     mean_over_builds,
@@ -65,6 +65,7 @@ __all__ = [
     "epsilon_one_run_fdp",
     "expected_calibration_error",
     "frechet_distance",
+    "largest_difference",
     "largest_gap",
     "mean_gap",
     "mean_over_builds",
@@ -82,4 +83,5 @@ __all__ = [
     "same_class_distance",
     "simultaneous",
     "tpr_at_fpr",
+    "worst_share",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from sudare.metrics.crossed import crossed_share
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["LEAST_OF_A_PART", "largest_gap", "mean_gap"]
+__all__ = ["LEAST_OF_A_PART", "largest_difference", "largest_gap", "mean_gap", "worst_share"]
 
 LEAST_OF_A_PART = 10
 """Images a part must have to be compared: half of them choose, half measure."""
@@ -82,6 +83,80 @@ def mean_gap(
     return _mean(each, right, level)
 
 
+def worst_share(
+    right: Float[FloatArray, "N n"],
+    parts: Int[IntArray, " n"],
+    *,
+    rng: np.random.Generator,
+    level: float = 0.95,
+) -> Estimate:
+    """Share right of the worst part, chosen on half of the images and measured on the other.
+
+    The smallest of several noisy shares is too small; this is unbiased for the part chosen.
+
+    Args:
+        right: ``float64 [N, n]``, 1 where a build was right on a test image.
+        parts: Class of each image.
+        rng: Deals the halves.
+        level: Nominal coverage.
+
+    Returns:
+        The share, in 0 to 1; no value where no part has ten images.
+    """
+    names, counts = np.unique(parts, return_counts=True)
+    names = names[counts >= LEAST_OF_A_PART]
+    halves = _halves(parts, np.zeros(len(parts), dtype=np.int64), rng)
+    found = []
+    for chosen, measured in (halves, halves[::-1]) if len(names) else ():
+        shares = [right[:, chosen[parts[chosen] == name]].mean() for name in names]
+        worst = names[int(np.argmin(shares))]
+        rows = measured[parts[measured] == worst]
+        found.append(_ends(crossed_share(right[:, rows], level=level)))
+    return _within(_mean(found, right, level, least="no part has"), 0.0, 1.0)
+
+
+def largest_difference(
+    differences: Float[FloatArray, "K N n"], *, rng: np.random.Generator, level: float = 0.95
+) -> Estimate:
+    """Largest of K mean differences, chosen on half of the images and measured on the other.
+
+    Args:
+        differences: ``float64 [K, N, n]`` within -1 to 1, for K comparisons.
+        rng: Deals the halves.
+        level: Nominal coverage.
+
+    Returns:
+        The difference; no value for fewer than ten images.
+    """
+    _, builds, images = differences.shape
+    halves = _halves(np.zeros(images, dtype=np.int64), np.zeros(images, dtype=np.int64), rng)
+    found = []
+    for chosen, measured in (halves, halves[::-1]) if images >= LEAST_OF_A_PART else ():
+        one = differences[int(np.argmax(differences[:, :, chosen].mean(axis=(1, 2))))]
+        # As a share of 1, so that its interval is a share's.
+        value, down, up = _ends(crossed_share((1 + one[:, measured]) / 2, level=level))
+        found.append((2 * value - 1, 2 * down, 2 * up))
+    nothing = np.zeros((builds, images))
+    return _within(_mean(found, nothing, level, least="the check does not have"), -1.0, 1.0)
+
+
+def _ends(estimate: Estimate) -> tuple[float, float, float]:
+    """Value and how far its ends are, down and up; not a number for a single build."""
+    value = estimate.value
+    if value is None:
+        raise AuditError("a part without images cannot be measured")
+    if estimate.low is None or estimate.high is None:
+        return value, math.nan, math.nan
+    return value, value - estimate.low, estimate.high - value
+
+
+def _within(estimate: Estimate, least: float, most: float) -> Estimate:
+    """Ends within what the figure can be."""
+    if estimate.low is None or estimate.high is None:
+        return estimate
+    return replace(estimate, low=max(estimate.low, least), high=min(estimate.high, most))
+
+
 def _halves(
     parts: IntArray, outer: IntArray, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray]:
@@ -124,28 +199,24 @@ def _measured(
             pair = [inside & (parts == name) for name in names[:2]]
     if pair is None:
         return None
-    upper, lower = (crossed_share(right[:, measured[side[measured]]], level=level) for side in pair)
-    if upper.value is None or lower.value is None:
-        raise AuditError("a part without images cannot be measured")
-    value = upper.value - lower.value
-    if None in (upper.low, upper.high, lower.low, lower.high):
-        return value, math.nan, math.nan
-    down = math.hypot(upper.value - (upper.low or 0.0), (lower.high or 0.0) - lower.value)
-    up = math.hypot((upper.high or 0.0) - upper.value, lower.value - (lower.low or 0.0))
-    return value, down, up
+    upper, lower = (
+        _ends(crossed_share(right[:, measured[side[measured]]], level=level)) for side in pair
+    )
+    return upper[0] - lower[0], math.hypot(upper[1], lower[2]), math.hypot(upper[2], lower[1])
 
 
 def _mean(
     found: list[tuple[float, float, float] | None] | list[tuple[float, float, float]],
     right: FloatArray,
     level: float,
+    least: str = "fewer than two parts have",
 ) -> Estimate:
     known = [one for one in found if one is not None]
     if not known:
         return Estimate.unresolvable(
             n=len(right),
             method=_METHOD,
-            reason=f"fewer than two parts have {LEAST_OF_A_PART} test images to compare",
+            reason=f"{least} {LEAST_OF_A_PART} test images to compare",
             of_units=False,
         )
     values, down, up = (np.array(column) for column in zip(*known, strict=True))
