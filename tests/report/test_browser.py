@@ -54,6 +54,16 @@ def test_page_never_scrolls_sideways(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_on_a_phone_decisions_stand_under_each_other(browser: Browser, pages: ReportPaths):
+    """Nothing of the first screen is to the right of it: no scrolling to see what is learnt."""
+    with opened(browser, pages.public, width=PHONE) as page:
+        box = "document.querySelector('#table-decisions').parentElement"
+        assert page.evaluate(f"{box}.scrollWidth <= {box}.clientWidth")
+        caption = page.locator("#table-decisions caption").bounding_box()
+        assert caption is not None
+        assert caption["width"] > PHONE / 2
+
+
 def test_table_of_releases_fits_a_desktop(browser: Browser, pages: ReportPaths):
     with opened(browser, pages.public, width=DESKTOP) as page:
         box = "document.querySelector('#table-releases').parentElement"

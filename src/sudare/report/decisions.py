@@ -53,6 +53,7 @@ def decisions_table(run: Run) -> Table | None:
         caption=say("cap_decisions"),
         columns=[say(f"c_{column}") for column in _COLUMNS],
         rows=rows,
+        stacks=True,
     ).without_empty()
 
 
@@ -139,13 +140,21 @@ def _use(finding: Finding | None) -> Cell:
 
 def _learnt(run: Run, name: str) -> Cell:
     """What an attacker learns: that images are inside, else how often they are right."""
-    leakage = run.leakage(name)
+    leakage = run.strongest(name)
     if run.shows_members(name):
         near = run.get("copies.near", name)
         small = ""
         if near is not None and near.value:
             small = say("learns_copies", share=value_text(near))
         return Cell(text=say("contains_private"), small=small, sort="2", kind="bad")
+    if (pair := run.betrayed(name)) is not None:
+        members, others = (value_text(finding) for finding in pair)
+        return Cell(
+            text=say("learns_bounds", members=members),
+            small=say("learns_bounds_others", others=others),
+            sort="1.5",
+            kind="bad",
+        )
     if leakage is None or leakage.value is None:
         return number_cell(leakage)
     tries = say("learns_tries", tries=f"{100 * leakage.value:.0f}")

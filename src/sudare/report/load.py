@@ -14,14 +14,14 @@ from pydantic import BaseModel, ValidationError
 
 from sudare.core import AuditError, Finding, Findings
 from sudare.core.decisions import Decision, Reply
-from sudare.core.figures import declare
+from sudare.core.figures import declare, figure_of
 from sudare.core.findings import SCHEMA
 from sudare.core.printable import unprintable
 from sudare.core.runs import RUN_SCHEMA, Mode, ReleaseSummary, RunSummary
 from sudare.core.threats import declare_threats
 from sudare.report.text import finding_name, say
 
-__all__ = ["Interval", "Run", "interval", "load_run"]
+__all__ = ["Interval", "Run", "interval", "load_run", "tells_membership"]
 
 UTILITIES = ("utility.balanced_accuracy", "utility.accuracy", "utility.heldout_accuracy")
 """What says how useful a release is, the best figure first."""
@@ -134,6 +134,18 @@ class Run:
         """The AUC of the primary attack on a release."""
         return self.get(f"{self.primary_attack(release)}.auc", release)
 
+    def strongest(self, release: str) -> Finding | None:
+        """The AUC of the attack that tells most of a release, whichever it is."""
+        measured = [
+            finding
+            for finding in self.findings
+            if finding.release == release
+            and not finding.group
+            and tells_membership(finding)
+            and finding.value is not None
+        ]
+        return max(measured, key=lambda one: one.value or 0.0, default=self.leakage(release))
+
     @cached_property
     def decisions(self) -> Mapping[str, Decision]:
         """What to do with each release that was audited."""
@@ -178,6 +190,19 @@ class Run:
         """Figures that every release with any has: only like can be compared with like."""
         having = [found for name in self.releases if (found := self.utilities(name))]
         return tuple(name for name in UTILITIES if having and all(name in own for own in having))
+
+
+def tells_membership(finding: Finding) -> bool:
+    """Whether a finding is an attack's AUC; planted images are told of on their own."""
+    figure = figure_of(finding.id)
+    if finding.id.startswith("membership."):
+        return finding.id.endswith(".auc")
+    return (
+        figure is not None
+        and figure.chance == 0.5
+        and figure.id.endswith(".auc")
+        and not finding.id.startswith("canaries.")
+    )
 
 
 def load_run(folder: Path) -> Run:

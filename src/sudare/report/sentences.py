@@ -184,6 +184,8 @@ TEXT: dict[str, str] = {
     "must be of use; what was not measured has not passed.",
     "in_full": "In full: what was asked, what was found, and the lines",
     "learns_tries": "who was in it: right in {tries} of 100 tries",
+    "learns_bounds": "names {members} of the images used",
+    "learns_bounds_others": "and {others} of those that were not",
     "learns_worst": "of the most exposed: {tries}",
     "learns_copies": "{share} of what is released",
     "why_share": "every question is answered clean",

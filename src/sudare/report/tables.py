@@ -58,6 +58,7 @@ class Table:
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+    stacks: bool = False
 
     def without_empty(self) -> Table:
         """The table without columns that hold no content and no number in any row."""

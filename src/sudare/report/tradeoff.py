@@ -11,6 +11,7 @@ from markupsafe import Markup
 from sudare.report.drawing import BAD, INK, Look, draw, looks, rows, swatch
 from sudare.report.formats import short_estimate
 from sudare.report.load import Interval, Run, interval
+from sudare.report.placing import places
 from sudare.report.text import attack_name, finding_name, listed, say
 
 __all__ = ["key", "tradeoff"]
@@ -18,6 +19,8 @@ __all__ = ["key", "tradeoff"]
 _WIDTH, _HEIGHT = 400, 300
 _BAND = 0.18
 """Height of the band above the scale, as a share of it."""
+_APART = 20.0
+"""Pixels from which a number is tied to its mark by a line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,7 @@ def tradeoff(run: Run) -> Markup | None:
         *(_off_scale(scale_end[1], left, top, x, y) if y_axis is not axis else []),
         *_coin_flip(left, x, y),
         *_bars(marks, x, y),
-        _numbers(marks, x, y),
+        *_numbers(marks, x_domain, y_domain, x, y),
         alt.Chart(rows(_point(mark) for mark in marks))
         .mark_point(size=80, strokeWidth=2, opacity=1)
         .encode(
@@ -169,15 +172,35 @@ def _words(
     return drawn
 
 
-def _numbers(marks: list[_Mark], x: alt.X, y: alt.Y) -> alt.Chart:
-    """The number of each release, above and to the right of its mark."""
-    data = rows({"x": m.x.value, "y": m.y.value, "t": str(m.number)} for m in marks)
-    drawn: alt.Chart = (
-        alt.Chart(data)
-        .mark_text(align="left", baseline="bottom", dx=6, dy=-3, fontSize=11, color=INK)
-        .encode(x=x, y=y, text="t:N")
-    )
-    return drawn
+def _numbers(
+    marks: list[_Mark],
+    across: tuple[float, float],
+    up: tuple[float, float],
+    x: alt.X,
+    y: alt.Y,
+) -> list[alt.Chart]:
+    """The number of each release beside its mark, with a thin line where it stands apart."""
+    pixel = ((across[1] - across[0]) / _WIDTH, (up[1] - up[0]) / _HEIGHT)
+    middles = [
+        ((mark.x.value - across[0]) / pixel[0], (up[1] - mark.y.value) / pixel[1]) for mark in marks
+    ]
+    texts = [str(mark.number) for mark in marks]
+    stand = places(middles, texts, size=(_WIDTH, _HEIGHT))
+    drawn = [
+        {"x": across[0] + at[0] * pixel[0], "y": up[1] - at[1] * pixel[1], "t": text}
+        for at, text in zip(stand, texts, strict=True)
+    ]
+    apart = [
+        {"x": mark.x.value, "y": mark.y.value, "x_to": own["x"], "y_to": own["y"]}
+        for mark, own, at, middle in zip(marks, drawn, stand, middles, strict=True)
+        if math.dist(at, middle) > _APART
+    ]
+    lines = alt.Chart(rows(apart)).mark_rule(color=INK, strokeWidth=0.6, opacity=0.6)
+    numbers = alt.Chart(rows(drawn)).mark_text(baseline="middle", fontSize=11, color=INK)
+    return [
+        *([lines.encode(x=x, y=y, x2="x_to:Q", y2="y_to:Q")] if apart else []),
+        numbers.encode(x=x, y=y, text="t:N"),
+    ]
 
 
 def _bars(marks: list[_Mark], x: alt.X, y: alt.Y) -> list[alt.Chart]:

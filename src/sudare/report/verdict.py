@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 from sudare.core import Finding, Status
 from sudare.core.decisions import Outcome
-from sudare.core.figures import figure_of
 from sudare.core.runs import Mode
 from sudare.core.runs import Verdict as GateOutcome
 from sudare.report.formats import control_failed, short_estimate, value_text
 from sudare.report.holder import holder_sentence, possible
-from sudare.report.load import Interval, Run, interval
+from sudare.report.load import Interval, Run, interval, tells_membership
 from sudare.report.text import (
     attack_name,
     builds_text,
@@ -278,24 +277,11 @@ def _stronger(run: Run, release: str, primary: Interval) -> Finding | None:
         for finding in run.findings
         if finding.release == release
         and not finding.group
-        and _tells_membership(finding)
+        and tells_membership(finding)
         and (found := interval(finding)) is not None
         and found.low > primary.high
     ]
     return max(above, key=lambda finding: finding.value or 0.0, default=None)
-
-
-def _tells_membership(finding: Finding) -> bool:
-    """Whether a finding is an attack's AUC; planted images are told of on their own."""
-    figure = figure_of(finding.id)
-    if finding.id.startswith("membership."):
-        return finding.id.endswith(".auc")
-    return (
-        figure is not None
-        and figure.chance == 0.5
-        and figure.id.endswith(".auc")
-        and not finding.id.startswith("canaries.")
-    )
 
 
 def _found(run: Run, releases: Sequence[_Measured]) -> str:
