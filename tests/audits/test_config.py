@@ -144,3 +144,18 @@ def test_an_entry_that_is_no_known_table_is_refused(section, entry, told):
     """``checks = ["plain"]`` ended in a traceback."""
     with pytest.raises(ConfigError, match=told):
         RunConfig.model_validate({section: [entry]})
+
+
+def test_learned_images_start_from_public_ones_beyond_the_collection_unless_told_otherwise():
+    values = {
+        "data": {"source": "digits", "public_source": "theirs"},
+        "routes": [{"kind": "distillation"}, {"kind": "distillation", "init": "real"}],
+    }
+    config = load_config(values)
+    assert [route.init for route in config.routes] == ["public", "real"]
+    assert config.routes[0].name == "dm-10-public"
+    # What was resolved is written down and read back.
+    again = load_config(tomllib.loads(to_toml(config.model_dump(mode="json"))))
+    assert again == config
+    values["data"].pop("public_source")
+    assert load_config(values).routes[0].init == "noise"

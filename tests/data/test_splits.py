@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -164,3 +166,45 @@ def test_setting_all_classes_apart_is_refused():
     source = load_source("digits")
     with pytest.raises(DataError, match="cannot be set apart"):
         make_split(source.train, None, sizes=SplitSizes(pool=100), seed=0, auxiliary_classes=9)
+
+
+def test_public_images_from_elsewhere_join_the_public_part_and_no_other():
+    own = load_source("digits").train
+    elsewhere = own[np.arange(900, 1200)]
+    private = own[np.arange(900)]
+    sizes = SplitSizes(pool=500, public=50, population=100, test=100)
+    alone = make_split(private, None, sizes=sizes, seed=0)
+    split = make_split(private, None, sizes=sizes, seed=0, elsewhere=elsewhere)
+    assert disjoint(split)
+    for part in ("pool", "population", "test"):
+        assert getattr(split, part).content_hash == getattr(alone, part).content_hash
+    gone = split.removed["public"] - alone.removed["public"]
+    assert len(split.public) == len(alone.public) + 300 - gone
+
+
+def test_public_images_from_elsewhere_have_the_collections_classes_by_name():
+    rng = np.random.default_rng(0)
+    own = dataset(noise(rng, 200, 1, 8, 8), np.arange(200) % 2, np.arange(200), 2)
+    own = replace(own, class_names=("cat", "dog"))
+    public = dataset(noise(rng, 40, 1, 8, 8), np.repeat([0, 1], [10, 30]), np.arange(40), 2)
+    sizes = SplitSizes(pool=120, test=40)
+    turned = replace(public, class_names=("dog", "cat"))
+    split = make_split(own, None, sizes=sizes, seed=0, elsewhere=turned)
+    assert split.public.class_names == ("cat", "dog")
+    assert np.bincount(split.public.classes).tolist() == [30, 10]
+    with pytest.raises(DataError, match="have classes cat, cow, the collection cat, dog"):
+        make_split(
+            own, None, sizes=sizes, seed=0,
+            elsewhere=replace(public, class_names=("cat", "cow")),
+        )  # fmt: skip
+    small = dataset(noise(rng, 40, 1, 6, 6), np.arange(40) % 2, np.arange(40), 2)
+    with pytest.raises(DataError, match=r"are \(1, 6, 6\), those of the collection \(1, 8, 8\)"):
+        make_split(own, None, sizes=sizes, seed=0, elsewhere=small)
+
+
+def test_what_is_private_is_taken_out_of_public_images_from_elsewhere():
+    own = load_source("digits").train[np.arange(600)]
+    sizes = SplitSizes(pool=400, population=50, test=100)
+    split = make_split(own, None, sizes=sizes, seed=0, elsewhere=own)
+    assert not near_matches(split.public.images, split.pool.images).any()
+    assert len(split.public) <= 200

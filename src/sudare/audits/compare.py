@@ -22,7 +22,7 @@ from sudare.audits.checks.work import (
     prepare_checks,
     show_pictures,
 )
-from sudare.audits.config import RunConfig
+from sudare.audits.config import DataConfig, RunConfig
 from sudare.audits.decisions.foresight import foreseen, said_of
 from sudare.audits.decisions.gates import check_gates, parse_gate
 from sudare.audits.evidence import Evidence, commitment, membership_nonce
@@ -44,6 +44,7 @@ from sudare.core.machine import cores
 from sudare.core.progress import LineAtEnd, Progress
 from sudare.core.runs import ReleaseSummary
 from sudare.core.seeds import integer_seed
+from sudare.data import ImageDataset, concatenate
 from sudare.data.canaries import parse_canaries, plant
 from sudare.data.plan import draw_plan
 from sudare.data.sources import Source, load_source
@@ -462,10 +463,20 @@ def split_of(config: RunConfig, *, progress: Progress) -> tuple[Source, AuditSpl
         sizes=sizes,
         seed=integer_seed(config.seed, "split"),
         auxiliary_classes=data.auxiliary_classes,
+        elsewhere=_elsewhere(data, progress),
     )
     if data.per_class is not None:
         split = replace(split, pool=few_of_each(split.pool, 2 * data.per_class, seed=config.seed))
     return source, split
+
+
+def _elsewhere(data: DataConfig, progress: Progress) -> ImageDataset | None:
+    """All images of the collection that was declared public; None where none was."""
+    if not data.public_source:
+        return None
+    source = load_source(data.public_source, image_size=data.image_size, progress=progress)
+    parts = [source.train] if source.test is None else [source.train, source.test]
+    return concatenate(parts)
 
 
 _LEAST_POOL = 16

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -18,6 +18,7 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 
 from sudare.audits.checks.config import CheckConfig
@@ -32,7 +33,7 @@ from sudare.recipients.config import RecipientConfig
 from sudare.routes.config import RouteConfig
 from sudare.routes.registry import ROUTES, config_class, parse_route
 
-__all__ = ["PRESETS", "RunConfig", "apply_overrides", "load_config", "read_toml"]
+__all__ = ["PRESETS", "DataConfig", "RunConfig", "apply_overrides", "load_config", "read_toml"]
 
 PRESETS = ("smoke", "poc", "demo", "lite", "paper", "inversion")
 
@@ -62,6 +63,11 @@ class DataConfig(_Section):
     pool: int = Field(default=1200, ge=16, description="Images whose membership is in question.")
     population: int = Field(default=600, ge=0, description="Images attackers may use.")
     public: int = Field(default=0, ge=0, description="Images routes may use.")
+    public_source: str = Field(
+        default="",
+        description="Images declared public that are not of the collection: a named source, "
+        "folder or file of the same classes. Learned images then start from them.",
+    )
     test: int = Field(
         default=0, ge=0, description="Images for scoring; 0: official set, or a fifth."
     )
@@ -226,6 +232,15 @@ class RunConfig(_Section):
     prices: PricesConfig = PricesConfig()
     verdict: Thresholds = Thresholds()
     threat: Deployment = Deployment()
+
+    @model_validator(mode="after")
+    def _started(self) -> Self:
+        # Public images beyond the collection are the better start than noise, and give nothing
+        # away. Where a start was asked for, it stays.
+        if not self.data.public_source:
+            return self
+        object.__setattr__(self, "routes", tuple(r.given_public() for r in self.routes))
+        return self
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:

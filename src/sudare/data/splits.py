@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from sudare.core.arrays import BoolArray, IntArray
 from sudare.core.errors import DataError
 from sudare.core.seeds import generator
 from sudare.data.duplicates import duplicate_clusters, near_matches, near_rms
-from sudare.data.images import ImageDataset
+from sudare.data.images import ImageDataset, concatenate
 
 _LEAST_UNITS = 4
 _LEAST_TEST = 0.2
@@ -96,6 +96,7 @@ def make_split(
     sizes: SplitSizes,
     seed: int,
     auxiliary_classes: int = 0,
+    elsewhere: ImageDataset | None = None,
 ) -> AuditSplit:
     """Draw the four parts by whole units, stratified by class.
 
@@ -109,9 +110,12 @@ def make_split(
         sizes: Wanted sizes; 0 for an empty part.
         seed: Root seed.
         auxiliary_classes: How many classes, drawn by lot, are set apart for attackers.
+        elsewhere: Images declared public that are not of this collection; they join the public
+            part, but for near-duplicates of what is private.
 
     Raises:
-        DataError: Too few images for the wanted sizes, or what ``AuditSplit`` refuses.
+        DataError: Images from elsewhere of other classes or shape; too few images for the
+            wanted sizes, or what ``AuditSplit`` refuses.
     """
     auxiliary = None
     if auxiliary_classes:
@@ -145,7 +149,42 @@ def make_split(
         parts["test"] = test[keep]
     if auxiliary is not None:
         parts["auxiliary"] = auxiliary
+    if elsewhere is not None:
+        of_classes = train.class_names
+        parts["public"] = concatenate(
+            [parts["public"], _joined(elsewhere, of_classes, like=train, above=_units(parts))]
+        )
     return _without_near_duplicates(parts)
+
+
+def _units(parts: Mapping[str, ImageDataset]) -> int:
+    """The first number above those of all units."""
+    return 1 + max(int(part.unit.max(initial=-1)) for part in parts.values())
+
+
+def _joined(
+    images: ImageDataset, class_names: tuple[str, ...], *, like: ImageDataset, above: int
+) -> ImageDataset:
+    """Images from elsewhere with the collection's classes, and units of their own."""
+    if images.image_shape != like.image_shape:
+        raise DataError(
+            f"public images are {images.image_shape}, those of the collection {like.image_shape} "
+            "(channels, height, width)",
+            where="data.public_source",
+            fix="Set data.image_size, or convert one of them.",
+        )
+    if set(images.class_names) != set(class_names):
+        raise DataError(
+            f"public images have classes {', '.join(sorted(images.class_names)[:6])}, the "
+            f"collection {', '.join(sorted(class_names)[:6])}",
+            where="data.public_source",
+            fix="Name their classes as the collection's are named, and leave others out.",
+        )
+    ordered = images.of_classes(np.array([images.class_names.index(name) for name in class_names]))
+    unit = np.unique(ordered.unit, return_inverse=True)[1] + above
+    return replace(ordered, name=like.name, licence=like.licence, source=like.source).with_units(
+        unit
+    )
 
 
 def _set_apart(

@@ -96,6 +96,10 @@ class RouteConfig(BaseModel):
         """How the net that an attacker queries is trained; None if recipients train it."""
         return None
 
+    def given_public(self) -> Self:
+        """The route where the owner declared images beyond the collection public."""
+        return self
+
     def passes(self, images: int, classes: int) -> float:
         """Images that go forward and back through a net in one build, roughly.
 

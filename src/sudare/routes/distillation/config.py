@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -141,6 +141,11 @@ class DistillationConfig(RouteConfig):
     flips: bool = Field(default=False, description="Whether mirror images are images too.")
     net: NetConfig = Field(default=NetConfig(), description="The net they are learned on.")
     precision: Literal["fp16", "fp32"] = Field(default="fp16", description="How numbers leave.")
+
+    def given_public(self) -> Self:
+        """It starts from them, where nothing else was asked for."""
+        asked = "init" in self.model_fields_set
+        return self if asked else self.model_copy(update={"init": "public"})
 
     def passes(self, images: int, classes: int) -> float:
         """What the method takes."""
