@@ -180,7 +180,8 @@ class JudgedTest:
             tests: Controls of the whole run, among which the error is shared.
         """
         aucs = [auc(self.test.scores(null)[rows], null.membership[rows]) for null in nulls]
-        estimate = mean_over_builds(np.array(aucs), level=1 - 0.05 / tests)
+        # One run in a hundred: a failed control leaves a release without an answer.
+        estimate = mean_over_builds(np.array(aucs), level=1 - 0.01 / tests)
         estimate = dataclasses.replace(
             estimate,
             n=len(np.unique(self.units)),
