@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from sudare.cli.poc import poc
 from tests.cli.wrong_usage import _folder, outcome
 
 FAST = (
@@ -34,6 +35,33 @@ def test_a_first_look_answers_each_question_and_says_what_it_leaves_out(place):
     assert re.search(r"(FAIL|WARN) +Plain classifier: Is it useful\?", printed)
     assert "What a full audit adds" in printed
     assert (place / "runs" / "poc-ward7_patient_meier" / "report-public.html").exists()
+
+
+def test_a_route_with_a_published_budget_of_hours_has_that_of_the_demo():
+    """It printed 61.7 hours and began."""
+    from sudare.audits.config import read_toml
+
+    told: list = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sudare.cli.poc.run_and_report", lambda config, *_, **how: told.append(
+            (config, how)) or (_ for _ in ()).throw(KeyboardInterrupt))  # fmt: skip
+        with pytest.raises(KeyboardInterrupt):
+            poc("pneumonia", routes="distillation,features")
+    ((config, how),) = told
+    wanted = [r for r in read_toml("demo")["routes"] if r["kind"] in ("distillation", "features")]
+    assert len(config.routes) == len(wanted)
+    assert max(r.method.iterations for r in config.routes if r.kind == "distillation"
+               ) <= 300  # fmt: skip
+    assert how["most_minutes"] == 15
+
+
+def test_what_would_take_longer_than_minutes_is_refused_before_anything_is_built(place):
+    status, _, complained = outcome(
+        "sudare poc ward7_patient_meier --routes distillation --minutes 0.01 --out long", place
+    )
+    assert status == 2
+    assert "would take longer than 0.01 minutes" in complained
+    assert not (place / "long" / "run.json").exists()
 
 
 def test_the_name_of_a_private_folder_goes_onto_no_card_and_no_public_page(place):

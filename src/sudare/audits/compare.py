@@ -28,7 +28,7 @@ from sudare.audits.decisions.gates import check_gates, parse_gate
 from sudare.audits.evidence import Evidence, commitment, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
 from sudare.audits.folder import check_folder, claim
-from sudare.audits.forecast import RunClock, foretell
+from sudare.audits.forecast import Forecast, RunClock, foretell
 from sudare.audits.labels import Named
 from sudare.audits.measure import (
     MeasureConfig,
@@ -87,6 +87,7 @@ def compare(
     command: str,
     after_stage: Callable[[Path], object] = lambda folder: None,
     force: bool = False,
+    most_minutes: float | None = None,
 ) -> RunResult:
     """Build every release on random halves, attack each, write findings after every route.
 
@@ -98,16 +99,20 @@ def compare(
         command: The command that repeats the run, for the report.
         after_stage: Called with the folder whenever there is something new to read.
         force: Replace a run of another configuration in the folder.
+        most_minutes: Refuse what the plan foretells to take longer, before the first build.
 
     Raises:
-        ConfigError: No routes, a gate that cannot be read, an attack that does not run, a folder
-            that holds something else.
+        ConfigError: Too long a plan, no routes, a gate that cannot be read, an attack that does
+            not run, a folder that holds something else.
         SudareError: Data, builds or attacks that cannot be.
     """
     check(config)
     device = device_of(config)
     check_folder(folder, config, force=force)
     source, split = split_of(config, progress=progress)
+    workers = config.fleet.workers or max(1, cores() // config.fleet.threads)
+    forecast = foretell(config, split, device=device, workers=workers)
+    _refuse_longer(forecast, most_minutes)
     claim(folder, config, force=force)
     plan = draw_plan(
         split.pool.unit, split.pool.classes, builds=config.fleet.builds, seed=config.seed
@@ -174,8 +179,6 @@ def compare(
                 threads=fleet.threads,
             ),
         )
-        workers = fleet.workers or max(1, cores() // fleet.threads)
-        forecast = foretell(config, split, device=device, workers=workers)
         progress.say(forecast.said(cache.root))
         if not config.audit.null:
             releases = sum(len(route.releases) for route in config.routes)
@@ -266,7 +269,14 @@ class _Running:
         beside = list(zip(tasks, *columns, strict=True))
         if self._in_lanes(first, tasks):
             beside = []
-        prepare_checks(self.checks, self.executor, progress=self.progress, beside=beside)
+        try:
+            prepare_checks(self.checks, self.executor, progress=self.progress, beside=beside)
+        except DataError:
+            if not beside:
+                raise
+            # If it was the route's fault it becomes a row when its turn comes; if it was that of
+            # a check it is raised again.
+            prepare_checks(self.checks, self.executor, progress=self.progress, beside=[])
 
     def build(self, route: RouteConfig, tasks: list[Task], *, label: str) -> list[_Planned]:
         """Build and measure all of a route's releases."""
@@ -435,6 +445,21 @@ def check(config: RunConfig) -> None:
         )
     releases = [release.name for route in config.routes for release in route.releases]
     check_gates(config.audit.fail_on, releases, config.attacks.membership)
+
+
+def _refuse_longer(forecast: Forecast, most_minutes: float | None) -> None:
+    """Refuse a plan that takes longer than was allowed.
+
+    Raises:
+        ConfigError: It does.
+    """
+    if most_minutes is not None and forecast.seconds > 60 * most_minutes:
+        raise ConfigError(
+            f"this would take longer than {most_minutes:g} minutes",
+            where="the plan",
+            fix="Choose fewer or faster routes, a smaller pool or smaller images; or compare "
+            "with `sudare compare`, which takes the time it needs.",
+        )
 
 
 def split_of(config: RunConfig, *, progress: Progress) -> tuple[Source, AuditSplit]:

@@ -91,8 +91,8 @@ def simulate(
         # Without clipping the rate that suits clipped gradients diverges.
         federation |= {"privacy": None, "recipe": {"lr": 0.1, "momentum": 0.0}}
     values: dict[str, Any] = {
-        "title": f"A federation of {clients} owners of {data}",
-        "data": {"source": data, "pool": 2000, "population": 1000, "public": 500},
+        "title": f"A federation of {clients} owners",
+        "data": {"source": data, "pool": 2000, "population": 1000, "public": 500, "fit": True},
         "fleet": {"builds": builds},
         "routes": [{"kind": "plain", "net": net}, federation],
     }

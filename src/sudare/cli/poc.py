@@ -24,6 +24,7 @@ def poc(
     force: Annotated[bool, Parameter(negative="")] = False,
     workers: Whole | None = None,
     cache: Path | None = None,
+    minutes: float = 15.0,
 ) -> int:
     """A first answer in minutes: is a classifier of these images useful, leaky, fragile?
 
@@ -40,13 +41,15 @@ def poc(
 
     Args:
         images: A source of `sudare data list`, a folder of images or an .npz file.
-        routes: Ways to share, separated by commas; the plain classifier by default.
+        routes: Ways to share, separated by commas; the plain classifier by default. Others have
+            the budgets of the preset `demo`.
         image_size: Cut to the largest square and resize to this side in pixels.
         override: A value by dotted name, such as data.pool=2000.
         out: Run folder; runs/poc-NAME by default.
         force: Replace a run of another configuration in that folder.
         workers: Worker processes; one per core.
         cache: Where builds are kept; $SUDARE_CACHE or ~/.cache/sudare.
+        minutes: Refuse, before the first build, what would take longer.
 
     Returns:
         0 all pass, 1 one fails, 2 error, 3 one is open.
@@ -63,11 +66,18 @@ def poc(
         "data.image_size": image_size,
         "fleet.workers": workers,
     }
-    values = with_options(choose_routes(read_toml("poc"), routes), options)
+    preset = read_toml("poc")
+    kinds = {route["kind"] for route in preset["routes"]}
+    # The published budgets of other routes are hours; those of the demo are a minute each.
+    more = [route for route in read_toml("demo")["routes"] if route["kind"] not in kinds]
+    every = {**preset, "routes": preset["routes"] + (more if routes else [])}
+    values = with_options(choose_routes(every, routes), options)
     config = load_config(apply_overrides(values, override))
     folder = out or Path("runs") / f"poc-{Path(images).stem}"
     progress = auto()
-    _, paths = run_and_report(config, folder, cache=cache, force=force, progress=progress)
+    _, paths = run_and_report(
+        config, folder, cache=cache, force=force, progress=progress, most_minutes=minutes
+    )
     done = load_run(folder)
     answers = [
         answer

@@ -17,7 +17,13 @@ __all__ = ["run_and_report"]
 
 
 def run_and_report(
-    config: RunConfig, folder: Path, *, cache: Path | None, force: bool, progress: Progress
+    config: RunConfig,
+    folder: Path,
+    *,
+    cache: Path | None,
+    force: bool,
+    progress: Progress,
+    most_minutes: float | None = None,
 ) -> tuple[RunResult, ReportPaths]:
     """Run a comparison, with its pages written as it goes and once more at the end.
 
@@ -27,6 +33,7 @@ def run_and_report(
         cache: Where builds are kept; the default cache if None.
         force: Replace a run of another configuration in that folder.
         progress: Where to report.
+        most_minutes: Refuse what the plan foretells to take longer.
     """
     from sudare.audits.compare import compare
     from sudare.core.files import default_cache
@@ -41,6 +48,7 @@ def run_and_report(
         command=shlex.join(["sudare", *sys.argv[1:]]),
         after_stage=as_it_goes(),
         force=force,
+        most_minutes=most_minutes,
     )
     with progress.stage("writing the report", 1):
         paths = write_report(folder, languages=LANGUAGES)
