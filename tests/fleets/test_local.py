@@ -244,3 +244,45 @@ def test_a_cache_sweeps_what_a_killed_run_left(tmp_path):
     draft.mkdir(parents=True)
     Cache(tmp_path)
     assert not draft.exists()
+
+
+def test_a_run_after_one_that_failed_takes_nothing_of_it_for_its_own(tmp_path):
+    """Workers that were still at the failed run answered for chains of the next one."""
+    cache = Cache(tmp_path)
+    with LocalExecutor(cache, workers=2) as executor:
+        for round_ in range(3):
+            slow = (task("write_slowly", name=f"given up {round_}"),)
+            bad = (task("refuse", round=round_),)
+            with pytest.raises(DataError, match="cannot be"):
+                executor.run([slow, bad], progress=Silent(), label="fails")
+            chains = [(task("write_slowly", name=f"{round_} {k}"),) for k in range(3)]
+            executor.run(chains, progress=Silent(), label="goes on")
+            assert all(cache.complete((t.key for t in chain), Silent()) for chain in chains)
+
+
+def test_two_failures_at_once_are_one_failure(tmp_path):
+    cache = Cache(tmp_path)
+    with LocalExecutor(cache, workers=2) as executor:
+        with pytest.raises(DataError, match="cannot be"):
+            executor.run(
+                [(task("refuse", side=side),) for side in "lr"], progress=Silent(), label="fails"
+            )
+        good = [(task("write_slowly", name=name),) for name in "ab"]
+        executor.run(good, progress=Silent(), label="goes on")
+        assert all(cache.complete((t.key for t in chain), Silent()) for chain in good)
+
+
+def test_what_a_library_prints_as_a_worker_starts_is_passed_on_and_ends_nothing(
+    tmp_path, monkeypatch, capfd
+):
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "sitecustomize.py").write_text(
+        "print('licence expires soon', 3)\nprint(7)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path / "path"))
+    cache = Cache(tmp_path / "cache")
+    chains = slow_chains(cache, 2)
+    with LocalExecutor(cache, workers=1) as executor:
+        executor.run(chains, progress=Silent(), label="work")
+    assert all(cache.complete((t.key for t in chain), Silent()) for chain in chains)
+    assert "a worker printed: licence expires soon 3" in capfd.readouterr().err

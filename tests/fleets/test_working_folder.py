@@ -13,9 +13,9 @@ def test_a_module_of_the_working_folder_is_not_imported_by_workers(tmp_path: Pat
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from sudare.fleets.local import _search_path\n"
+        "from sudare.fleets.local import search_path\n"
         "sys.path.insert(0, str(Path.cwd()))\n"
-        "assert str(Path.cwd()) not in _search_path()\n"
+        "assert str(Path.cwd()) not in search_path()\n"
     )
     # As the `sudare` command does: without -P the interpreter itself would put the folder first.
     done = subprocess.run(

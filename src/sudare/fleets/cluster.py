@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import traceback
 import uuid
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from sudare.core.errors import CacheError, ConfigError, SudareError
 from sudare.core.memory import keep_memory
 from sudare.core.progress import Progress, Silent
 from sudare.fleets.cache import Cache
-from sudare.fleets.local import error_of
+from sudare.fleets.local import error_of, search_path
 from sudare.fleets.tasks import Chain, Task, execute
 
 __all__ = ["RayExecutor", "run_chain"]
@@ -123,7 +122,7 @@ class RayExecutor:
             "env_vars": {
                 "OMP_NUM_THREADS": threads,
                 "MKL_NUM_THREADS": threads,
-                "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                "PYTHONPATH": os.pathsep.join(search_path()),
             }
         }
         cores = None if os.environ.get("RAY_ADDRESS") or not self.workers else self.workers

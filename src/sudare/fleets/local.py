@@ -24,18 +24,12 @@ from sudare.core.progress import Task as ProgressTask
 from sudare.fleets.cache import Cache
 from sudare.fleets.tasks import Chain
 
-__all__ = ["LocalExecutor", "error_of"]
+__all__ = ["LocalExecutor", "error_of", "search_path"]
 
 _TRIES = 2
 
 
-@dataclass
-class _Worker:
-    process: subprocess.Popen[str]
-    chain: int | None = None
-
-
-@dataclass
+@dataclass(eq=False)
 class _Run:
     """What is left to do, and how far each chain is."""
 
@@ -52,6 +46,15 @@ class _Run:
         if share > before:
             self.bar.advance(share - before)
             self.share[chain] = share
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process, and what it is at: of this run, or still of one that was given up."""
+
+    process: subprocess.Popen[str]
+    chain: int | None = None
+    run: _Run | None = None
 
 
 class LocalExecutor:
@@ -108,7 +111,9 @@ class LocalExecutor:
             bar.advance(len(chains) - len(missing))
             run = _Run(chains=chains, waiting=deque(missing), bar=bar, open=len(missing))
             for worker in tuple(self._pool):
-                self._feed(worker, run)
+                # One that is still at a run which failed comes back when it is through.
+                if worker.chain is None:
+                    self._feed(worker, run)
             while len(self._pool) < min(self.workers, len(missing)):
                 self._feed(self._start(), run)
             while run.open:
@@ -122,7 +127,7 @@ class LocalExecutor:
         environment = os.environ | {
             "OMP_NUM_THREADS": str(self.threads),
             "MKL_NUM_THREADS": str(self.threads),
-            "PYTHONPATH": os.pathsep.join(_search_path()),
+            "PYTHONPATH": os.pathsep.join(search_path()),
         }
         process = subprocess.Popen(
             # -P: nothing in the working folder, which somebody may have sent, is imported.
@@ -141,15 +146,20 @@ class LocalExecutor:
         stream = worker.process.stdout
         if stream is not None:
             for line in stream:
-                self._messages.put((worker, json.loads(line)))
+                message = _message_of(line)
+                if message is None:
+                    # Printed before the worker took its output away from everybody else.
+                    print(f"a worker printed: {line.rstrip()[:200]}", file=sys.stderr)
+                else:
+                    self._messages.put((worker, message))
         self._messages.put((worker, None))
 
     def _feed(self, worker: _Worker, run: _Run) -> None:
-        worker.chain = None
+        worker.chain = worker.run = None
         stream = worker.process.stdin
         if not run.waiting or stream is None:
             return
-        worker.chain = run.waiting.popleft()
+        worker.chain, worker.run = run.waiting.popleft(), run
         chain = [vars(task) for task in run.chains[worker.chain]]
         message = {"cache": str(self.cache.root), "chain": chain}
         try:
@@ -158,7 +168,7 @@ class LocalExecutor:
         except OSError:
             # It died while it had nothing to do: the work was not begun, so it does not count.
             run.waiting.appendleft(worker.chain)
-            worker.chain = None
+            worker.chain = worker.run = None
             self._pool.remove(worker)
             _bury(worker)
             self._feed(self._start(), run)
@@ -169,8 +179,13 @@ class LocalExecutor:
         elif worker.chain is None:
             return
         elif "at" in message:
-            run.reached(worker.chain, message["at"])
+            if worker.run is run:
+                run.reached(worker.chain, message["at"])
+        elif worker.run is not run:
+            # The outcome of a run that was given up is nobody's; the worker is free again.
+            self._feed(worker, run)
         elif "failed" in message:
+            worker.chain = worker.run = None
             raise error_of(message["failed"])
         else:
             run.reached(worker.chain, 1.0)
@@ -182,7 +197,9 @@ class LocalExecutor:
         if worker in self._pool:
             self._pool.remove(worker)
             _bury(worker)
-        if worker.chain is None:
+        if worker.chain is None or worker.run is not run:
+            if run.waiting:
+                self._feed(self._start(), run)
             return
         run.tries[worker.chain] = run.tries.get(worker.chain, 1) + 1
         if run.tries[worker.chain] > _TRIES:
@@ -203,6 +220,15 @@ def _bury(worker: _Worker) -> None:
                 stream.close()
 
 
+def _message_of(line: str) -> dict[str, Any] | None:
+    """What a worker says, or None where somebody else printed."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) else None
+
+
 def error_of(failed: dict[str, str]) -> SudareError:
     """The error a worker described."""
     kind = getattr(errors, failed["kind"], None) if failed["kind"] else None
@@ -212,7 +238,7 @@ def error_of(failed: dict[str, str]) -> SudareError:
     return error
 
 
-def _search_path() -> list[str]:
+def search_path() -> list[str]:
     """Where workers look for modules: as this process, but not where it was started.
 
     A user who put that folder on PYTHONPATH meant it.
