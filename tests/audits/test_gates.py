@@ -4,11 +4,11 @@ from sudare.audits.checks.registry import declare_figures
 from sudare.audits.decisions.gates import (
     check_gates,
     exit_status,
-    figure_names,
     gate_line,
     judge,
     parse_gate,
 )
+from sudare.audits.decisions.names import figure_names
 from sudare.audits.decisions.requirements import parse_requirement
 from sudare.core.errors import ConfigError
 from sudare.core.findings import Finding, Status
@@ -106,16 +106,19 @@ def test_text_that_is_no_gate_is_refused(text):
         ("membership.rmia.tpr@1e-05 > 0.1", ""),
         ("privacy.epsilon > 8", ""),
         ("membership.copies.tpr > 0", ""),
+        ("plain: auc > 0.6", ""),
+        ("tpr@0.01 > 0.02", ""),
+        ("balanced_acuracy < 0.8", "Did you mean balanced_accuracy"),
         ("evasion.apgd-c.accuracy@8 < 0.3", "Did you mean evasion.apgd-ce.accuracy@8"),
     ],
 )
 def test_a_gate_that_can_name_no_finding_is_refused_before_any_work(gate, said):
     arguments = [gate], ["plain", "smooth"], ["lira", "rmia"]
     if not said:
-        assert check_gates(*arguments)[0].expression == gate
+        assert check_gates(*arguments, primary="lira")[0].expression == gate
         return
     with pytest.raises(ConfigError, match=said):
-        check_gates(*arguments)
+        check_gates(*arguments, primary="lira")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +140,8 @@ def test_every_declared_figure_can_be_named_in_a_gate_and_in_a_requirement():
     declare_figures()
     for name in figure_names(["rmia"]):
         for rate in ("", "@0.01", "@1e-05"):
-            (gate,) = check_gates([f"plain: {name}{rate} > 0.5"], ["plain"], ["rmia"])
+            text = f"plain: {name}{rate} > 0.5"
+            (gate,) = check_gates([text], ["plain"], ["rmia"], primary="rmia")
             assert gate.name == f"{name}{rate}"
             assert parse_requirement(f"{name}{rate} >= 1", primary="rmia").name == gate.name
 
@@ -162,3 +166,12 @@ def test_what_is_known_exactly_decides_and_what_has_no_width_does_not(
     high = None if low is None else 2 * value - low
     one = finding(low, value, high).model_copy(update={"id": name})
     assert judge(parse_gate(gate), [one], ["plain"])[0].verdict is verdict
+
+
+@pytest.mark.parametrize(
+    "name", ["auc", "tpr@0.01", "worst_case", "balanced_accuracy", "epsilon", "robust_accuracy@8"]
+)
+def test_a_short_name_is_the_same_figure_in_a_gate_and_in_a_requirement(name):
+    (gate,) = check_gates([f"plain: {name} > 0.5"], ["plain"], ["rmia"], primary="rmia")
+    assert gate.name == parse_requirement(f"{name} <= 0.5", primary="rmia").name
+    assert "." in gate.name

@@ -22,6 +22,7 @@ from sudare.audits.checks.work import (
 )
 from sudare.audits.compare import check, device_of, families, few_builds, split_of
 from sudare.audits.config import RunConfig, load_config
+from sudare.audits.decisions.foresight import foreseen, said_of
 from sudare.audits.decisions.gates import parse_gate
 from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
@@ -101,10 +102,16 @@ def audit_artefact(
         DataError: The collection is not the one the key was made for.
     """
     card = read_card(request.release)
-    gates = [parse_gate(expression) for expression in request.fail_on]
+    for expression in request.fail_on:
+        # Text that is no gate is refused before any work.
+        parse_gate(expression)
     if request.key is not None:
         evidence = _from_key(request, request.key, folder, cache, progress)
     elif request.members is not None and request.non_members is not None:
+        progress.say(
+            "Attacks without shadow builds can condemn a release and cannot acquit it: whatever "
+            'they find, "share" takes a key (sudare release writes one).'
+        )
         evidence = _from_images(request, card, cache, progress)
     else:
         progress.say(_diagnostics(request.release, card))
@@ -130,7 +137,10 @@ def audit_artefact(
         data=data_summary(evidence.source, evidence.split, evidence.config.data.public_groups),
         command=request.command,
         planned=[planned],
-        gates=gates,
+        gates=[
+            parse_gate(expression, primary=evidence.config.attacks.primary)
+            for expression in request.fail_on
+        ],
         limits=evidence.limits,
         mode=Mode.ARTEFACT if shadows else Mode.GIVEN,
         after_stage=after_stage,
@@ -234,6 +244,7 @@ def _from_key(
     nets = artefact_task(request.release, config=measuring)
     *measures, target = measure_tasks([*answering, nets], split, cache=cache, config=measuring)
     runs_on = config.fleet
+    progress.say(said_of(foreseen(config, split), len(route.releases)))
     with make_executor(
         runs_on.executor, cache, workers=runs_on.workers, threads=runs_on.threads, device=device
     ) as executor:

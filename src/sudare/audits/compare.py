@@ -137,7 +137,10 @@ def compare(
             for route in config.routes
             for release in route.releases
         ],
-        gates=[parse_gate(expression) for expression in config.audit.fail_on],
+        gates=[
+            parse_gate(expression, primary=config.attacks.primary)
+            for expression in config.audit.fail_on
+        ],
         limits=_limits(config),
         after_stage=after_stage,
         commitment=commitment(plan.membership, nonce),
@@ -444,7 +447,8 @@ def check(config: RunConfig) -> None:
             fix=f"There are: {', '.join(views)}.",
         )
     releases = [release.name for route in config.routes for release in route.releases]
-    check_gates(config.audit.fail_on, releases, config.attacks.membership)
+    attacks = config.attacks
+    check_gates(config.audit.fail_on, releases, attacks.membership, primary=attacks.primary)
 
 
 def _refuse_longer(forecast: Forecast, most_minutes: float | None) -> None:

@@ -407,7 +407,10 @@ def _record(
                 builds_planned=1,
             )
         ],
-        gates=[parse_gate(expression) for expression in config.audit.fail_on],
+        gates=[
+            parse_gate(expression, primary=config.attacks.primary)
+            for expression in config.audit.fail_on
+        ],
         limits=_LIMITS,
         mode=Mode.GIVEN,
     )

@@ -73,10 +73,10 @@ def report(
     attacks = {
         finding.id.split(".")[1] for finding in run.findings if finding.id.startswith("membership.")
     }
-    gates = check_gates(fail_on, releases, sorted(attacks))
+    primary = next(iter(run.summary.primary.values()), "membership.rmia").partition(".")[2]
+    gates = check_gates(fail_on, releases, sorted(attacks), primary=primary)
     statuses = []
     if require:
-        primary = next(iter(run.summary.primary.values()), "membership.rmia").partition(".")[2]
         wanted = [parse_demand(text, primary=primary) for text in require]
         labels = {release.name: release.label for release in run.summary.releases}
         decisions = {decision.release: decision for decision in run.summary.decisions}

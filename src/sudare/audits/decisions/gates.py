@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sudare.audits.checks.registry import declare_figures
+from sudare.audits.decisions.names import check_figure, full_name, nearest
 from sudare.core.errors import ConfigError
-from sudare.core.figures import declared, figure_of
 from sudare.core.findings import Finding
 from sudare.core.lines import against
 from sudare.core.runs import GateResult, Verdict
@@ -17,13 +15,10 @@ from sudare.core.runs import GateResult, Verdict
 __all__ = [
     "WRONG_WAY",
     "Gate",
-    "check_figure",
     "check_gates",
     "exit_status",
-    "figure_names",
     "gate_line",
     "judge",
-    "normal_name",
     "parse_gate",
 ]
 
@@ -55,8 +50,12 @@ class Gate:
     threshold: float
 
 
-def parse_gate(expression: str) -> Gate:
-    """A gate from text such as ``membership.lira.tpr@0.01 > 0.05`` or ``plain: ... > ...``.
+def parse_gate(expression: str, *, primary: str = "") -> Gate:
+    """A gate from text such as ``membership.lira.tpr@0.01 > 0.05`` or ``plain: auc > 0.6``.
+
+    Args:
+        expression: A release and a colon or nothing, an id or short name, > or <, a number.
+        primary: The attack that ``auc`` and ``tpr@...`` are about.
 
     >>> parse_gate("plain: membership.lira.auc > 0.6").threshold
     0.6
@@ -78,27 +77,14 @@ def parse_gate(expression: str) -> Gate:
     return Gate(
         expression=expression,
         release=match["release"] or "",
-        name=normal_name(match["name"]),
+        name=full_name(match["name"], primary=primary),
         above=match["sign"] == ">",
         threshold=threshold,
     )
 
 
-def normal_name(name: str) -> str:
-    """An id with its rate as findings write it: tpr@0.00001 is tpr@1e-05.
-
-    >>> normal_name("membership.rmia.tpr@0.00001"), normal_name("utility.ece")
-    ('membership.rmia.tpr@1e-05', 'utility.ece')
-    """
-    stem, sign, rate = name.partition("@")
-    try:
-        return f"{stem}@{float(rate):g}" if sign else name
-    except ValueError:
-        return name
-
-
 def check_gates(
-    expressions: Sequence[str], releases: Sequence[str], attacks: Sequence[str]
+    expressions: Sequence[str], releases: Sequence[str], attacks: Sequence[str], *, primary: str
 ) -> list[Gate]:
     """The gates, refused before any work where one can name no finding.
 
@@ -106,73 +92,21 @@ def check_gates(
         expressions: As given.
         releases: Names of the releases that will be audited.
         attacks: Membership tests that will run.
+        primary: The attack that short names are about.
 
     Raises:
         ConfigError: Not a gate; a release or a figure that there will not be.
     """
-    gates = [parse_gate(expression) for expression in expressions]
+    gates = [parse_gate(expression, primary=primary) for expression in expressions]
     for gate in gates:
         if gate.release and gate.release not in releases:
             raise ConfigError(
                 f"no release is called {gate.release!r}",
                 where="--fail-on",
-                fix=_nearest(gate.release, releases) or f"There are: {', '.join(releases)}.",
+                fix=nearest(gate.release, releases) or f"There are: {', '.join(releases)}.",
             )
         check_figure(gate.name, attacks, where="--fail-on")
     return gates
-
-
-def check_figure(
-    name: str, attacks: Sequence[str], *, where: str, short: Sequence[str] = ()
-) -> None:
-    """Refuse an id that no finding of a run can have.
-
-    Args:
-        name: The id, with its rate.
-        attacks: Membership tests of the run.
-        where: The option it was given to.
-        short: Short names that the option takes as well.
-
-    Raises:
-        ConfigError: There will be no such finding.
-    """
-    declare_figures()
-    if not _will_be(name, attacks):
-        raise ConfigError(
-            f"there will be no finding {name!r}",
-            where=where,
-            fix=_nearest(name, [*short, *figure_names(attacks)])
-            or "`sudare config figures` lists them.",
-        )
-
-
-def figure_names(attacks: Sequence[str]) -> list[str]:
-    """Ids of findings without their rates; * stays where a part of a check stands."""
-    found = []
-    for stem in declared():
-        room, _, rest = stem.partition(".*.")
-        of_attacks = rest and room == "membership"
-        found += [f"{room}.{name}.{rest}" for name in attacks] if of_attacks else [stem]
-    return found
-
-
-def _will_be(name: str, attacks: Sequence[str]) -> bool:
-    stem = name.partition("@")[0]
-    # Planted images are attacked like all others: canaries.KIND.ATTACK.FIGURE.
-    if stem.startswith("canaries.") and stem.count(".") >= 3:
-        stem = "membership." + stem.split(".", 2)[2]
-    if stem.startswith("membership."):
-        return stem in figure_names(attacks)
-    return figure_of(name) is not None
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    """A question, where something is called nearly so."""
-    stem, sign, rate = name.partition("@")
-    known = list(known)
-    found = [each for each in known if each.endswith(f".{stem}")]
-    found = found or difflib.get_close_matches(stem, known, n=1, cutoff=0.5)
-    return f"Did you mean {found[0]}{sign}{rate}?" if found else ""
 
 
 def gate_line(result: GateResult) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sudare.audits.decisions.gates import check_figure, normal_name
+from sudare.audits.decisions.names import check_figure, full_name
 from sudare.core.decisions import Decision, Outcome, Reply
 from sudare.core.errors import ConfigError
 from sudare.core.findings import Finding, Status
@@ -17,18 +17,6 @@ __all__ = ["Demand", "Ranked", "Requirement", "Wanted", "parse_demand", "rank", 
 
 _PATTERN = re.compile(r"\s*([\w.@+-]+)\s*(>=|<=)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
 _DECISION = re.compile(r"\s*decision\s*(!?=)=?\s*(\w+)\s*")
-_SHORT = {
-    "accuracy": "utility.accuracy",
-    "balanced_accuracy": "utility.balanced_accuracy",
-    "ece": "utility.ece",
-    "worst_class": "fairness.worst_class",
-    "robust_accuracy": "evasion.autoattack.accuracy",
-    "epsilon": "privacy.epsilon",
-    "transfer_mb": "cost.transfer_mb",
-    "storage_mb": "cost.storage_mb",
-    "build_cpu_s": "cost.build_cpu_s",
-}
-_OF_ATTACK = ("auc", "tpr", "exposed_10x", "precision")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,10 +145,8 @@ def parse_requirement(expression: str, *, primary: str) -> Requirement:
             where="--require",
             fix="Write, for example, 'accuracy >= 0.85', 'tpr@0.01 <= 0.02' or 'decision = share'.",
         )
-    stem, sign, rate = match[1].partition("@")
-    name = f"membership.{primary}.{stem}" if stem in _OF_ATTACK else _SHORT.get(stem, stem)
-    name = normal_name(f"{name}{sign}{rate}")
-    check_figure(name, [primary], where="--require", short=[*_SHORT, *_OF_ATTACK])
+    name = full_name(match[1], primary=primary)
+    check_figure(name, [primary], where="--require")
     return Requirement(expression=expression, name=name, sign=match[2], threshold=threshold)
 
 
