@@ -127,7 +127,7 @@ def test_where_none_qualifies_it_is_said_what_would_have_to_change():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("accuracy > 0.8", "is not a requirement"),
+        ("accuracy = 0.8", "is not a requirement"),
         ("accuracy >= much", "is not a requirement"),
         ("accuracy >= 1.2.3", "is not a requirement"),
         ("acurracy >= 0.8", "Did you mean accuracy"),

@@ -1,13 +1,15 @@
 """What a user can get wrong ends in one sentence and exit status 2, never in a traceback."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 
 from sudare import nets
-from sudare.cli.app import main
+from sudare.cli.app import app, main
 from sudare.nets import NetConfig
 from sudare.releases.card import Card
 from sudare.releases.kinds import (
@@ -139,3 +141,22 @@ def test_images_are_resized_to_what_the_card_says(place, monkeypatch):
     words = (*KNOWN, "big-in.npz", "--non-members", "big-out.npz", "--out", "run")
     assert sudare(monkeypatch, *words) == 0
     assert (place / "run" / "report.html").exists()
+
+
+def test_a_reader_who_goes_is_no_failed_gate(tmp_path):
+    """Status 1 says that a gate failed; `sudare ... | head` gave it."""
+    command = f"{sys.executable} -m sudare config figures | head -n 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (0, 141)
+    assert "Traceback" not in done.stderr
+    assert "error" not in done.stderr
+
+
+def test_empty_lists_are_no_options_of_the_help(capsys):
+    for words in ("compare", "audit", "report", "poc", "release", "federate simulate"):
+        app([*words.split(), "--help"], exit_on_error=False, result_action="return_value")
+        printed = capsys.readouterr().out
+        assert "--empty" not in printed
+        assert "()" not in printed

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeAlias
 from cyclopts import Parameter, Token
 
 from sudare.core.errors import ConfigError
+from sudare.core.names import did_you_mean
 
 __all__ = ["Whole", "choose_route", "choose_routes", "numbers", "with_options"]
 
@@ -81,7 +82,11 @@ def choose_routes(values: Mapping[str, Any], routes: str | None) -> dict[str, An
             raise ConfigError(
                 f"there is no route called {wanted!r}",
                 where="--routes",
-                fix=f"Choose from: {', '.join(ROUTES)}.",
+                fix=did_you_mean(
+                    wanted,
+                    [*(name for name, _ in named), *ROUTES],
+                    otherwise=f"Choose from: {', '.join(ROUTES)}.",
+                ),
             )
         chosen += [route for route in (found or [{"kind": wanted}]) if route not in chosen]
     return {**values, "routes": chosen}

@@ -49,8 +49,19 @@ def report(
     # Charts take half a second to import; `sudare --help` must not wait for them.
     from rich.console import Console
 
+    from sudare.audits.decisions.gates import check_gates, exit_status, gate_line, judge
+    from sudare.audits.decisions.requirements import parse_demand, rank, said, status_of
     from sudare.report import LANGUAGES, write_report
+    from sudare.report.load import load_run
 
+    run = load_run(run_folder)
+    releases = [release.name for release in run.summary.releases]
+    attacks = {
+        finding.id.split(".")[1] for finding in run.findings if finding.id.startswith("membership.")
+    }
+    primary = next(iter(run.summary.primary.values()), "membership.rmia").partition(".")[2]
+    gates = check_gates(fail_on, releases, sorted(attacks), primary=primary)
+    wanted = [parse_demand(text, primary=primary) for text in require]
     paths = write_report(run_folder, languages=LANGUAGES if lang == "en" else LANGUAGES[::-1])
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for sentence in paths.verdict:
@@ -64,20 +75,8 @@ def report(
         webbrowser.open(paths.internal.resolve().as_uri())
     if not fail_on and not require:
         return 0
-    from sudare.audits.decisions.gates import check_gates, exit_status, gate_line, judge
-    from sudare.audits.decisions.requirements import parse_demand, rank, said, status_of
-    from sudare.report.load import load_run
-
-    run = load_run(run_folder)
-    releases = [release.name for release in run.summary.releases]
-    attacks = {
-        finding.id.split(".")[1] for finding in run.findings if finding.id.startswith("membership.")
-    }
-    primary = next(iter(run.summary.primary.values()), "membership.rmia").partition(".")[2]
-    gates = check_gates(fail_on, releases, sorted(attacks), primary=primary)
     statuses = []
     if require:
-        wanted = [parse_demand(text, primary=primary) for text in require]
         labels = {release.name: release.label for release in run.summary.releases}
         decisions = {decision.release: decision for decision in run.summary.decisions}
         ranked = rank(wanted, run.findings, decisions, releases)

@@ -72,6 +72,24 @@ def read_release(folder: Path) -> Release:
     return kind_class(card.kind).from_tensors(card, tensors)
 
 
+_MODEL = "A model is audited with --model package:factory --weights w.safetensors."
+_SCORES = "Scores are audited from an .npz file with scores and membership."
+_WHAT_FILES_ARE = {
+    **dict.fromkeys((".pkl", ".pt", ".pth", ".joblib", ".h5", ".onnx", ".safetensors"), _MODEL),
+    **dict.fromkeys((".csv", ".tsv", ".json", ".parquet", ".npy", ".xlsx"), _SCORES),
+}
+_NAMED = 3
+
+
+def _in(folder: Path) -> str:
+    """The releases of a run, where the folder is one."""
+    there = sorted(card.parent for card in folder.glob(f"releases/*/{CARD_FILE}"))
+    if not there:
+        return ""
+    more = ", ..." if len(there) > _NAMED else ""
+    return f"This is a run; its releases: {', '.join(map(str, there[:_NAMED]))}{more or '.'}"
+
+
 def read_card(folder: Path) -> Card:
     """Read and check the card and every listed file, without loading tensors.
 
@@ -79,14 +97,18 @@ def read_card(folder: Path) -> Card:
         ReleaseError: As for ``read_release``, tensors excepted.
     """
     if folder.is_symlink() or not folder.is_dir():
-        raise ReleaseError("a release is a folder", where=str(folder))
+        raise ReleaseError(
+            "a release is a folder" if folder.exists() else "there is no such folder",
+            where=str(folder),
+            fix=_WHAT_FILES_ARE.get(folder.suffix.lower(), ""),
+        )
     names = sorted(entry.name for entry in folder.iterdir())
     if CARD_FILE not in names:
         inside = folder / "release"
         raise ReleaseError(
             f"this is no release: there is no {CARD_FILE}",
             where=str(folder),
-            fix=f"The release is {inside}." if (inside / CARD_FILE).is_file() else "",
+            fix=f"The release is {inside}." if (inside / CARD_FILE).is_file() else _in(folder),
         )
     for name in names:
         mode = (folder / name).lstat().st_mode

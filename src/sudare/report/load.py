@@ -205,6 +205,19 @@ def tells_membership(finding: Finding) -> bool:
     )
 
 
+_RUNS_NAMED = 4
+
+
+def _runs_in(folder: Path) -> str:
+    """The runs in a folder or beside it."""
+    for place in (folder, folder.parent):
+        found = sorted(path.parent for path in place.glob("*/run.json"))
+        if found:
+            more = ", ..." if len(found) > _RUNS_NAMED else ""
+            return f"There are: {', '.join(map(str, found[:_RUNS_NAMED]))}{more or '.'}"
+    return "Give the folder that `sudare compare` or `sudare audit` wrote."
+
+
 def load_run(folder: Path) -> Run:
     """Read a run folder; only ``run.json`` must be there.
 
@@ -218,7 +231,8 @@ def load_run(folder: Path) -> Run:
         raise AuditError(
             "there is no run to report on",
             where=str(folder / "run.json"),
-            fix="Give the folder that `sudare compare` or `sudare audit` wrote.",
+            fix=_runs_in(folder)
+            or "Give the folder that `sudare compare` or `sudare audit` wrote.",
         )
     summary = _read(folder / "run.json", RunSummary)
     declare(summary.figures)

@@ -15,7 +15,7 @@ from sudare.core.lines import Why, against
 
 __all__ = ["Demand", "Ranked", "Requirement", "Wanted", "parse_demand", "rank", "said", "status_of"]
 
-_PATTERN = re.compile(r"\s*([\w.@+-]+)\s*(>=|<=)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
+_PATTERN = re.compile(r"\s*([\w.@+-]+)\s*([<>])=?\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
 _DECISION = re.compile(r"\s*decision\s*(!?=)=?\s*(\w+)\s*")
 
 
@@ -147,7 +147,7 @@ def parse_requirement(expression: str, *, primary: str) -> Requirement:
         )
     name = full_name(match[1], primary=primary)
     check_figure(name, [primary], where="--require")
-    return Requirement(expression=expression, name=name, sign=match[2], threshold=threshold)
+    return Requirement(expression=expression, name=name, sign=f"{match[2]}=", threshold=threshold)
 
 
 def rank(

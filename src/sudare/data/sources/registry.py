@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from sudare.core.errors import ConfigError, DataError
 from sudare.core.files import default_cache
+from sudare.core.names import did_you_mean
 from sudare.core.progress import Progress, Silent
 from sudare.core.registry import Registry
 from sudare.data.sources.catalogue import CATALOGUE, IDX_FILES
@@ -127,5 +128,9 @@ def _loader(name: str) -> str:
         )
     raise ConfigError(
         f"{name!r} is neither a source nor a path",
-        fix=f"Give a folder, an .npz file, or one of: {', '.join(_NAMED)}.",
+        fix=did_you_mean(
+            name,
+            _NAMED,
+            otherwise=f"Give a folder, an .npz file, or one of: {', '.join(_NAMED)}.",
+        ),
     )
