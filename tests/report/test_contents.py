@@ -195,7 +195,14 @@ def test_release_known_only_from_findings_is_reported(tmp_path: Path):
 
 def test_folder_without_a_run_is_a_clear_error(tmp_path: Path):
     with pytest.raises(AuditError, match=r"no run to report on.*sudare compare"):
-        write_report(tmp_path)
+        write_report(tmp_path / "here" / "nothing")
+
+
+def test_a_folder_beside_runs_is_told_which_there_are(tmp_path: Path):
+    write_run(tmp_path / "runs" / "mine", finished=1)
+    for wrong in (tmp_path / "runs", tmp_path / "runs" / "min"):
+        with pytest.raises(AuditError, match=r"There are: .*runs/mine\."):
+            write_report(wrong)
 
 
 def test_broken_and_foreign_files_are_clear_errors(tmp_path: Path):

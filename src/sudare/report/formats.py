@@ -39,6 +39,9 @@ def range_text(finding: Finding) -> str:
     if finding.low is None or finding.high is None or finding.low == finding.high:
         return ""
     low, high = _digits(finding.low, finding), _digits(finding.high, finding)
+    if low == high:
+        # Narrower than what is printed: "0.477 to 0.477" tells nobody anything.
+        return ""
     return _with_unit(say("range", low=low, high=high), finding)
 
 

@@ -420,6 +420,16 @@ TEXT: dict[str, str] = {
     "c_verdict": "Outcome",
     "c_explanation": "Why",
     "c_sees": "The attacker sees",
+    "s_copies": "Are private images inside?",
+    "p_copies": "A released image is a near copy of a private one where it is less than half as "
+    "far from it as from any image that was not used, whatever the flip, shift, light or contrast. The "
+    "same rule against images that were not used gives phantoms: what chance makes of it. Power is "
+    "the share of altered private images that the search found.",
+    "c_copies_exact": "Equal images",
+    "c_copies_near": "Near copies",
+    "c_copies_phantoms": "Phantoms",
+    "c_copies_excess": "Beyond chance",
+    "c_copies_power": "Power",
     "s_sets": "Released images",
     "p_sets": "What one build of each set would hand over, class by class. Learned images that "
     "started from private ones may still look like them; the closest pairs above set each beside "

@@ -17,6 +17,7 @@ __all__ = ["SECTIONS", "Section", "ShownImage", "sections_of"]
 SECTIONS = Registry(
     "section",
     {
+        "copies": "sudare.report.sections.copies:sections",
         "choices": "sudare.report.sections.choices:sections",
         "inversion": "sudare.report.sections.inversion:sections",
         "outsider": "sudare.report.sections.outsider:sections",
