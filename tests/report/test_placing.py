@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from sudare.report.placing import LABEL_HEIGHT, LETTER_WIDTH, MARK, places
+from sudare.report.placing import LABEL_HEIGHT, LETTER_WIDTH, MARK, places, spread
 
 SIZE = (400.0, 300.0)
 
@@ -54,3 +54,20 @@ def test_equal_marks_have_numbers_of_their_own():
     found, labels, _ = boxes([(200.0, 150.0)] * 6, list("123456"))
     assert len(set(found)) == 6
     assert not any(overlap(one, other) for one, other in itertools.combinations(labels, 2))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_heights_are_spread_a_gap_apart_in_their_order_and_no_further_than_need_be(seed):
+    rng = np.random.default_rng(seed)
+    heights = (100 + rng.choice([3, 30, 100]) * rng.standard_normal(19)).clip(0, 250).tolist()
+    found = spread(heights, gap=11.0, low=5.0, high=245.0)
+    order = np.argsort(heights, kind="stable")
+    assert (np.diff(np.array(found)[order]) >= 11 - 1e-9).all()
+    assert 5 - 1e-9 <= min(found) <= max(found) <= 245 + 1e-9
+    apart = [50.0 * k for k in range(4)]
+    assert spread(apart, gap=11.0, low=-10.0, high=400.0) == apart
+
+
+def test_where_there_is_no_room_the_gap_is_what_there_is():
+    found = spread([10.0] * 30, gap=11.0, low=0.0, high=100.0)
+    assert sorted(found) == pytest.approx(np.linspace(0, 100, 30).tolist())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-__all__ = ["LABEL_HEIGHT", "LETTER_WIDTH", "MARK", "places"]
+__all__ = ["LABEL_HEIGHT", "LETTER_WIDTH", "MARK", "places", "spread"]
 
 MARK, LABEL_HEIGHT, LETTER_WIDTH = 11.0, 12.0, 6.5
 """Pixels: side of a mark, height of a number, width of one of its digits."""
@@ -48,6 +48,41 @@ def places(
         found[index] = free[0] if free else tried[0][0]
         taken.append(_box(found[index], width, LABEL_HEIGHT))
     return [found[index] for index in range(len(marks))]
+
+
+def spread(heights: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:
+    """Heights moved as little as need be to stand a gap apart, in the same order.
+
+    Groups that touch are centred on the mean of what they stand for. Where there is no room for
+    all, the gap is what there is.
+
+    Args:
+        heights: Where things would stand.
+        gap: Least distance between two.
+        low: Least height.
+        high: Largest height.
+    """
+    order = sorted(range(len(heights)), key=lambda index: (heights[index], index))
+    gap = min(gap, (high - low) / max(len(order) - 1, 1))
+    # Groups of neighbours, each with its members and the height of its first.
+    groups: list[tuple[list[int], float]] = []
+    for index in order:
+        members, first = [index], heights[index]
+        while groups and groups[-1][1] + gap * len(groups[-1][0]) > first:
+            members = groups.pop()[0] + members
+            offsets = [heights[member] - gap * place for place, member in enumerate(members)]
+            first = sum(offsets) / len(offsets)
+        first = min(max(first, low), high - gap * (len(members) - 1))
+        groups.append((members, first))
+    # What was pushed in at the top may reach below again.
+    found = [0.0] * len(heights)
+    ceiling = high
+    for members, first in reversed(groups):
+        start = min(first, ceiling - gap * (len(members) - 1))
+        for place, member in enumerate(members):
+            found[member] = start + gap * place
+        ceiling = start - gap
+    return found
 
 
 def _near(marks: Sequence[tuple[float, float]], index: int) -> int:

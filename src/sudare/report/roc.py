@@ -13,14 +13,17 @@ from sudare.core.arrays import FloatArray
 from sudare.core.runs import RocCurve
 from sudare.report.drawing import INK, Look, draw, looks, rows
 from sudare.report.load import Run
+from sudare.report.placing import spread
 from sudare.report.text import attack_name, listed, say
 
 __all__ = ["RocChart", "resolved_from", "roc_charts", "sampled"]
 
 _WIDTH, _HEIGHT, _SIZE = 300, 250, 10
 _PER_DECADE = 24
-_ROOM = 0.09
+_ROOM = 0.13
 """Of the width of the logarithmic axis, left free before the curves."""
+_LEFT = 14.0
+"""Pixels from a number to the mark it belongs to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +162,7 @@ def _chart(curves: list[_Curve], frame: _Frame, attack: str, name: str) -> Marku
             format="~%",
         ),
     )
-    layers = [*_chance(frame, x, y), _lines(curves, x, y), *_starts(curves, x, y)]
+    layers = [*_chance(frame, x, y), _lines(curves, x, y), *_starts(curves, frame, x, y)]
     chart = alt.layer(*layers).properties(width=_WIDTH, height=_HEIGHT)
     spoken = say(
         "alt_roc",
@@ -204,8 +207,22 @@ def _lines(curves: list[_Curve], x: alt.X, y: alt.Y) -> alt.Chart:
     return drawn
 
 
-def _starts(curves: list[_Curve], x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    """Each curve's mark and number where it begins."""
+def _starts(curves: list[_Curve], frame: _Frame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """Each curve's mark where it begins, and its number left of it, on no other number."""
+    decades = -math.log10(frame.y_low)
+    heights = [(1 + math.log10(float(curve.tpr[0])) / decades) * _HEIGHT for curve in curves]
+    apart = spread(heights, gap=_SIZE + 1.0, low=_SIZE / 2, high=_HEIGHT - _SIZE / 2)
+    left = [float(curve.fpr[0]) * frame.x_low ** (_LEFT / _WIDTH) for curve in curves]
+    numbers = [
+        {
+            "x": at,
+            "y": 10.0 ** (decades * (height / _HEIGHT - 1)),
+            "x_to": float(curve.fpr[0]),
+            "y_to": float(curve.tpr[0]),
+            "n": str(curve.number),
+        }
+        for curve, at, height in zip(curves, left, apart, strict=True)
+    ]
     marks = [
         {
             "x": float(curve.fpr[0]),
@@ -218,10 +235,12 @@ def _starts(curves: list[_Curve], x: alt.X, y: alt.Y) -> list[alt.Chart]:
         for curve in curves
     ]
     point = alt.Chart(rows(marks)).mark_point(size=38, strokeWidth=1.5, opacity=1)
-    text = alt.Chart(rows(marks)).mark_text(
-        align="right", baseline="middle", dx=-6, fontSize=_SIZE, color=INK
+    text = alt.Chart(rows(numbers)).mark_text(
+        align="right", baseline="middle", dx=-2, fontSize=_SIZE, color=INK
     )
+    lines = alt.Chart(rows(numbers)).mark_rule(color=INK, strokeWidth=0.5, opacity=0.6)
     return [
+        lines.encode(x=x, y=y, x2="x_to:Q", y2="y_to:Q"),
         point.encode(
             x=x,
             y=y,
