@@ -423,8 +423,8 @@ TEXT: dict[str, str] = {
     "s_copies": "Are private images inside?",
     "p_copies": "A released image is a near copy of a private one where it is less than half as "
     "far from it as from any image that was not used, whatever the flip, shift, light or "
-    "contrast. The same rule against images that were not used gives phantoms: what chance makes of it. Power is "
-    "the share of altered private images that the search found.",
+    "contrast. The same rule against images that were not used gives phantoms: what chance makes "
+    "of it. Power is the share of altered private images that the search found.",
     "c_copies_exact": "Equal images",
     "c_copies_near": "Near copies",
     "c_copies_phantoms": "Phantoms",
