@@ -161,3 +161,36 @@ def test_plis_of_a_convnet_with_any_activation_is_that_of_vmap(activation):
     square, _ = oracle(net, images, labels)
     expected = vmap(grad(square))(images, labels).detach() / 2
     torch.testing.assert_close(plis(net, images, labels), expected, atol=1e-9, rtol=1e-6)
+
+
+def test_equal_scores_are_at_zero_and_not_at_rounding_over_rounding():
+    assert class_normalised(np.full(3, 0.1), np.zeros(3, dtype=int)).tolist() == [0, 0, 0]
+
+
+class _Twice(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = torch.nn.Linear(64, 64), torch.nn.Linear(64, 3)
+
+    def forward(self, images):
+        return self.head(self.body(self.body(images.flatten(1))))
+
+
+def _net(kind):
+    if kind == "is used twice":
+        return _Twice()
+    pad = "reflect" if kind == "pads with reflect" else "zeros"
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 2, 3, padding=1, padding_mode=pad),
+        torch.nn.Flatten(),
+        torch.nn.Linear(128, 3),
+    )
+    if kind == "a part is frozen":
+        net[2].bias.requires_grad_(False)
+    return net
+
+
+@pytest.mark.parametrize("kind", ["is used twice", "pads with reflect", "a part is frozen"])
+def test_layers_whose_norm_would_be_wrong_in_silence_are_refused(kind):
+    with pytest.raises(ConfigError, match=kind):
+        squared_norms(_net(kind), torch.randn(4, 1, 8, 8), torch.arange(4) % 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,11 @@ _UNITS = {
     "authenticity": "share",
     "score": "standard deviations",
 }
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "closer_to_members": (0.0, 1.0),
+    "nearness_ratio": (0.0, math.inf),
+    "authenticity": (0.0, 1.0),
+}
 
 
 def copying_findings(
@@ -82,7 +88,7 @@ def copying_findings(
             findings.append(
                 maker.finding(
                     f"{PREFIX}{space}.{name}",
-                    _estimate(values),
+                    _estimate(values, _RANGES.get(name)),
                     threat=ThreatModel.SAMPLES_SET,
                     unit=unit,
                 )
@@ -113,13 +119,13 @@ def _drawn(side: BoolArray, others: int, build: int) -> IntArray:
     return np.sort(chosen)
 
 
-def _estimate(values: Sequence[float | None]) -> Estimate:
+def _estimate(values: Sequence[float | None], bounds: tuple[float, float] | None) -> Estimate:
     known = np.array([value for value in values if value is not None])
     if len(known) < len(values):
         return Estimate.unresolvable(
             n=0, method="mean over builds", reason="No class has five released images."
         )
-    return mean_over_builds(known)
+    return mean_over_builds(known, bounds=bounds)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

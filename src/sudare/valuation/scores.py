@@ -120,8 +120,11 @@ def class_normalised(
     found = np.zeros(len(scores))
     for label in np.unique(labels):
         own = labels == label
-        spread = scores[own].std()
-        found[own] = (scores[own] - scores[own].mean()) / spread if spread > 0 else 0.0
+        centred = scores[own] - scores[own].mean()
+        spread = float(centred.std())
+        # Equal scores have a spread of rounding size, by which everything would be divided.
+        varies = spread > 1e-12 * float(np.abs(scores[own]).max(initial=0.0))
+        found[own] = centred / spread if varies else 0.0
     return found
 
 
@@ -155,7 +158,8 @@ def squared_norms(
         graph: Whether the result may be differentiated again.
 
     Raises:
-        ConfigError: A layer with weights of another kind.
+        ConfigError: A layer with weights of another kind, one that is used twice, pads other than
+            with zeros, or learns only some of its weights.
 
     Source:
         Goodfellow 2015; Rochette et al. 2019; Li et al. 2022, eq. 4 (ghost norms).
@@ -175,12 +179,18 @@ def squared_norms(
                 f"no exact norm is known for the layer {name!r} ({type(module).__name__})",
                 fix="Use linear layers, convolutions and group norms.",
             )
+        _refuse_inexact(name, module)
         hooks.append(module.register_forward_hook(keep))
     try:
         logits = net(images)
     finally:
         for hook in hooks:
             hook.remove()
+    if len({id(layer.module) for layer in seen}) < len(seen):
+        raise ConfigError(
+            "no exact norm is known where a layer is used twice",
+            fix="Give each use a layer of its own.",
+        )
     loss = functional.cross_entropy(logits, labels, reduction="sum")
     gradients = torch.autograd.grad(
         loss, [layer.outputs for layer in seen], create_graph=graph, retain_graph=graph
@@ -189,6 +199,24 @@ def squared_norms(
     for layer, gradient in zip(seen, gradients, strict=True):
         total = total + _NORMS[type(layer.module)](layer.module, layer.inputs, gradient)
     return total
+
+
+def _refuse_inexact(name: str, module: nn.Module) -> None:
+    """Refuse layers for which the formula would be wrong by a few percent, in silence.
+
+    Raises:
+        ConfigError: Padding other than zeros, or weights of which only some are learned.
+    """
+    if getattr(module, "padding_mode", "zeros") != "zeros":
+        raise ConfigError(
+            f"no exact norm is known for the layer {name!r}, which pads with {module.padding_mode}",
+            fix="Pad with zeros.",
+        )
+    if not all(parameter.requires_grad for parameter in module.parameters(recurse=False)):
+        raise ConfigError(
+            f"no exact norm is known for the layer {name!r}, of which a part is frozen",
+            fix="Freeze all of its weights or none.",
+        )
 
 
 def gradient_norms(
