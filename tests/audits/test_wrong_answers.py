@@ -307,3 +307,31 @@ def test_runs_of_neighbouring_seeds_share_no_null_draw():
     ]
     assert len(seeds[0]) == len(seeds[1]) == 20
     assert not seeds[0] & seeds[1]
+
+
+def test_a_person_on_both_sides_is_said(records):
+    units = (np.arange(200) // 2, np.arange(150, 350) // 2)
+    result = audited(good, records, units=units)
+    assert any("25 units (patients, persons, sites)" in told for told in result.summary.warnings)
+    clean = audited(good, records, units=(np.arange(200), np.arange(200, 400)))
+    assert not any("units (patients" in told for told in clean.summary.warnings)
+
+
+def test_units_of_two_folders_are_one_where_they_have_one_name(tmp_path):
+    from sudare.audits.foreign import _given_units
+    from sudare.data.sources import load_source
+
+    rng = np.random.default_rng(0)
+    for side, patients in (("m", ["b", "a"]), ("n", ["c", "b"])):
+        rows = ["file,unit"]
+        for name in "xy":
+            (tmp_path / side / name).mkdir(parents=True)
+            for index in range(4):
+                pixels = rng.integers(0, 256, size=(8, 8), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / side / name / f"{index}.png")
+                rows.append(f"{name}/{index}.png,{patients[index % 2]}")
+        (tmp_path / side / "metadata.csv").write_text("\n".join(rows))
+    inside, outside = _given_units(*(load_source(str(tmp_path / side)) for side in "mn"))
+    # a is 0 and b is 1 among members; among the others b is the same and c is new.
+    assert inside.tolist() == [1, 0] * 4
+    assert outside.tolist() == [2, 1] * 4

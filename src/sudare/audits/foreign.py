@@ -29,7 +29,7 @@ from sudare.core.scores import Scale, ScoreTable
 from sudare.core.threats import ThreatModel
 from sudare.data.duplicates import record_clusters
 from sudare.data.images import ImageDataset, refuse_overlap
-from sudare.data.sources import load_source
+from sudare.data.sources import Source, load_source
 from sudare.metrics import mean_recall
 from sudare.releases.card import Card
 from sudare.releases.kinds import ClassifierRelease
@@ -263,16 +263,21 @@ def audit_images(
         title=model,
         class_names=inside.class_names,
         fail_on=fail_on,
-        units=_given_units(inside, outside) if not notes else None,
+        units=_given_units(*sources) if not notes else None,
         command=command,
         progress=progress,
         force=force,
     )
 
 
-def _given_units(inside: ImageDataset, outside: ImageDataset) -> tuple[IntArray, IntArray]:
-    """Units of two folders, which number theirs apart."""
-    return inside.unit, outside.unit + 1 + inside.unit.max()
+def _given_units(inside: Source, outside: Source) -> tuple[IntArray, IntArray]:
+    """Units of two collections: by name where they have names, else each its own."""
+    ours, theirs = inside.train.unit, outside.train.unit
+    if not (inside.unit_names and outside.unit_names):
+        return ours, theirs + 1 + ours.max()
+    place = {name: number for number, name in enumerate(inside.unit_names)}
+    number = [place.setdefault(name, len(place)) for name in outside.unit_names]
+    return ours, np.array(number, dtype=np.int64)[theirs]
 
 
 def _units_of(
@@ -286,7 +291,13 @@ def _units_of(
         given = np.concatenate([np.asarray(part).ravel() for part in units])
         if len(given) != len(membership):
             raise AuditError(f"{len(given)} units do not fit {len(membership)} records")
-        return _apart(np.unique(given, return_inverse=True)[1], membership), []
+        number: IntArray = np.unique(given, return_inverse=True)[1]
+        both = np.intersect1d(number[membership], number[~membership])
+        shared = (
+            f"{len(both):,} units (patients, persons, sites) have records among members and among "
+            "non-members: whoever asks about the person counts all of them as members"
+        )
+        return _apart(number, membership), [shared] if len(both) else []
     unit = record_clusters(np.concatenate([np.asarray(members), np.asarray(non_members)]))
     distinct, told = len(np.unique(unit)), []
     if distinct < len(unit):

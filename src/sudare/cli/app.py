@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 
@@ -70,6 +71,10 @@ def _end_of_pipe() -> None:
 def main() -> None:
     """Run the command line. Exit: 0 pass, 1 a gate fails, 2 error, 3 undecided."""
     keep_memory()
+    for stream in (sys.stdout, sys.stderr):
+        # A class called "entzündet" on a terminal without umlauts is escaped; nothing fails.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         result = app(
             sys.argv[1:], result_action="return_value", print_error=False, exit_on_error=False

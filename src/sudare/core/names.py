@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 __all__ = ["did_you_mean"]
 
-_CLOSE = 0.6
+_CLOSE = 0.75
 
 
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str:

@@ -92,7 +92,8 @@ def record_clusters(records: npt.NDArray[np.generic]) -> Int[IntArray, " n"]:
         records: ``[n, ...]``.
     """
     if records.dtype == np.uint8 and records.ndim == 4 and len(records) <= _MOST_COMPARED:
-        return duplicate_clusters(records.astype(np.uint8))
+        pictures = records.astype(np.uint8)
+        return duplicate_clusters(pictures, rms=near_rms(pictures))
     if records.dtype.kind not in "iuf" or len(records) > _MOST_COMPARED:
         return _by_bytes(records)
     from scipy.sparse.csgraph import connected_components

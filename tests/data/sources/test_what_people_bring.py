@@ -1,6 +1,7 @@
 """Folders as people have them: every one of these was once refused, lost or read wrongly."""
 
 import struct
+import unicodedata
 import zlib
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sudare.core.errors import DataError
-from sudare.data.duplicates import NEAR_RMS, near_rms
+from sudare.data.duplicates import NEAR_RMS, near_rms, record_clusters
 from sudare.data.sources import load_source
 from sudare.data.splits import SplitSizes, make_split
 from tests.data.makers import dataset, noise
@@ -140,3 +141,54 @@ def test_a_test_set_is_never_emptied_in_silence(rng):
     test = dataset(images, unit=np.arange(1000, 1040))
     with pytest.raises(DataError, match="test images are nearly equal to images of the pool"):
         make_split(train, test, sizes=SplitSizes(pool=100, public=0, population=0, test=40), seed=0)
+
+
+def test_images_beside_the_class_folders_are_named_and_not_passed_over(tmp_path, rng):
+    place = collection(tmp_path / "x", rng)
+    for number in range(3):
+        Image.fromarray(noise(rng, 8, 8)).save(place / f"loose{number}.png")
+    with pytest.raises(DataError, match=r"3 images lie beside the class folders, such as 'loose0"):
+        load_source(str(place))
+
+
+def test_names_that_macos_stores_as_two_characters_are_those_of_the_table(tmp_path, rng):
+    composed = "entzündet"
+    apart = unicodedata.normalize("NFD", composed)
+    place = collection(tmp_path / "x", rng, classes=(apart, "gesund"))
+    table(
+        place,
+        ("file", "unit"),
+        lambda i, file: (unicodedata.normalize("NFC", file), f"p{i}"),
+    )
+    source = load_source(str(place))
+    assert source.train.class_names == (composed, "gesund")
+    assert len(source.unit_names) == 10
+
+
+def test_a_report_of_any_length_may_stand_in_a_cell(tmp_path, rng):
+    place = collection(tmp_path / "x", rng)
+    table(place, ("file", "unit", "report"), lambda i, file: (file, f"p{i}", "x" * 200_000))
+    assert len(np.unique(load_source(str(place)).train.unit)) == 10
+
+
+@pytest.mark.parametrize(
+    ("ending", "cure"),
+    [
+        ("tif", "as PNG"),
+        ("webp", "as PNG"),
+        ("dcm", "DICOM as 8-bit PNG"),
+        ("json", "metadata.csv"),
+    ],
+)
+def test_the_cure_for_another_file_is_by_its_ending(tmp_path, rng, ending, cure):
+    place = collection(tmp_path / "x", rng)
+    (place / "a" / f"z.{ending}").write_bytes(b"junk")
+    with pytest.raises(DataError, match=cure):
+        load_source(str(place))
+
+
+def test_dark_records_that_differ_are_no_duplicates(rng):
+    """A fixed number of grey levels took all of them for one."""
+    dark = rng.integers(0, 6, size=(60, 1, 8, 8)).astype(np.uint8)
+    assert len(np.unique(record_clusters(dark))) == 60
+    assert len(np.unique(record_clusters(np.concatenate([dark, dark])))) == 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = ["MIN_PER_CLASS", "folder"]
 MIN_PER_CLASS = 4
 _NAMED = 10
 _ENDINGS = (".png", ".jpg", ".jpeg")
+_OTHER_IMAGES = (".tif", ".tiff", ".webp", ".bmp", ".gif", ".heic", ".jp2", ".svs", ".nii", ".ppm")
 _LITTER = (
     "thumbs.db",
     "desktop.ini",
@@ -76,7 +78,9 @@ def folder(request: Request) -> Source:
         for split in sorted(np.unique(splits), key=lambda split: (split == TEST, split))
     }
     whole = divided(data if (np.diff(order) == 1).all() else data[order], sizes)
-    return replace(whole, notes=metadata.notes())
+    units = metadata.numbered("unit")
+    names_of_units = () if units is None else units[1]
+    return replace(whole, notes=metadata.notes(), unit_names=names_of_units)
 
 
 def _list(root: Path) -> _Listing:
@@ -93,14 +97,26 @@ def _list(root: Path) -> _Listing:
         raise DataError(
             f"{dead[0].name!r} is a link to nowhere", where=str(root), fix="Mend or remove it."
         )
+    if beside := sorted(p.name for p in root.iterdir() if p.suffix.lower() in _ENDINGS):
+        # Passing over them would quietly shrink the collection.
+        raise DataError(
+            f"{len(beside)} images lie beside the class folders, such as {beside[0]!r}",
+            where=str(root),
+            fix="Put each into the folder of its class, or elsewhere.",
+        )
     paths: list[Path] = []
     labels: list[int] = []
     for label, folder_of_class in enumerate(classes):
         found = _images_of(folder_of_class)
         paths += found
         labels += [label] * len(found)
-    names = tuple(path.name for path in classes)
+    names = tuple(map(_name, classes))
     return _Listing(root, names, tuple(paths), np.array(labels, dtype=np.int64))
+
+
+def _name(folder_of_class: Path) -> str:
+    """A class's name as it is written: macOS stores an umlaut as two characters."""
+    return unicodedata.normalize("NFC", folder_of_class.name)
 
 
 def _folders_of(root: Path) -> list[Path]:
@@ -117,7 +133,7 @@ def _in_parts(parts: Sequence[Path]) -> bool:
 
 def _list_parts(root: Path, parts: Sequence[Path]) -> _Listing:
     """The layout train/CLASS, val/CLASS, test/CLASS; the classes are those of all parts."""
-    names = sorted({path.name for part in parts for path in _folders_of(part)}, key=natural)
+    names = sorted({_name(path) for part in parts for path in _folders_of(part)}, key=natural)
     paths: list[Path] = []
     labels: list[int] = []
     splits: list[str] = []
@@ -125,7 +141,7 @@ def _list_parts(root: Path, parts: Sequence[Path]) -> _Listing:
         for folder_of_class in _folders_of(part):
             found = _images_of(folder_of_class)
             paths += found
-            labels += [names.index(folder_of_class.name)] * len(found)
+            labels += [names.index(_name(folder_of_class))] * len(found)
             splits += [_PARTS[part.name.lower()]] * len(found)
     return _Listing(root, (*names,), tuple(paths), np.array(labels, dtype=np.int64), (*splits,))
 
@@ -138,8 +154,7 @@ def _images_of(folder_of_class: Path) -> list[Path]:
             raise DataError(
                 "a folder inside a class" if path.is_dir() else f"{path.name} is not PNG or JPEG",
                 where=str(path),
-                fix="Put PNG or JPEG files directly into the class folder; "
-                "name patients or sites in metadata.csv.",
+                fix=_cure(path),
             )
     if len(files) < MIN_PER_CLASS:
         raise DataError(
@@ -148,6 +163,21 @@ def _images_of(folder_of_class: Path) -> list[Path]:
             fix="Add images, or remove the folder.",
         )
     return files
+
+
+def _cure(path: Path) -> str:
+    """What to do about something that is no image, by what it seems to be."""
+    ending = path.suffix.lower()
+    if ending in (".dcm", ".dicom", ".ima"):
+        return "Write DICOM as 8-bit PNG first (window and level chosen), for example with dcm2img."
+    if ending in _OTHER_IMAGES:
+        return "Write it as PNG, for example with `magick mogrify -format png`."
+    if ending in (".json", ".csv", ".txt", ".xlsx", ".xml", ".yaml", ".yml"):
+        return "Put tables beside the class folders; patients or sites go into metadata.csv there."
+    return (
+        "Put PNG or JPEG files directly into the class folder; name patients or sites in "
+        "metadata.csv."
+    )
 
 
 def _hidden(path: Path) -> bool:

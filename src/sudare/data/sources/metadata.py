@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ NO_UNIT = (
 """What is said of the owner's images that come without units."""
 
 METADATA = "metadata.csv"
+_LONGEST_CELL = 2**24
 _SPLITS = ("train", "val", TEST)
 _KNOWN = ("file", "unit", "group", "silo", "split")
 _WORDS_FOR_FILE = (
@@ -142,6 +144,8 @@ def read_metadata(root: Path, files: Sequence[str]) -> Metadata:
         DataError: A file that is no such table, or whose rows are not the images one by one.
     """
     path = root / METADATA
+    # macOS stores an umlaut as two characters, a table has one.
+    files = [unicodedata.normalize("NFC", file) for file in files]
     if not path.exists():
         return Metadata(path, {"file": tuple(files)})
     header, rows = _rows(path)
@@ -158,7 +162,8 @@ def read_metadata(root: Path, files: Sequence[str]) -> Metadata:
         blank = [name for name, cell in zip(header, row, strict=True) if not cell.strip()]
         if needed := [name for name in blank if name in _KNOWN]:
             raise empty.error(f"line {number} has no {needed[0]}", "Fill the cell.")
-        if named.setdefault(row[position].replace("\\", "/"), row) is not row:
+        named_file = unicodedata.normalize("NFC", row[position].replace("\\", "/"))
+        if named.setdefault(named_file, row) is not row:
             raise empty.error(f"{row[position]!r} has two rows", "Keep one.")
     if unknown := sorted(set(named) - set(files)):
         bare = "/" not in unknown[0] and any(file.endswith(f"/{unknown[0]}") for file in files)
@@ -189,6 +194,8 @@ def _no_file(header: Sequence[str]) -> tuple[str, str]:
 
 
 def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    # A report in a cell is longer than the default, and no danger.
+    csv.field_size_limit(_LONGEST_CELL)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             header, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]

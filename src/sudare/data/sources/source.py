@@ -65,6 +65,8 @@ class Source:
         source: Where it comes from, in words, with attribution.
         splits: Official split to its number of images.
         notes: What was assumed or left out when it was read, a sentence each.
+        unit_names: What the owner calls each unit, by its number; empty where they have no names.
+            They stay in memory.
 
     Raises:
         DataError: Train and test of different shapes or classes.
@@ -77,6 +79,7 @@ class Source:
     source: str
     splits: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unit_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.test is None:
