@@ -335,3 +335,96 @@ def test_units_of_two_folders_are_one_where_they_have_one_name(tmp_path):
     # a is 0 and b is 1 among members; among the others b is the same and c is new.
     assert inside.tolist() == [1, 0] * 4
     assert outside.tolist() == [2, 1] * 4
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    rng = np.random.default_rng(3)
+    x = rng.integers(0, 256, size=(240, 1, 8, 8)).astype(np.uint8)
+    return x, (x[:, 0, 0, 0] > 127).astype(np.int64)
+
+
+def _sides(x, y):
+    return (x[:120], y[:120]), (x[120:], y[120:])
+
+
+def _net():
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+        net[1].weight[1, 0] = 8.0
+        net[1].bias[1] = -4.0
+    return net
+
+
+def _auc(result, name="membership.loss.auc"):
+    return result.findings.get(name, "given").value
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16, torch.float16])
+def test_a_net_is_asked_in_the_numbers_it_is_made_of(pictures, kind):
+    one = sudare.audit_model(_net(), *_sides(*pictures))
+    other = sudare.audit_model(_net().to(kind), *_sides(*pictures))
+    assert _auc(other) == pytest.approx(_auc(one), abs=0.03)
+
+
+def test_pixels_are_pixels_whatever_whole_numbers_hold_them(pictures):
+    x, y = pictures
+    bytes_, whole = (sudare.audit_model(_net(), *_sides(x.astype(k), y)) for k in ("u1", "i8"))
+    assert _auc(whole) == _auc(bytes_)
+
+
+def test_torch_data_sets_and_loaders_are_pairs_of_records_and_labels(pictures):
+    x, y = pictures
+    arrays = sudare.audit_model(_net(), *_sides(x, y))
+    sets = [
+        torch.utils.data.TensorDataset(torch.from_numpy(a), torch.from_numpy(b))
+        for a, b in _sides(x, y)
+    ]
+    assert _auc(sudare.audit_model(_net(), *sets)) == _auc(arrays)
+    loaders = [torch.utils.data.DataLoader(one, batch_size=7, shuffle=True) for one in sets]
+    assert _auc(sudare.audit_model(_net(), *loaders)) == _auc(arrays)
+    with pytest.raises(AuditError, match="int holds no records and labels"):
+        sudare.audit_model(_net(), 3, sets[0])
+
+
+class _Predicts:
+    def predict(self, x):
+        return np.zeros((len(x), 2))
+
+
+class _Decides(_Predicts):
+    decision_function = _Predicts.predict
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (_Predicts(), "give the method itself: model.predict"),
+        (_Decides(), "Give its scores: _Decides.decision_function"),
+        (lambda x: np.full((len(x), 2), -np.inf), "to 120 of 120 records are not finite"),
+        (lambda x: np.zeros((3, 2)), r"shape \(3, 2\) for 120 records"),
+    ],
+)
+def test_what_is_no_model_says_what_to_give(pictures, model, told):
+    with pytest.raises(AuditError, match=told):
+        sudare.audit_model(model, *_sides(*pictures))
+
+
+def test_python_takes_one_gate_as_text_a_folder_as_text_and_scores_as_arrays(tmp_path, pictures):
+    result = sudare.audit_model(
+        _net(), *_sides(*pictures), fail_on="auc > 0.99", folder=str(tmp_path / "run")
+    )
+    assert [gate.verdict for gate in result.gates] == ["pass"]
+    assert (tmp_path / "run" / "run.json").exists()
+    with pytest.raises(ConfigError, match="there will be no finding 'x'"):
+        sudare.audit_model(_net(), *_sides(*pictures), fail_on="x > 1")
+    member = np.arange(400) % 2 == 0
+    scores = member + np.random.default_rng(0).normal(size=400)
+    told = sudare.audit_scores(scores, member).findings.get("membership.given.auc", "given")
+    assert 0.7 < told.value < 0.82
+    with pytest.raises(AuditError, match="do not fit"):
+        sudare.audit_scores(scores, member[:-1])
+    with pytest.raises(AuditError, match="scores without membership"):
+        sudare.audit_scores(scores)

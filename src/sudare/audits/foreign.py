@@ -11,11 +11,11 @@ import numpy as np
 from sudare.attacks.membership.given import GivenScores
 from sudare.attacks.signals import logit_confidence
 from sudare.audits.config import RunConfig, load_config
-from sudare.audits.decisions.gates import parse_gate
+from sudare.audits.decisions.gates import check_gates, parse_gate
 from sudare.audits.findings import ReleaseAudit, audit_release
 from sudare.audits.folder import claim
-from sudare.audits.given_models import answers_of, load_model
-from sudare.audits.given_scores import GivenTable
+from sudare.audits.given_models import answers_of, load_model, pair_of
+from sudare.audits.given_scores import GivenTable, given_table
 from sudare.audits.labels import Labels, Named
 from sudare.audits.maker import FindingMaker
 from sudare.audits.measure import Measured
@@ -55,13 +55,13 @@ _LIMITS = (
 
 def audit_model(
     model: object,
-    members: tuple[npt.ArrayLike, npt.ArrayLike],
-    non_members: tuple[npt.ArrayLike, npt.ArrayLike],
+    members: object,
+    non_members: object,
     *,
-    folder: Path | None = None,
+    folder: Path | str | None = None,
     title: str = "Your model",
     class_names: tuple[str, ...] = (),
-    fail_on: tuple[str, ...] = (),
+    fail_on: str | tuple[str, ...] = (),
     units: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     command: str = "",
     progress: Progress | None = None,
@@ -72,7 +72,8 @@ def audit_model(
     Args:
         model: A ``torch.nn.Module`` that gives logits, an estimator with ``predict_proba``, or a
             function from records to logits ``[n, C]``. Rows of probabilities are taken as such.
-        members: Records and labels it was trained on.
+        members: Records and labels it was trained on: ``(records, labels)``, or a torch data set
+            or loader of such pairs.
         non_members: Records and labels it was not trained on, drawn in the same way.
         folder: Where findings go, for a report; None writes nothing.
         title: Name for people.
@@ -87,13 +88,16 @@ def audit_model(
     Raises:
         AuditError: Answers that are not finite, or labels or units that do not fit them.
     """
-    refuse_overlap(np.asarray(members[0]), np.asarray(non_members[0]), where=title)
+    folder = Path(folder) if folder is not None else None
+    fail_on = (fail_on,) if isinstance(fail_on, str) else tuple(fail_on)
+    known, others = pair_of(members, where="members"), pair_of(non_members, where="non-members")
+    refuse_overlap(known[0], others[0], where=title)
     posterior: list[FloatArray] = []
     labels: list[IntArray] = []
     member: list[BoolArray] = []
     warnings: list[str] = []
-    for inside, (records, given) in ((True, members), (False, non_members)):
-        answers, probabilities = answers_of(model, np.asarray(records))
+    for inside, (records, given) in ((True, known), (False, others)):
+        answers, probabilities = answers_of(model, records)
         own = _labels(given, answers)
         posterior.append(answers)
         labels.append(own)
@@ -105,7 +109,7 @@ def audit_model(
             "The model answers with probabilities (each row sums to one); they were taken as such "
             "and not as logits"
         )
-    unit, told = _units_of(members[0], non_members[0], units, membership)
+    unit, told = _units_of(known[0], others[0], units, membership)
     warnings += [*told, *_doubts(answers, classes, membership, class_names)]
     # Outputs without a class are numbered on.
     numbers = range(len(class_names), answers.shape[1])
@@ -128,6 +132,8 @@ def audit_model(
         costs={},
     )
     config = _config(title, fail_on)
+    attacks = config.attacks
+    check_gates(fail_on, ["given"], attacks.membership, primary=attacks.primary)
     subject = Named(name="given", kind="given", label=title)
     record = _record(config, folder, command, subject, names, membership, unit, force=force)
     record.warnings = tuple(warnings)
@@ -165,24 +171,38 @@ def _labels(given: npt.ArrayLike, answers: FloatArray) -> IntArray:
 
 
 def audit_scores(
-    table: GivenTable,
+    table: GivenTable | npt.ArrayLike,
+    membership: npt.ArrayLike | None = None,
     *,
-    folder: Path | None = None,
+    units: npt.ArrayLike | None = None,
+    folder: Path | str | None = None,
     title: str = "Your scores",
-    fail_on: tuple[str, ...] = (),
+    fail_on: str | tuple[str, ...] = (),
     command: str = "",
     force: bool = False,
 ) -> RunResult:
     """Figures with intervals from scores and membership, nothing else.
 
     Args:
-        table: The scores.
+        table: Scores, ``[n]`` for one model or ``[N, n]`` for several, higher for members; or a
+            table that holds all of it.
+        membership: Who was a member, of the shape of the scores.
+        units: What is drawn together ``[n]``; every record by itself if None.
         folder: Where findings go, for a report; None writes nothing.
         title: Name for people.
         fail_on: Gates.
         command: The command that repeats it.
         force: Replace another run in the folder.
+
+    Raises:
+        AuditError: Scores and membership that do not fit.
     """
+    folder = Path(folder) if folder is not None else None
+    fail_on = (fail_on,) if isinstance(fail_on, str) else tuple(fail_on)
+    if not isinstance(table, GivenTable):
+        if membership is None:
+            raise AuditError("scores without membership", fix="audit_scores(scores, membership)")
+        table = given_table(table, membership, units=units)
     config = _config(title, fail_on, primary="given")
     subject = Named(name="given", kind="given", label=title)
     record = _record(

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
-__all__ = ["answers_of", "load_model"]
+__all__ = ["answers_of", "load_model", "pair_of"]
 
 _MOST_CLASSES = 100_000
 _LEAST_PROBABILITY = 1e-12
 _BATCH = 512
+_PAIR, _PICTURES, _WHITE = 2, 4, 255
 _PICKLES = (".pt", ".pth", ".pkl", ".bin", ".ckpt")
 
 
@@ -104,7 +105,7 @@ def answers_of(model: object, records: npt.NDArray[Any]) -> tuple[FloatArray, bo
     if not (callable(model) or hasattr(model, "predict_proba")):
         raise AuditError(
             f"{type(model).__name__} is no model",
-            fix="Give a torch module, an estimator with predict_proba, or a function.",
+            fix=_instead(model),
         )
     try:
         answers, probabilities = _ask(model, records)
@@ -115,9 +116,67 @@ def answers_of(model: object, records: npt.NDArray[Any]) -> tuple[FloatArray, bo
             f"the model fails on records of shape {records.shape}: {said}",
             fix="Give records as it was trained on, or --image-size.",
         ) from error
-    if answers.ndim != 2 or len(answers) != len(records) or not np.isfinite(answers).all():
-        raise AuditError(f"the model's answers have shape {answers.shape} or are not finite")
+    if answers.ndim != 2 or len(answers) != len(records):
+        raise AuditError(
+            f"the model's answers have shape {answers.shape} for {len(records)} records",
+            fix="It must give one row of scores for each record.",
+        )
+    if wrong := int((~np.isfinite(answers)).any(axis=1).sum()):
+        raise AuditError(
+            f"the model's answers to {wrong:,} of {len(records):,} records are not finite",
+            fix="A net of half precision overflows: give it as float32 (model.float()).",
+        )
     return answers.astype(np.float64), probabilities
+
+
+def pair_of(given: object, *, where: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Records and labels as arrays, of a pair, a torch data set or a loader of one.
+
+    Args:
+        given: ``(records, labels)``, or a ``torch.utils.data`` set or loader of such pairs.
+        where: What it is, for the message.
+
+    Raises:
+        AuditError: Something else.
+    """
+    found = getattr(given, "dataset", given)
+    if isinstance(found, tuple | list) and len(found) == _PAIR:
+        return np.asarray(found[0]), np.asarray(found[1])
+    if not (hasattr(found, "__getitem__") and hasattr(found, "__len__")):
+        raise AuditError(
+            f"{type(given).__name__} holds no records and labels",
+            where=where,
+            fix="Give (records, labels), or a torch data set of such pairs.",
+        )
+    try:
+        items = [found[row] for row in range(len(found))]
+        records = np.stack([np.asarray(item[0]) for item in items])
+        return records, np.stack([np.asarray(item[1]) for item in items])
+    except Exception as error:
+        # Somebody else's data set: whatever it raises is its own word.
+        raise AuditError(
+            f"the data set cannot be read: {type(error).__name__}: {error}",
+            where=where,
+            fix="Each item must be a record and its label, all of one shape.",
+        ) from error
+
+
+def _instead(model: object) -> str:
+    """What to give instead of an object that cannot be asked for scores."""
+    name = type(model).__name__
+    if hasattr(model, "decision_function"):
+        return f"Give its scores: {name}.decision_function, or fit it with probability=True."
+    if hasattr(model, "predict"):
+        return "If its predict gives scores, give the method itself: model.predict."
+    return "Give a torch module, an estimator with predict_proba, or a function."
+
+
+def _grey_levels(records: npt.NDArray[Any]) -> bool:
+    """Whether these are pictures of whole numbers from 0 to 255, whatever holds them."""
+    if records.dtype == np.uint8:
+        return True
+    whole = records.ndim == _PICTURES and records.dtype.kind in "iu"
+    return whole and bool(1 < records.max(initial=0) <= _WHITE and records.min(initial=0) >= 0)
 
 
 def _ask(model: object, records: npt.NDArray[Any]) -> tuple[FloatArray, bool]:
@@ -152,6 +211,8 @@ def _by_class(shares: FloatArray, model: object) -> FloatArray:
 
 def _from_scores(scores: FloatArray) -> tuple[FloatArray, bool]:
     """Log-posterior of logits, of rows that are probabilities, of sigmoids, of a single output."""
+    if not np.isfinite(scores).all():
+        return scores, False
     if scores.ndim == 1 or scores.shape[-1] == 1:
         # One output for two classes: the second against the first.
         one = scores.reshape(len(scores))
@@ -181,12 +242,15 @@ def _logit(shares: FloatArray) -> FloatArray:
 def _module_logits(model: torch.nn.Module, records: npt.NDArray[Any]) -> FloatArray:
     import torch
 
-    # Pixels as bytes become shares of white; anything else is passed on as it is.
-    values = records.astype(np.float32) / (255 if records.dtype == np.uint8 else 1)
+    # Pixels become shares of white; anything else is passed on as it is.
+    values = records.astype(np.float32) / (255 if _grey_levels(records) else 1)
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        parts = [model(part).double() for part in torch.from_numpy(values).split(_BATCH)]
+        # In the numbers the net itself is made of: float64, or half.
+        floats = (p.dtype for p in model.parameters() if p.dtype.is_floating_point)
+        given = torch.from_numpy(values).to(next(floats, torch.float32))
+        parts = [model(part).double() for part in given.split(_BATCH)]
     model.train(was_training)
     logits: FloatArray = torch.cat(parts).numpy()
     return logits

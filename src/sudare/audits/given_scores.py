@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from sudare.core.archives import ArrayFile
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
@@ -55,8 +56,30 @@ def read_scores(path: Path) -> GivenTable:
             where=str(path),
             fix="Write it with numpy.savez(path, scores=..., membership=...).",
         )
-    membership = np.atleast_2d(arrays["membership"])
-    units = arrays.get("units", np.arange(scores.shape[1]))
+    return given_table(scores, arrays["membership"], units=arrays.get("units"), where=str(path))
+
+
+def given_table(
+    scores: npt.ArrayLike,
+    membership: npt.ArrayLike,
+    *,
+    units: npt.ArrayLike | None = None,
+    where: str = "",
+) -> GivenTable:
+    """Scores with who was a member, checked.
+
+    Args:
+        scores: ``[n]`` for one model, ``[N, n]`` for several; higher for members.
+        membership: Of the same shape, true or 1 for members.
+        units: What is drawn together, numbers or text ``[n]``; every record by itself if None.
+        where: Where they come from, for messages.
+
+    Raises:
+        AuditError: Arrays that do not fit, or a model without members or without others.
+    """
+    scores = np.atleast_2d(np.asarray(scores, dtype=np.float64))
+    membership = np.atleast_2d(np.asarray(membership))
+    units = np.arange(scores.shape[1]) if units is None else np.asarray(units)
     # Names of patients, or numbers of any kind: what differs is another unit.
     if units.dtype.kind in "iufUSb" and units.ndim == 1:
         units = np.unique(units, return_inverse=True)[1]
@@ -64,15 +87,15 @@ def read_scores(path: Path) -> GivenTable:
         raise AuditError(
             f"scores {scores.shape}, membership {membership.shape} and units {units.shape} do "
             "not fit",
-            where=str(path),
+            where=where,
         )
     for name, fits in (("score", np.isfinite(scores)), ("membership", np.isin(membership, (0, 1)))):
         if not fits.all():
             row = int(np.nonzero(~fits)[1][0])
             what = "not finite" if name == "score" else "neither 0 nor 1"
-            raise AuditError(f"the {name} of record {row} is {what}", where=str(path))
+            raise AuditError(f"the {name} of record {row} is {what}", where=where)
     if not (membership.any(axis=1) & ~membership.all(axis=1).astype(bool)).all():
-        raise AuditError("each model needs members and non-members", where=str(path))
+        raise AuditError("each model needs members and non-members", where=where)
     return GivenTable(
         scores=scores, membership=membership.astype(bool), units=units.astype(np.int64)
     )
