@@ -428,3 +428,12 @@ def test_python_takes_one_gate_as_text_a_folder_as_text_and_scores_as_arrays(tmp
         sudare.audit_scores(scores, member[:-1])
     with pytest.raises(AuditError, match="scores without membership"):
         sudare.audit_scores(scores)
+
+
+def test_a_column_of_scores_is_one_model(tmp_path):
+    member = np.arange(200) % 2 == 0
+    scores = member + np.random.default_rng(1).normal(size=200)
+    np.savez(tmp_path / "s.npz", scores=scores[:, None], membership=member[:, None])
+    assert read_scores(tmp_path / "s.npz").scores.shape == (1, 200)
+    np.savez(tmp_path / "t.npz", scores=scores[:, None], membership=member)
+    assert read_scores(tmp_path / "t.npz").membership.shape == (1, 200)

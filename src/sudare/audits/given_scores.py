@@ -17,6 +17,7 @@ from sudare.core.printable import escaped
 __all__ = ["GivenTable", "read_scores"]
 
 _SCORE_FILE = ("scores", "membership", "units")
+_TABLE = 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +46,7 @@ def read_scores(path: Path) -> GivenTable:
     try:
         file = ArrayFile(path)
         arrays = {name: file[name] for name in _SCORE_FILE if name in file}
-        scores = np.atleast_2d(arrays.get("scores", np.empty(0))).astype(np.float64)
+        scores = arrays.get("scores", np.empty(0)).astype(np.float64)
     except DataError as error:
         raise AuditError(f"the scores cannot be read: {error.what}", where=str(path)) from error
     except UNREADABLE as error:
@@ -77,8 +78,12 @@ def given_table(
     Raises:
         AuditError: Arrays that do not fit, or a model without members or without others.
     """
-    scores = np.atleast_2d(np.asarray(scores, dtype=np.float64))
-    membership = np.atleast_2d(np.asarray(membership))
+    scores, membership = np.asarray(scores, dtype=np.float64), np.asarray(membership)
+    # A column is one model's records, not as many models of one record.
+    scores, membership = (
+        np.atleast_2d(one.ravel() if one.ndim == _TABLE and one.shape[1] == 1 else one)
+        for one in (scores, membership)
+    )
     units = np.arange(scores.shape[1]) if units is None else np.asarray(units)
     # Names of patients, or numbers of any kind: what differs is another unit.
     if units.dtype.kind in "iufUSb" and units.ndim == 1:
