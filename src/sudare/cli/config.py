@@ -52,7 +52,7 @@ def figures() -> int:
     table = Table("figure", "means", box=SIMPLE_HEAD, pad_edge=False)
     for name in sorted(declared()):
         found = figure_of(name)
-        table.add_row(name, found.meaning if found else "")
+        table.add_row(name, (found.meaning or f"{found.name}.") if found else "")
     console = Console(highlight=False, markup=False)
     console.print(table)
     console.print("* is an attack or a part; tpr and fpr take a rate: membership.lira.tpr@0.01.")

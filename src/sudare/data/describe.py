@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from sudare.core.arrays import BoolArray, IntArray
+from sudare.core.limits import MAX_SIZE_PX, MIN_SIZE_PX
 from sudare.core.progress import Progress, Silent
 from sudare.data.duplicates import duplicate_clusters, exact_clusters
 from sudare.data.images import ImageDataset, concatenate
@@ -90,6 +91,12 @@ def describe(
 def _odd(whole: ImageDataset, clusters: IntArray) -> tuple[str, ...]:
     """What no audit can work with, in words."""
     found = []
+    _, height, width = whole.image_shape
+    if not all(MIN_SIZE_PX <= side <= MAX_SIZE_PX for side in (height, width)):
+        found.append(
+            f"nets on pixels take {MIN_SIZE_PX} to {MAX_SIZE_PX} pixels a side and these have "
+            f"{width} x {height}: set data.image_size, or use routes over features"
+        )
     if whole.n_classes < 2:
         found.append("there is one class: a classifier needs at least two")
     if len(np.unique(clusters)) < len(whole) / 2:

@@ -57,13 +57,14 @@ def exact_clusters(images: UInt8[ByteArray, "n c h w"]) -> Int[IntArray, " n"]:
 
 
 def duplicate_clusters(
-    images: UInt8[ByteArray, "n c h w"], *, rms: float = NEAR_RMS
+    images: UInt8[ByteArray, "n c h w"], *, rms: float | None = None
 ) -> Int[IntArray, " n"]:
     """Number images so that exact and near-duplicates share a number (single linkage).
 
     Args:
         images: ``uint8 [n, c, h, w]``.
-        rms: Root mean square pixel difference, in grey levels, up to which two are linked.
+        rms: Root mean square pixel difference, in grey levels, up to which two are linked; by
+            their own contrast if None.
 
     Returns:
         ``int64 [n]``, cluster numbers without gaps.
@@ -73,7 +74,8 @@ def duplicate_clusters(
 
     n = len(images)
     rows, columns = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    for left, right in _near_pairs(images, images, rms):
+    limit = near_rms(images) if rms is None else rms
+    for left, right in _near_pairs(images, images, limit):
         rows.append(left)
         columns.append(right)
     row, column = np.concatenate(rows), np.concatenate(columns)
@@ -92,8 +94,7 @@ def record_clusters(records: npt.NDArray[np.generic]) -> Int[IntArray, " n"]:
         records: ``[n, ...]``.
     """
     if records.dtype == np.uint8 and records.ndim == 4 and len(records) <= _MOST_COMPARED:
-        pictures = records.astype(np.uint8)
-        return duplicate_clusters(pictures, rms=near_rms(pictures))
+        return duplicate_clusters(records.astype(np.uint8))
     if records.dtype.kind not in "iuf" or len(records) > _MOST_COMPARED:
         return _by_bytes(records)
     from scipy.sparse.csgraph import connected_components
@@ -113,11 +114,18 @@ def near_matches(
     images: UInt8[ByteArray, "n c h w"],
     reference: UInt8[ByteArray, "m c h w"],
     *,
-    rms: float = NEAR_RMS,
+    rms: float | None = None,
 ) -> Bool[BoolArray, " n"]:
-    """Which images have an exact or near-duplicate among the reference images."""
+    """Which images have an exact or near-duplicate among the reference images.
+
+    Args:
+        images: ``uint8 [n, c, h, w]``.
+        reference: ``uint8 [m, c, h, w]``.
+        rms: As in ``duplicate_clusters``; by the contrast of the reference if None.
+    """
     found = np.zeros(len(images), dtype=bool)
-    for rows, _ in _near_pairs(images, reference, rms):
+    limit = near_rms(reference) if rms is None else rms
+    for rows, _ in _near_pairs(images, reference, limit):
         found[rows] = True
     return found
 

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from sudare.core.errors import DataError
+from sudare.data.describe import describe
 from sudare.data.duplicates import NEAR_RMS, near_rms, record_clusters
-from sudare.data.sources import load_source
+from sudare.data.sources import Source, load_source
 from sudare.data.splits import SplitSizes, make_split
 from tests.data.makers import dataset, noise
 
@@ -192,3 +193,11 @@ def test_dark_records_that_differ_are_no_duplicates(rng):
     dark = rng.integers(0, 6, size=(60, 1, 8, 8)).astype(np.uint8)
     assert len(np.unique(record_clusters(dark))) == 60
     assert len(np.unique(record_clusters(np.concatenate([dark, dark])))) == 60
+
+
+def test_a_description_counts_near_duplicates_by_contrast_and_says_what_nets_take(rng):
+    dark = rng.integers(0, 6, size=(60, 1, 6, 6)).astype(np.uint8)
+    whole = dataset(dark, np.arange(60) % 2, np.arange(60), 2)
+    found = describe(Source(train=whole, test=None, name="x", licence="x", source="x"))
+    assert found.near_copies == 0
+    assert any("8 to 128 pixels a side and these have 6 x 6" in note for note in found.notes)
