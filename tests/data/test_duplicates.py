@@ -49,7 +49,7 @@ def test_clusters_are_those_of_brute_force(images, rms):
 def test_near_matches_are_those_of_brute_force(images, cut):
     left, right = images[:cut], images[cut:]
     expected = brute_force(left, right, NEAR_RMS).any(axis=1)
-    assert np.array_equal(near_matches(left, right), expected)
+    assert np.array_equal(near_matches(left, right, rms=NEAR_RMS), expected)
 
 
 @given(families())
