@@ -6,10 +6,24 @@ from sudare.core.progress import Silent
 from sudare.fleets.cache import Cache
 
 
-def run_smoke(folder, cache, *overrides):
+class Heard(Silent):
+    """Keeps what was said."""
+
+    def __init__(self):
+        self.told = []
+
+    def say(self, text):
+        self.told.append(text)
+
+
+def run_smoke(folder, cache, *overrides, progress=None):
     config = load_config(apply_overrides(read_toml("smoke"), overrides))
     return compare(
-        config, folder, cache=Cache(cache), progress=Silent(), command="sudare compare -c smoke"
+        config,
+        folder,
+        cache=Cache(cache),
+        progress=progress or Silent(),
+        command="sudare compare -c smoke",
     )
 
 

@@ -12,7 +12,7 @@ from sudare.core.progress import Silent
 from sudare.core.runs import RunSummary, Verdict
 from sudare.releases.store import read_release
 
-from .conftest import run_smoke
+from .conftest import Heard, run_smoke
 
 
 def figures(result):
@@ -86,7 +86,9 @@ def test_released_folders_open_and_say_that_they_are_for_evaluation(smoke):
 def test_the_same_run_again_uses_the_cache_and_gives_the_same_findings(smoke, tmp_path):
     _, cache, result = smoke
     before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")}
-    again = run_smoke(tmp_path / "again", cache)
+    heard = Heard()
+    again = run_smoke(tmp_path / "again", cache, progress=heard)
+    assert "12 of 12 builds are there already." in heard.told
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")} == before
     assert figures(again) == figures(result)
 

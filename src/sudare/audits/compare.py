@@ -188,6 +188,7 @@ def compare(
             progress.say(said_of(foreseen(config, split), releases))
         clock = RunClock(forecast)
         tasks = [build_tasks(builds, route, cache) for route in config.routes]
+        _say_what_is_there(tasks, cache, progress)
         run.prepare(config.routes[0], tasks[0])
 
         def build(index: int) -> list[_Planned]:
@@ -449,6 +450,14 @@ def check(config: RunConfig) -> None:
     releases = [release.name for route in config.routes for release in route.releases]
     attacks = config.attacks
     check_gates(config.audit.fail_on, releases, attacks.membership, primary=attacks.primary)
+
+
+def _say_what_is_there(tasks: list[list[Task]], cache: Cache, progress: Progress) -> None:
+    """How many builds an earlier run left in the cache: the plan counts all."""
+    every = [task for made in tasks for task in made]
+    there = sum(cache.complete([task.key], progress) for task in every)
+    if there:
+        progress.say(f"{there:,} of {len(every):,} builds are there already.")
 
 
 def _refuse_longer(forecast: Forecast, most_minutes: float | None) -> None:
