@@ -104,10 +104,14 @@ def smoothing(
             least = min(row.mean("top1") for row in rows)
             for row in best:
                 progress.say(
-                    f"  alpha {row.alpha:g}: accuracy {row.mean('accuracy'):.3f} "
-                    f"({row.mean('accuracy') - top:+.3f} from the best), Acc@1 "
-                    f"{row.mean('top1'):.3f} ({row.mean('top1') - least:+.3f} from the least), "
-                    f"RMIA AUC {row.mean('rmia'):.3f}"
+                    f"  alpha {row.alpha:g}: accuracy {row.text('accuracy')}, "
+                    f"{row.mean('accuracy') - top:+.3f} from the best; Acc@1 {row.text('top1')}, "
+                    f"{row.mean('top1') - least:+.3f} from the least; RMIA AUC {row.text('rmia')}"
                 )
+        few = "one seed" if seeds == 1 else f"{seeds} seeds"
+        progress.say(
+            f"Compared by the means of {few}: rows that lie close may change places"
+            + ("; --seeds 3 gives intervals." if seeds == 1 else ".")
+        )
     progress.say(f"Table: {folder / 'sweep.md'}")
     return 0
