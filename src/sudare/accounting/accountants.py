@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from sudare.core.errors import BudgetError
 
@@ -13,6 +14,10 @@ Accountant = Literal["prv", "rdp"]
 
 _EPS_ERROR, _LEAST_ERROR = 0.01, 1e-4
 """Error of the numerical composition: usual, and the least that is paid for."""
+_MOST = 1e6
+"""Points of a grid: about a second and 300 MB."""
+_HUGE = 300.0
+"""An epsilon that promises nothing, and whose exponential soon is no number."""
 
 
 @lru_cache(maxsize=1024)
@@ -37,33 +42,19 @@ def epsilon_spent(
         Gopi, Lee and Wutschitz 2021 (PRV); Mironov, Talwar and Zhang 2019 (RDP); both
         as implemented by Opacus.
     """
-    import warnings
-
-    from opacus.accountants import PRVAccountant, RDPAccountant
-
-    history = [(noise_multiplier, sample_rate, steps)]
-    with warnings.catch_warnings():
-        # RDP warns when the best order is the first or last one; the bound stays valid.
-        warnings.filterwarnings("ignore", message="Optimal order is the")
-        # At a sampling rate of 1 PRV takes log(1 - 1) = -inf, and means it.
-        warnings.filterwarnings("ignore", message="divide by zero encountered in log")
-        if accountant == "rdp":
-            moments = RDPAccountant()
-            moments.history = history
-            return float(moments.get_epsilon(delta=delta))
-        books = PRVAccountant()
-        books.history = history
-        epsilon = float(books.get_epsilon(delta=delta, eps_error=_EPS_ERROR))
-        # The error is added on top: where epsilon is small it would be most of it.
-        finer = max(_LEAST_ERROR, epsilon / 100)
-        if finer < _EPS_ERROR:
-            epsilon = float(books.get_epsilon(delta=delta, eps_error=finer))
-        return epsilon
+    history = ((noise_multiplier, sample_rate, steps),)
+    if accountant == "rdp":
+        return _by_moments(history, delta)
+    return epsilon_of_history(history, delta=delta)
 
 
 @lru_cache(maxsize=1024)
 def epsilon_of_history(history: tuple[tuple[float, float, int], ...], *, delta: float) -> float:
     """Upper bound on epsilon after several mechanisms, composed as a whole and not added up.
+
+    The numerical composition works on a grid whose size grows with epsilon and the root of the
+    steps. Where that would take gigabytes the grid is coarser, its error still on top, and where
+    even that is not enough the bound by moments stands: a looser bound, never a smaller epsilon.
 
     Args:
         history: Noise multiplier, sampling rate and steps of each.
@@ -72,6 +63,44 @@ def epsilon_of_history(history: tuple[tuple[float, float, int], ...], *, delta: 
     Source:
         Gopi, Lee and Wutschitz 2021 (PRV), as implemented by Opacus.
     """
+    moments = _by_moments(history, delta)
+    fitting = (e for e in (_EPS_ERROR, moments / 100) if _grid(history, delta, moments, e) <= _MOST)
+    error = next(fitting, None)
+    if error is None or moments > _HUGE:
+        return moments
+    epsilon = _by_composition(history, delta, error)
+    # The error is added on top: where epsilon is small it would be most of it.
+    finer = max(_LEAST_ERROR, epsilon / 100)
+    if finer < error and _grid(history, delta, moments, finer) <= _MOST:
+        epsilon = _by_composition(history, delta, finer)
+    return epsilon
+
+
+_History: TypeAlias = tuple[tuple[float, float, int], ...]
+
+
+def _grid(history: _History, delta: float, epsilon: float, error: float) -> float:
+    """Points of the numerical composition's grid, roughly."""
+    steps = sum(count for _, _, count in history)
+    # Gopi, Lee and Wutschitz 2021, theorem 5.5, with the error of delta that Opacus takes.
+    mesh = error / math.sqrt(steps / 2 * math.log(12_000 / delta))
+    return 2 * epsilon / mesh
+
+
+def _by_moments(history: _History, delta: float) -> float:
+    import warnings
+
+    from opacus.accountants import RDPAccountant
+
+    books = RDPAccountant()
+    books.history = list(history)
+    with warnings.catch_warnings():
+        # The best order may be the first or the last one; the bound stays valid.
+        warnings.filterwarnings("ignore", message="Optimal order is the")
+        return float(books.get_epsilon(delta=delta))
+
+
+def _by_composition(history: _History, delta: float, error: float) -> float:
     import warnings
 
     from opacus.accountants import PRVAccountant
@@ -79,10 +108,11 @@ def epsilon_of_history(history: tuple[tuple[float, float, int], ...], *, delta: 
     books = PRVAccountant()
     books.history = list(history)
     with warnings.catch_warnings():
-        # As above: PRV takes the width of its grid from moments, whose best order may be the last.
+        # It takes the width of its grid from moments, whose best order may be the last.
         warnings.filterwarnings("ignore", message="Optimal order is the")
+        # At a sampling rate of 1 it takes log(1 - 1) = -inf, and means it.
         warnings.filterwarnings("ignore", message="divide by zero encountered in log")
-        return float(books.get_epsilon(delta=delta, eps_error=_EPS_ERROR))
+        return float(books.get_epsilon(delta=delta, eps_error=error))
 
 
 @lru_cache(maxsize=256)

@@ -34,7 +34,7 @@ class LedgerEntry(BaseModel):
     accountant: str = Field(default="PRV upper bound", description="How epsilon was computed.")
     noise_multiplier: float = Field(gt=0, description="Noise over sensitivity.")
     sample_rate: float = Field(gt=0, le=1, description="Chance of an image to take part.")
-    steps: int = Field(ge=1, description="How often it ran.")
+    steps: int = Field(ge=1, le=10**9, description="How often it ran.")
     delta: float = Field(ge=0, lt=1, description="0 for pure differential privacy.")
     epsilon: float = Field(ge=0, description="Upper bound, add/remove one image.")
 

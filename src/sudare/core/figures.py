@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from string import Formatter
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sudare.core.errors import ConfigError
 
 __all__ = ["Figure", "declare", "declared", "figure_of", "rate_of"]
+
+_PARTS = ("attack", "rate", "at", "part")
 
 
 class Figure(BaseModel):
@@ -22,7 +25,8 @@ class Figure(BaseModel):
 
     id: str = Field(description="Id of its findings without a rate; * stands for one part.")
     name: str = Field(
-        description="For tables; may hold {attack}, {rate} (per cent), {at} and {part}."
+        max_length=200,
+        description="For tables; may hold {attack}, {rate} (per cent), {at} and {part}.",
     )
     short: str = Field(default="", description="Its name in the glossary, or empty.")
     meaning: str = Field(default="", description="What it says, in a sentence or two.")
@@ -41,6 +45,16 @@ class Figure(BaseModel):
     recomputable: bool = Field(
         default=True, description="Whether `sudare audit verify` can compute it from evidence."
     )
+
+    @field_validator("name")
+    @classmethod
+    def _fills_in_nothing_else(cls, name: str) -> str:
+        # A run's file may come from anybody, and a width in a format takes gigabytes.
+        for _, field, spec, conversion in Formatter().parse(name):
+            if field is not None and (field not in _PARTS or spec or conversion):
+                raise ValueError("a name holds {attack}, {rate}, {at} and {part}, as they are")
+        return name
+
     exact: bool = Field(
         default=False,
         description="Whether the number is known and not estimated, so that it decides without an "
