@@ -437,3 +437,17 @@ def test_a_column_of_scores_is_one_model(tmp_path):
     assert read_scores(tmp_path / "s.npz").scores.shape == (1, 200)
     np.savez(tmp_path / "t.npz", scores=scores[:, None], membership=member)
     assert read_scores(tmp_path / "t.npz").membership.shape == (1, 200)
+
+
+def test_scores_are_refused_by_their_headers_before_they_are_read(tmp_path):
+    """A megabyte that unpacked to 250 million scores took 11 GB and minutes."""
+    np.savez_compressed(
+        tmp_path / "s.npz",
+        scores=np.zeros(20_000_001, dtype=np.uint8),
+        membership=np.zeros(3, dtype=bool),
+    )
+    with pytest.raises(AuditError, match="scores holds 20,000,001 numbers"):
+        read_scores(tmp_path / "s.npz")
+    np.savez(tmp_path / "t.npz", scores=np.zeros(4), membership=np.zeros(3, dtype=bool))
+    with pytest.raises(AuditError, match="4 scores and 3 memberships do not fit"):
+        read_scores(tmp_path / "t.npz")

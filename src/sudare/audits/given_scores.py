@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sudare.core.printable import escaped
 __all__ = ["GivenTable", "read_scores"]
 
 _SCORE_FILE = ("scores", "membership", "units")
-_TABLE = 2
+_TABLE, _MOST_NUMBERS = 2, 20_000_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,6 +46,7 @@ def read_scores(path: Path) -> GivenTable:
     """
     try:
         file = ArrayFile(path)
+        _refuse_size(file, path)
         arrays = {name: file[name] for name in _SCORE_FILE if name in file}
         scores = arrays.get("scores", np.empty(0)).astype(np.float64)
     except DataError as error:
@@ -58,6 +60,27 @@ def read_scores(path: Path) -> GivenTable:
             fix="Write it with numpy.savez(path, scores=..., membership=...).",
         )
     return given_table(scores, arrays["membership"], units=arrays.get("units"), where=str(path))
+
+
+def _refuse_size(file: ArrayFile, path: Path) -> None:
+    """Refuse arrays by what their headers promise, before any of them is read.
+
+    Raises:
+        AuditError: More numbers than anybody audits at once, or shapes that do not fit.
+    """
+    sizes = {name: math.prod(file.shape(name)) for name in _SCORE_FILE if name in file}
+    largest = max(sizes, key=lambda name: sizes[name], default="")
+    if largest and sizes[largest] > _MOST_NUMBERS:
+        raise AuditError(
+            f"{largest} holds {sizes[largest]:,} numbers",
+            where=str(path),
+            fix=f"At most {_MOST_NUMBERS:,} are audited at once: take a part of the records.",
+        )
+    if "scores" in sizes and sizes.get("membership", sizes["scores"]) != sizes["scores"]:
+        raise AuditError(
+            f"{sizes['scores']:,} scores and {sizes['membership']:,} memberships do not fit",
+            where=str(path),
+        )
 
 
 def given_table(

@@ -76,6 +76,15 @@ class ArrayFile:
             with archive.open(f"{name}.npy") as member:
                 return _plain(member, size)
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape that an array's header states; nothing of the array itself is read."""
+        with (
+            self._open() as archive,
+            self._believed(name),
+            archive.open(f"{name}.npy") as member,
+        ):
+            return _header(member)[0]
+
     def all(self) -> dict[str, Array]:
         """Every array by name."""
         return {name: self[name] for name in sorted(self.names)}
@@ -125,8 +134,8 @@ def array_of(content: bytes, name: str) -> Array:
         raise DataError(f"{name} is no array of numbers") from error
 
 
-def _plain(member: IO[bytes], size: int) -> Array:
-    """An array out of a stream of ``size`` bytes; whatever numpy raises over a hostile one."""
+def _header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and dtype of the array that follows."""
     version = np.lib.format.read_magic(member)
     read_header = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -134,7 +143,12 @@ def _plain(member: IO[bytes], size: int) -> Array:
     }.get(version)
     if read_header is None:
         raise ValueError(f"array format {version} is not read")
-    shape, fortran, dtype = read_header(member)
+    return read_header(member)
+
+
+def _plain(member: IO[bytes], size: int) -> Array:
+    """An array out of a stream of ``size`` bytes; whatever numpy raises over a hostile one."""
+    shape, fortran, dtype = _header(member)
     if dtype.hasobject:
         raise _ObjectsError
     # The header alone decides how much is allocated: it must not promise more than is there.
