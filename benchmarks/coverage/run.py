@@ -20,10 +20,17 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit, logit
 
-from sudare.metrics import crossed_share, largest_gap, mean_over_builds
+from sudare.metrics import (
+    crossed_share,
+    largest_difference,
+    largest_gap,
+    mean_over_builds,
+    worst_share,
+)
 
 HERE = Path(__file__).parent
 TRUTHS, BUILDS, IMAGES = (0.5, 0.9, 0.98), (2, 4, 8, 16), (8, 64, 300)
+ALIKE = ((10, 30, 8), (2, 300, 8), (2, 24, 4), (20, 12, 16))
 FAIR = ((10, 2, 50, 8), (2, 2, 300, 8), (2, 2, 200, 4), (10, 1, 50, 8))
 
 
@@ -78,6 +85,38 @@ def gap_row(classes: int, groups: int, images: int, builds: int, draws: int) -> 
     }
 
 
+def worst_row(classes: int, images: int, builds: int, draws: int) -> dict[str, float]:
+    """Classes alike: the worst one is as good as all, and no weaker attack does better."""
+    rng = np.random.default_rng([classes, images, builds, 7])
+    parts, held, before, value = np.repeat(np.arange(classes), images), 0, 0, 0.0
+    masked = maximum = 0
+    for _ in range(draws):
+        chance = rng.beta(4, 1, size=len(parts))
+        right = (rng.random((builds, len(parts))) < chance).astype(float)
+        found = worst_share(right, parts, rng=rng)
+        held += found.low <= 0.8 <= found.high
+        value += found.value / draws
+        shares = [right[:, parts == part].mean(axis=1) for part in range(classes)]
+        over = mean_over_builds(np.min(shares, axis=0), bounds=(0, 1))
+        before += over.low <= 0.8 <= over.high
+        weak = (rng.random((4, builds, len(parts))) < chance).astype(float)
+        gap = largest_difference(right - weak, rng=rng)
+        masked += gap.low <= 0 <= gap.high
+        raw = (right - weak).mean(axis=2).max(axis=0)
+        over = mean_over_builds(raw, bounds=(-1, 1))
+        maximum += over.low <= 0 <= over.high
+    return {
+        "classes": classes,
+        "images": images,
+        "builds": builds,
+        "holds": held / draws,
+        "mean": value,
+        "minimum_holds": before / draws,
+        "masking_holds_zero": masked / draws,
+        "maximum_holds_zero": maximum / draws,
+    }
+
+
 def _raw(right: np.ndarray, parts: np.ndarray, outer: np.ndarray) -> np.ndarray:
     """The largest difference of each build, as it was printed before."""
     gaps = []
@@ -117,6 +156,19 @@ def page(results: dict) -> str:
             for r in results["gaps"]
         ),
         "",
+        "Classes alike, each right in 0.8: how often the interval of the worst class holds that, "
+        "and of the smallest recall of each build, as printed before; and, of four attacks as "
+        "strong as the strongest, how often the sign of gradient masking holds 0.",
+        "",
+        "| classes | images a class | builds | holds 0.8 | mean | smallest | masking | largest |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {r['classes']} | {r['images']} | {r['builds']} | {r['holds']:.3f} | "
+            f"{r['mean']:.3f} | {r['minimum_holds']:.3f} | {r['masking_holds_zero']:.3f} | "
+            f"{r['maximum_holds_zero']:.3f} |"
+            for r in results["worst"]
+        ),
+        "",
     ]
     return "\n".join(lines)
 
@@ -132,6 +184,7 @@ def main() -> None:
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
         "shares": [share_row(t, b, i, draws) for t in TRUTHS for b in BUILDS for i in IMAGES],
         "gaps": [gap_row(*fair, draws // 2) for fair in FAIR],
+        "worst": [worst_row(*alike, draws // 2) for alike in ALIKE],
     }
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (HERE / "README.md").write_text(page(results))

@@ -106,12 +106,15 @@ def worst_share(
     names, counts = np.unique(parts, return_counts=True)
     names = names[counts >= LEAST_OF_A_PART]
     halves = _halves(parts, np.zeros(len(parts), dtype=np.int64), rng)
-    found = []
+    found, worst = [], []
     for chosen, measured in (halves, halves[::-1]) if len(names) else ():
         shares = [right[:, chosen[parts[chosen] == name]].mean() for name in names]
-        worst = names[int(np.argmin(shares))]
-        rows = measured[parts[measured] == worst]
+        worst.append(names[int(np.argmin(shares))])
+        rows = measured[parts[measured] == worst[-1]]
         found.append(_ends(crossed_share(right[:, rows], level=level)))
+    if len(set(worst)) == 1:
+        # Both halves name it: their mean is that of all its images, and so is the interval.
+        found = [_ends(crossed_share(right[:, parts == worst[0]], level=level))]
     return _within(_mean(found, right, level, least="no part has"), 0.0, 1.0)
 
 
