@@ -21,6 +21,9 @@ __all__ = ["LEAST_OF_A_PART", "largest_difference", "largest_gap", "mean_gap", "
 LEAST_OF_A_PART = 10
 """Images a part must have to be compared: half of them choose, half measure."""
 
+_CHOSEN = 1.15
+"""By how much ends are wider where each half chose what the other measured."""
+
 _METHOD = "chosen on half of the test images, measured on the other; builds and images drawn"
 
 
@@ -80,7 +83,7 @@ def mean_gap(
         gap = largest_gap(right[:, own], parts[own], rng=rng, level=level)
         if gap.value is not None and gap.low is not None and gap.high is not None:
             each.append((gap.value, gap.value - gap.low, gap.high - gap.value))
-    return _mean(each, right, level)
+    return _mean(each, right, level, wider=1.0)
 
 
 def worst_share(
@@ -213,6 +216,7 @@ def _mean(
     right: FloatArray,
     level: float,
     least: str = "fewer than two parts have",
+    wider: float = _CHOSEN,
 ) -> Estimate:
     known = [one for one in found if one is not None]
     if not known:
@@ -224,9 +228,11 @@ def _mean(
         )
     values, down, up = (np.array(column) for column in zip(*known, strict=True))
     value = float(values.mean())
-    # The halves hold different images: their errors add in squares.
+    # The halves hold different images: their errors add in squares. But each half's sign is chosen
+    # by the other: of two alike the mean of the halves is (|a| + |b|) / 2 in size, which leaves
+    # the usual ends in 9.8 % and ends wider by 1.15 in 5 % of draws.
     low, high = (
-        value + sign * float(np.sqrt((reach**2).sum())) / len(known)
+        value + sign * wider * float(np.sqrt((reach**2).sum())) / len(known)
         for sign, reach in ((-1, down), (1, up))
     )
     interval = math.isfinite(low) and math.isfinite(high)
