@@ -9,6 +9,7 @@ from sudare.audits.config import load_config, read_toml
 from sudare.core.errors import ConfigError
 from sudare.core.runs import Deployment
 from sudare.core.threats import ThreatModel
+from sudare.report.decisions import decisions_table
 from sudare.report.holder import possible
 from sudare.report.load import load_run
 from sudare.report.verdict import verdict
@@ -53,6 +54,21 @@ def test_an_attack_on_scores_does_not_condemn_what_only_answers(tmp_path):
     assert found.answer == f"Share: {other.label} and {leaky.label}."
     assert "0.52" in found.found
     assert "LiRA" not in found.found
+
+
+def test_the_first_screen_shows_what_the_holder_can_learn_and_no_more(tmp_path):
+    extra = [by_labels(PLANS[1], 0.52), by_labels(PLANS[0], 0.51)]
+
+    def learnt(run):
+        table = decisions_table(run)
+        return sorted(cell.text for row in table.rows for cell in row if "tries" in cell.text)
+
+    told = learnt(held(tmp_path / "labels", LABELS, extra=extra))
+    assert [text.partition("right in ")[2] for text in told] == [
+        "51 of 100 tries",
+        "52 of 100 tries",
+    ]
+    assert learnt(held(tmp_path / "free", extra=extra)) != told
 
 
 def test_an_attack_on_answers_does_condemn(tmp_path):

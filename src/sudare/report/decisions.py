@@ -6,6 +6,7 @@ from sudare.core.decisions import Answer, Decision, Outcome, Reply, Settle
 from sudare.core.findings import Finding
 from sudare.report.drawing import looks, swatch
 from sudare.report.formats import range_text, value_text
+from sudare.report.holder import possible
 from sudare.report.load import Run
 from sudare.report.tables import Cell, Table, number_cell
 from sudare.report.text import attack_name, say, spoken_or
@@ -24,6 +25,7 @@ _COLUMNS = ("release", "decision", "recipient", "attacker", "because", "settle")
 
 def decisions_table(run: Run) -> Table | None:
     """What to do with each release, what may be shared on top and the most useful first."""
+    run = possible(run)
     named = sorted(
         run.decisions,
         key=lambda name: (_ORDER.index(run.decisions[name].outcome), _usefulness(run, name)),
