@@ -47,6 +47,24 @@ def test_few_people_few_test_images_and_missing_checks_are_named():
     assert any('the check "sampler"' in what for what in foreseen(features, split()))
 
 
+def test_a_route_that_the_collection_cannot_feed_is_named_before_the_plan():
+    few = config(
+        routes=[
+            {"kind": "subset", "images_per_class": 300},
+            {"kind": "coreset", "images_per_class": 300},
+            {"kind": "distillation", "images_per_class": 300, "init": "real"},
+            {"kind": "distillation", "images_per_class": 301},
+        ]
+    )
+    found = foreseen(few, split())
+    ((what, labels),) = ((w, who) for w, who in found.items() if "are wanted" in w)
+    assert what.endswith("images in a build, 300 are wanted")
+    assert labels == [
+        release.label for route in few.routes[:3] for release in route.releases
+    ]  # Noise wants nobody's images.
+    assert not any("are wanted" in w for w in foreseen(config(), split()))
+
+
 def test_the_demo_has_the_builds_its_questions_need():
     demo = load_config(read_toml("demo"))
     assert foreseen(demo, split(pool=1200)) == {}

@@ -96,6 +96,11 @@ class RouteConfig(BaseModel):
         """How the net that an attacker queries is trained; None if recipients train it."""
         return None
 
+    @property
+    def wanted_of_each_class(self) -> int:
+        """Private images of each class that a build cannot do without."""
+        return 0
+
     def given_public(self) -> Self:
         """The route where the owner declared images beyond the collection public."""
         return self

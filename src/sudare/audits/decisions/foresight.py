@@ -13,8 +13,9 @@ from sudare.releases.registry import kind_class
 
 if TYPE_CHECKING:
     from sudare.audits.config import RunConfig
+    from sudare.data.images import ImageDataset
     from sudare.data.splits import AuditSplit
-    from sudare.routes.config import PlannedRelease
+    from sudare.routes.config import PlannedRelease, RouteConfig
 
 __all__ = ["foreseen", "said_of"]
 
@@ -33,13 +34,17 @@ def foreseen(config: RunConfig, split: AuditSplit) -> dict[str, list[str]]:
     units, test = len(np.unique(split.pool.unit)), len(split.test)
     checks = {check.kind for check in config.checks}
     found: dict[str, list[str]] = {}
+    of_all = _of_the_collection(units, test)
 
     def against(release: PlannedRelease, what: str) -> None:
         found.setdefault(what, []).append(release.label)
 
     for route in config.routes:
         builds = builds_of(route, config.fleet.builds)
+        unfed = _unfed(route, split.pool)
         for release in route.releases:
+            for what in (*of_all, *unfed):
+                against(release, what)
             if builds < _LEAST_BUILDS:
                 against(release, f"the most exposed need {_LEAST_BUILDS} builds, {builds} are made")
             least = max((_builds_of(name, config) for name in config.attacks.membership), default=4)
@@ -52,13 +57,27 @@ def foreseen(config: RunConfig, split: AuditSplit) -> dict[str, list[str]]:
                 against(release, f"an average at chance needs about {wanted} builds to be shown")
             if not kind_class(release.kind).in_pixels and "sampler" not in checks:
                 against(release, 'its ranges need the check "sampler"')
-            if units < _LEAST_UNITS:
-                against(release, f"attacks need {_LEAST_UNITS} people or images, there are {units}")
-            if test < _LEAST_TEST:
-                against(
-                    release, f"its use needs {_LEAST_TEST} test images or more, there are {test}"
-                )
     return found
+
+
+def _of_the_collection(units: int, test: int) -> list[str]:
+    """What stands against an answer for every release."""
+    told = []
+    if units < _LEAST_UNITS:
+        told.append(f"attacks need {_LEAST_UNITS} people or images, there are {units}")
+    if test < _LEAST_TEST:
+        told.append(f"its use needs {_LEAST_TEST} test images or more, there are {test}")
+    return told
+
+
+def _unfed(route: RouteConfig, pool: ImageDataset) -> list[str]:
+    """Of which class a build has fewer images than the route cannot do without."""
+    counts = np.bincount(pool.classes, minlength=pool.n_classes) // 2
+    smallest, wanted = int(np.argmin(counts)), route.wanted_of_each_class
+    if wanted <= counts[smallest]:
+        return []
+    name = pool.class_names[smallest]
+    return [f"class {name!r} has {counts[smallest]} images in a build, {wanted} are wanted"]
 
 
 def said_of(found: dict[str, list[str]], releases: int) -> str:

@@ -142,6 +142,12 @@ class DistillationConfig(RouteConfig):
     net: NetConfig = Field(default=NetConfig(), description="The net they are learned on.")
     precision: Literal["fp16", "fp32"] = Field(default="fp16", description="How numbers leave.")
 
+    @property
+    def wanted_of_each_class(self) -> int:
+        """As many as it starts from, where they are private ones."""
+        factor = getattr(self.method, "factor", 1)
+        return self.images_per_class * factor**2 if self.init == "real" else 0
+
     def given_public(self) -> Self:
         """It starts from them, where nothing else was asked for."""
         asked = "init" in self.model_fields_set
@@ -198,6 +204,11 @@ class CoresetConfig(RouteConfig):
     def passes(self, images: int, classes: int) -> float:
         """A teacher, where there is one."""
         return self.recipe.passes(images) if self.method == "soft-labels" else 0.0
+
+    @property
+    def wanted_of_each_class(self) -> int:
+        """As many as are chosen."""
+        return self.images_per_class
 
     @property
     def name(self) -> str:

@@ -27,6 +27,11 @@ class SubsetConfig(RouteConfig):
     )
 
     @property
+    def wanted_of_each_class(self) -> int:
+        """As many as are chosen."""
+        return self.images_per_class
+
+    @property
     def name(self) -> str:
         """Name of the release within a run."""
         return f"subset-{self.images_per_class}{'' if self._equal else '-shares'}"
