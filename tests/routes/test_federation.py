@@ -139,6 +139,14 @@ def test_an_update_does_not_tell_an_owners_size_by_its_noise():
     assert np.allclose(spreads, 4.0 * 5**0.5 / EXPECTED_BATCH, rtol=0.08)
 
 
+def test_owners_who_are_averaged_by_size_do_not_count_by_size_twice():
+    data = TrainingData.of(images(n=90).images, images(n=90).classes, device="cpu")
+    privacy = DpConfig(noise_multiplier=1.0, target_epsilon=None)
+    for weights, batch in (("equal", 32), ("size", 18)):
+        config = FederationConfig(rate=0.2, weights=weights, privacy=privacy)
+        assert Owner.of(data, config).expected_batch == batch
+
+
 def test_a_whole_coalition_is_the_released_model():
     release = made()
     net = release.net()

@@ -58,11 +58,13 @@ class Owner:
             data: Its images.
             config: The federation.
         """
+        # Averaged by size, sizes are told anyway: a larger owner must not count by size twice.
+        own = max(1, round(config.rate * len(data)))
         return cls(
             data=data,
             rate=config.rate,
             noise_multiplier=noise_of(config),
-            expected_batch=config.expected_batch,
+            expected_batch=own if config.weights == "size" else config.expected_batch,
         )
 
 
