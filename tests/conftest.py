@@ -1,7 +1,10 @@
 """What holds for all tests: those files that take longest begin first."""
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Workers import nothing from the folder they are started in unless it is meant: tests mean theirs.
 _ROOT = str(Path(__file__).parent.parent)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
+
+# What is remembered of ledgers outlives their folders, but not these tests.
+os.environ["SUDARE_STATE"] = tempfile.mkdtemp(prefix="sudare-state-")
+atexit.register(shutil.rmtree, os.environ["SUDARE_STATE"], ignore_errors=True)
 
 LONGEST = ("test_documentation.py", "test_examples.py", "test_cli.py", "test_resume.py")
 

@@ -1,4 +1,6 @@
+import json
 import math
+import os
 
 import pytest
 from scipy.integrate import quad
@@ -10,7 +12,9 @@ from sudare.accounting import (
     composed_epsilon,
     epsilon_spent,
 )
+from sudare.accounting.ledger import SEEDED
 from sudare.core.errors import BudgetError
+from sudare.core.files import try_lock
 
 # Reference values of dp_accounting 0.6.0 for the Poisson-subsampled Gaussian, add/remove.
 TABLE = [
@@ -98,7 +102,8 @@ def test_a_ledger_refuses_to_overspend_also_after_a_restart(tmp_path):
         with pytest.raises(BudgetError, match=r"training would raise epsilon to \d\.\d{3}, above"):
             again.charge(entry(100))
         again.charge(entry(40))
-    assert len(path.read_text().splitlines()) == 2
+    # One line that names the ledger, and one for each entry.
+    assert len(path.read_text().splitlines()) == 3
 
 
 def test_rounds_are_composed_as_one_history_and_not_added_up():
@@ -121,7 +126,8 @@ def test_what_is_charged_is_on_disk_before_it_is_used(tmp_path):
         ledger.charge(entry(1))
         ledger.charge(entry(2, purpose="scores"))
         lines = path.read_text().splitlines()
-        assert [LedgerEntry.model_validate_json(line) for line in lines] == list(ledger.entries)
+        read = [LedgerEntry.model_validate(json.loads(line)["entry"]) for line in lines[1:]]
+        assert read == list(ledger.entries)
     assert path.stat().st_mode & 0o777 == 0o600
     with Ledger(path) as again:
         assert again.entries == ledger.entries
@@ -138,32 +144,166 @@ def test_a_ledger_has_one_writer_at_a_time(tmp_path):
         closed.charge(entry(1))
 
 
-def test_a_torn_last_line_is_dropped_wherever_it_was_torn(tmp_path):
+def test_a_torn_last_line_is_dropped_wherever_it_was_torn(tmp_path, monkeypatch):
+    """A process that is cut off within its write has not begun what it would have paid for."""
     path = tmp_path / "ledger.jsonl"
     with Ledger(path) as ledger:
-        for steps in (1, 2):
-            ledger.charge(entry(steps))
-    content = path.read_bytes()
-    first = content.index(b"\n") + 1
-    for end in range(first, len(content)):
-        path.write_bytes(content[:end])
+        ledger.charge(entry(1))
+    whole = path.read_bytes()
+
+    def torn(handle, content):
+        os.pwrite(handle, content[:length], len(whole))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, Ledger(path) as ledger:
+        length = 10_000
+        patched.setattr(os, "write", torn)
+        with pytest.raises(KeyboardInterrupt):
+            ledger.charge(entry(2))
+    line = len(path.read_bytes()) - len(whole)
+    path.write_bytes(whole)
+    for length in range(0, line, 7):
+        with monkeypatch.context() as patched, Ledger(path) as ledger:
+            patched.setattr(os, "write", torn)
+            with pytest.raises(KeyboardInterrupt):
+                ledger.charge(entry(2))
         with Ledger(path) as ledger:
             assert [e.steps for e in ledger.entries] == [1]
             ledger.charge(entry(3))
         with Ledger(path) as ledger:
             assert [e.steps for e in ledger.entries] == [1, 3]
+        # Another ledger for the next length: this one cannot be wound back.
+        path.unlink()
+        path = tmp_path / f"{length}.jsonl"
+        with Ledger(path) as ledger:
+            ledger.charge(entry(1))
+        whole = path.read_bytes()
 
 
-def test_any_other_damage_of_a_ledger_is_an_error(tmp_path):
+def test_a_ledger_that_was_cut_off_before_it_was_remembered_goes_on(tmp_path, monkeypatch):
     path = tmp_path / "ledger.jsonl"
+
+    def killed(self):
+        raise KeyboardInterrupt
+
+    for steps in (1, 2):
+        with Ledger(path) as ledger, monkeypatch.context() as patched:
+            if steps == 2:
+                patched.setattr("sudare.accounting.witness.Witness.save", killed)
+                with pytest.raises(KeyboardInterrupt):
+                    ledger.charge(entry(steps))
+            else:
+                ledger.charge(entry(steps))
     with Ledger(path) as ledger:
-        ledger.charge(entry(1))
-    path.write_bytes(b"{}\n" + path.read_bytes())
-    with pytest.raises(BudgetError, match="line 1 of the ledger is damaged"):
+        assert [e.steps for e in ledger.entries] == [1, 2]
+
+
+def three(path):
+    with Ledger(path) as ledger:
+        for steps in (1, 2, 3):
+            ledger.charge(entry(steps))
+    return path.read_bytes()
+
+
+def lines_of(content):
+    return content.splitlines(keepends=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: b"".join(lines_of(c)[:-1]), "has 2 of the 3 entries"),
+        (lambda c: b"".join(lines_of(c)[:2]), "has 1 of the 3 entries"),
+        (lambda c: lines_of(c)[0], "it has none of the 3 entries"),
+        (lambda c: b"", "it has none of the 3 entries"),
+        (lambda c: c[:-5], "has 2 of the 3 entries"),
+        (lambda c: c.replace(b'"noise_multiplier":2.0', b'"noise_multiplier":9.5', 1), "line 2"),
+        (lambda c: c.replace(b'"steps":3', b'"steps":1'), "line 4"),
+        (lambda c: b"".join([*lines_of(c)[:2], lines_of(c)[3]]), "line 3"),
+        (lambda c: b"".join([*lines_of(c)[:2], *lines_of(c)[:0:-1]]), "line 3"),
+        (lambda c: c + lines_of(c)[-1], "line 5"),
+        (lambda c: b"{}\n" + c, "line 1"),
+        (lambda c: c.replace(b'"ledger": "', b'"ledger": "0'), "nothing outside its folder"),
+        (lambda c: b"\xff\n" + c, "line 1"),
+    ],
+)
+def test_a_ledger_that_was_cut_edited_or_emptied_is_no_new_budget(tmp_path, change, said):
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(change(three(path)))
+    for _ in range(2):
+        with pytest.raises(BudgetError, match=said):
+            Ledger(path)
+    # And it is not held either.
+    assert try_lock(os.open(path, os.O_RDWR))
+
+
+def test_a_restored_deleted_copied_or_foreign_ledger_is_no_new_budget(tmp_path):
+    path = tmp_path / "own" / "ledger.jsonl"
+    old = three(path)
+    with Ledger(path) as ledger:
+        ledger.charge(entry(4))
+    new = path.read_bytes()
+    path.write_bytes(old)
+    with pytest.raises(BudgetError, match="has 3 of the 4 entries that were written"):
         Ledger(path)
-    # A ledger that could not be opened is not held either.
-    path.write_bytes(b"")
-    Ledger(path).close()
+    path.unlink()
+    with pytest.raises(BudgetError, match="gone or empty"):
+        Ledger(path)
+    path.write_bytes(new)
+    # A copy may go on, and then the first is the older one: together they spend once.
+    copy = tmp_path / "copy" / "ledger.jsonl"
+    copy.parent.mkdir()
+    copy.write_bytes(new)
+    with Ledger(copy) as ledger:
+        ledger.charge(entry(5))
+    with pytest.raises(BudgetError, match="has 4 of the 5 entries"):
+        Ledger(path)
+    path.unlink()
+    with pytest.raises(BudgetError, match="gone or empty"):
+        Ledger(path)
+    # Another's ledger in its place, whole as it is, is not taken for this one.
+    path.write_bytes(three(tmp_path / "other.jsonl"))
+    with pytest.raises(BudgetError, match="not the ledger of 5 entries that was kept here"):
+        Ledger(path)
+
+
+def test_a_ledger_of_another_machine_is_refused_with_what_to_bring(tmp_path, monkeypatch):
+    path = tmp_path / "ledger.jsonl"
+    three(path)
+    monkeypatch.setenv("SUDARE_STATE", str(tmp_path / "elsewhere"))
+    with pytest.raises(BudgetError, match="SUDARE_STATE"):
+        Ledger(path)
+
+
+def test_a_link_is_no_ledger(tmp_path):
+    three(tmp_path / "ledger.jsonl")
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "ledger.jsonl")
+    with pytest.raises(BudgetError, match="is a link or cannot be opened"):
+        Ledger(tmp_path / "link.jsonl")
+
+
+def test_what_is_remembered_is_for_nobody_else_and_damage_of_it_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("SUDARE_STATE", str(tmp_path / "state"))
+    path = tmp_path / "ledger.jsonl"
+    three(path)
+    folder = tmp_path / "state" / "ledgers"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    (known,) = folder.glob("*.json")
+    assert known.stat().st_mode & 0o777 == 0o600
+    known.write_text("{}")
+    with pytest.raises(BudgetError, match="what is remembered of this ledger is damaged"):
+        Ledger(path)
+
+
+def test_noise_that_follows_from_a_seed_bounds_nothing(tmp_path):
+    seeded = entry(1, mechanism=SEEDED)
+    assert composed_epsilon([entry(1), seeded], delta=1e-5) == math.inf
+    with Ledger(tmp_path / "ledger.jsonl", max_epsilon=100.0) as ledger:
+        with pytest.raises(BudgetError, match="would raise epsilon to inf"):
+            ledger.charge(seeded)
+        # What ran already is written down all the same.
+        ledger.charge(seeded, spent=True)
+        assert ledger.epsilon == math.inf
 
 
 def test_a_small_epsilon_is_not_mostly_the_accountant_s_own_error():

@@ -6,7 +6,7 @@ import warnings
 import pytest
 import torch
 
-from sudare.core.errors import SudareError
+from sudare.routes.federation.coordinator import Refused
 from tests.fuzz.mutations import mutated
 from tests.routes.test_federation_job import OWNERS, made
 
@@ -157,10 +157,9 @@ class Answering:
 
 @pytest.mark.parametrize("question", ["updates", "scores"])
 def test_a_server_uses_or_refuses_whatever_owners_answer(tmp_path, question, capsys):
-    told = '{"name": "north", "records": 12.5, "score": 0.5, "ledger": []}'
     answers = {
         "updates": lambda: RecordDict({"arrays": arrays_of(update=torch.zeros(SIZE))}),
-        "scores": lambda: RecordDict({"config": ConfigRecord({"told": told})}),
+        "scores": lambda: RecordDict({"config": ConfigRecord({"records": 12.5, "score": 0.5})}),
     }
     rng = random.Random(1)
     job = made().model_copy(update={"patience_s": 0.01})
@@ -168,14 +167,15 @@ def test_a_server_uses_or_refuses_whatever_owners_answer(tmp_path, question, cap
     used, refused = 0, []
     for _ in range(150):
         owners = FlowerOwners(Answering(answers[question], rng), job, nodes, tmp_path)
-        try:
-            if question == "updates":
-                owners.updates(0, torch.zeros(SIZE))
+        if question == "updates":
+            answers_of = owners.updates(0, torch.zeros(SIZE))
+        else:
+            answers_of = owners.scores(torch.zeros(2, SIZE), 1.0)
+        for answer in answers_of.values():
+            if isinstance(answer, Refused):
+                refused.append(answer.reason)
             else:
-                owners.scores(torch.zeros(2, SIZE), 1.0)
-            used += 1
-        except SudareError as error:
-            refused.append(str(error))
+                used += 1
     assert all(text.isprintable() for text in refused)
     assert refused
     assert used

@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from sudare.accounting.ledger import Ledger
+from sudare.accounting.ledger import SEEDED, Ledger, composed_epsilon
 from sudare.core.errors import BudgetError, ConfigError, DataError
 from sudare.core.progress import Silent
 from sudare.data.images import ImageDataset
+from sudare.releases.kinds.federation import Statement
 from sudare.releases.store import read_release
 from sudare.routes import make_route
 from sudare.routes.context import BuildContext
+from sudare.routes.federation.books import ledger_of
 from sudare.routes.federation.coordinator import Coordinator
 from sudare.routes.federation.job import agreed, read_job, write_job
-from sudare.routes.federation.silo import Silo, for_the_job, summed
+from sudare.routes.federation.silo import Silo, for_the_job
+from sudare.routes.federation.wire import sum_of
 
 OWNERS = ("north", "south", "east")
 
@@ -85,6 +88,7 @@ class Direct:
 
     def tell(self, statements):
         self.told = dict(statements)
+        return set(statements)
 
 
 @pytest.mark.parametrize("privacy", [{"noise_multiplier": 1.5, "delta": 1e-3}, False])
@@ -100,10 +104,11 @@ def test_a_job_ends_in_the_release_of_the_same_federation_in_one_process(tmp_pat
     for one, other in zip(found.card.spec.statements, expected.card.spec.statements, strict=True):
         assert one.payouts == other.payouts
         assert one.records == pytest.approx(other.records)
-        assert one.epsilon == pytest.approx(other.epsilon)
-        assert one.ledger == other.ledger
+        # Noise from a seed promises nothing, and the books say so.
+        assert one.epsilon is None
+        assert {entry.mechanism for entry in one.ledger} == ({SEEDED} if privacy else set())
+        assert [e.steps for e in one.ledger] == [e.steps for e in other.ledger]
     assert set(owners.told) == set(OWNERS)
-    # Noise from a seed promises nothing, whatever the ledger says.
     assert found.card.guarantee == ""
 
 
@@ -165,11 +170,12 @@ def test_the_same_question_is_answered_the_same_and_costs_nothing(tmp_path):
     again = silo(tmp_path, job).update(0, 2 * start())
     assert torch.equal(first, again)
     assert entries(tmp_path) == spent
-    states = start()[None]
+    all_rounds(tmp_path, job)
+    states = start().repeat(3, 1)
     one, other = (silo(tmp_path, job).scores(states, 1.0) for _ in range(2))
     assert one == other
     assert [entry.purpose for entry in entries(tmp_path)] == [
-        "training",
+        *["training"] * 3,
         "released number of records and sum of scores",
     ]
 
@@ -189,8 +195,8 @@ def test_a_round_that_was_cut_off_is_charged_again_until_the_ledger_refuses(tmp_
     assert len(entries(tmp_path)) == 4
     with pytest.raises(BudgetError, match="training would raise epsilon to"):
         all_rounds(tmp_path, job)
-    (total,) = summed(entries(tmp_path))
-    assert total.epsilon <= job.max_epsilon
+    spent = composed_epsilon(entries(tmp_path), delta=job.federation.privacy.delta)
+    assert spent <= job.max_epsilon
 
 
 def test_an_owner_s_own_limit_goes_before_the_job_s(tmp_path):
@@ -300,19 +306,168 @@ def test_an_owner_s_classes_go_by_name_and_others_are_refused():
         for_the_job(data[np.zeros(0, dtype=np.int64)], job)
 
 
-def test_entries_of_one_mechanism_are_summed():
+def statement(job, owner="south", **changes):
+    seeded = job.seed is not None
+    values = {
+        "owner": owner,
+        "epsilon": None,
+        "records": 30.0,
+        "score": 0.5,
+        "shapley": 0.1,
+        "shapley_low": 0.0,
+        "shapley_high": 0.2,
+        "leave_one_out": 0.0,
+        "payouts": {"shapley": 100},
+        "ledger": ledger_of(job.federation, job.noise_multiplier, seeded=seeded),
+    }
+    return Statement(**{**values, **changes}).model_dump_json()
+
+
+def test_a_statement_is_kept_for_its_owner_and_no_other_is(tmp_path):
     job = made()
-    from sudare.routes.federation.owner import scores_entry, training_entry
+    kept = silo(tmp_path, job)
+    with pytest.raises(DataError, match="a statement before the scores"):
+        kept.keep_statement(statement(job))
+    all_rounds(tmp_path, job)
+    kept.scores(start().repeat(3, 1), 1.0)
+    for text, said in (
+        ("{}", "is no statement"),
+        ("x" * 100, "is no statement"),
+        (statement(job, owner="north"), "the statement is for north"),
+        (statement(job, ledger=()), "does not follow from the job"),
+    ):
+        with pytest.raises(DataError, match=said):
+            kept.keep_statement(text)
+        assert not kept.statement.exists()
+    kept.keep_statement(statement(job))
+    assert json.loads(kept.statement.read_text())["owner"] == "south"
 
-    config, sigma = job.federation, job.noise_multiplier
-    entries = [training_entry(config, sigma, steps=2) for _ in range(3)]
-    assert summed([*entries, scores_entry(config)]) == (
-        training_entry(config, sigma, steps=6),
-        scores_entry(config),
-    )
+
+def test_scores_are_told_of_the_job_s_own_states_alone(tmp_path):
+    job = made(seed=None)
+    mine = silo(tmp_path, job)
+    mine.update(0, start())
+    for states, said in (
+        (start().repeat(3, 1), "before round 2 was"),
+        (start().repeat(16, 1), "the job scores 3 of them"),
+        (start(), "the job scores 3 of them"),
+    ):
+        with pytest.raises(DataError, match=said):
+            mine.scores(states, 1.0)
+    all_rounds(tmp_path, job)
+    with pytest.raises(DataError, match="not what round 1 began with"):
+        mine.scores(2 * start().repeat(3, 1), 1.0)
+    assert len(entries(tmp_path)) == 3
+    mine.scores(start().repeat(3, 1), 1.0)
+    assert len(entries(tmp_path)) == 4
 
 
-def test_a_statement_is_kept_for_its_owner(tmp_path):
-    kept = silo(tmp_path, made())
-    kept.keep_statement(json.dumps({"paid": 1}))
-    assert json.loads(kept.statement.read_text()) == {"paid": 1}
+def test_an_answer_the_ledger_knows_nothing_of_is_paid_when_the_silo_opens(tmp_path):
+    job = made(seed=None)
+    silo(tmp_path, job).update(0, start())
+    kept = tmp_path / "rehearsal" / "round-0000.safetensors"
+    (tmp_path / "rehearsal" / "round-0001.safetensors").write_bytes(kept.read_bytes())
+    silo(tmp_path, job).update(0, start())
+    assert len(entries(tmp_path)) == 2
+
+
+def test_a_ledger_from_a_backup_is_not_spent_again(tmp_path):
+    """Nine rounds were computed and three were in the ledger, which was put back four times."""
+    job = made(seed=None)
+    ledger = tmp_path / "ledger.jsonl"
+    silo(tmp_path, job).update(0, start())
+    old = ledger.read_bytes()
+    silo(tmp_path, job).update(1, start())
+    for content in (old, old[:-9], b""):
+        ledger.write_bytes(content)
+        for path in (tmp_path / "rehearsal").glob("round-*"):
+            path.unlink()
+        with pytest.raises(BudgetError, match="of the 2 entries that were written"):
+            silo(tmp_path, job).update(2, start())
+    ledger.unlink()
+    with pytest.raises(BudgetError, match="gone or empty"):
+        silo(tmp_path, job).update(2, start())
+
+
+def test_what_the_server_has_and_the_ledger_never_paid_is_refused(tmp_path):
+    """A folder that is begun anew elsewhere, for a job that had answers already."""
+    job = made(seed=None)
+    first = silo(tmp_path / "first", job)
+    digests = {"0": sum_of(first.update(0, start()))}
+    first.received(digests)
+    again = silo(tmp_path / "again", job)
+    with pytest.raises(BudgetError, match="has this owner's round 0, and the ledger does not"):
+        again.received(digests)
+    # And a round the server has is not computed a second time: that would be other noise.
+    (tmp_path / "first" / "rehearsal" / "round-0000.safetensors").unlink()
+    with pytest.raises(DataError, match="has the answer of round 0 already"):
+        first.update(0, start())
+    first.update(1, start())
+    with pytest.raises(DataError, match="has another update of round 1 than was sent"):
+        first.received({"1": "0" * 64})
+
+
+def refusal(ask):
+    try:
+        ask()
+    except DataError as error:
+        return str(error)
+    return "no refusal"
+
+
+@pytest.mark.parametrize("name", ["round-0000.safetensors", "scores.json"])
+def test_a_kept_answer_that_was_damaged_is_no_answer(tmp_path, name):
+    job = made(seed=None)
+    all_rounds(tmp_path, job)
+    mine = silo(tmp_path, job)
+    states = start().repeat(3, 1)
+    mine.scores(states, 1.0)
+    path = tmp_path / "rehearsal" / name
+    whole = path.read_bytes()
+
+    def ask():
+        return mine.update(0, start()) if name.startswith("round") else mine.scores(states, 1.0)
+
+    right = ask()
+    rng = np.random.default_rng(0)
+    for at in rng.choice(len(whole), size=min(60, len(whole)), replace=False):
+        bit = 1 << int(rng.integers(8))
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :])
+        said = refusal(ask)
+        # A bit of white space or of an unused name: the answer itself is the same.
+        assert "a kept answer is damaged" in said or "no refusal" in said
+        if said == "no refusal":
+            assert torch.equal(torch.as_tensor(ask()), torch.as_tensor(right))
+    for cut in (0, 1, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(DataError, match="a kept answer is damaged"):
+            ask()
+
+
+def test_a_job_that_is_not_what_it_promises_is_refused_by_the_owner(tmp_path):
+    job = made(seed=None)
+    job.check_noise()
+    less = job.model_copy(update={"noise_multiplier": 0.3})
+    with pytest.raises(ConfigError, match=r"says noise 0\.3, but its promise asks for 1\.5"):
+        less.check_noise()
+    with pytest.raises(ConfigError, match="30 images, but the job allows an owner 29"):
+        silo(tmp_path, job.model_copy(update={"most_records": 29}))
+
+
+def test_a_delta_that_promises_nothing_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"delta 0\.5 is above 0\.01"):
+        made(seed=None, privacy={"noise_multiplier": 1.5, "delta": 0.5})
+    job = made(seed=None, privacy={"noise_multiplier": 4.0, "delta": 1e-2})
+    big = images(600)
+    with pytest.raises(ConfigError, match=r"delta 0\.01 promises nothing to 200 images"):
+        Silo(job, "south", for_the_job(big[big.silo == 1], job), tmp_path)
+
+
+def test_a_seed_is_in_the_ledger_as_what_it_is(tmp_path):
+    silo(tmp_path, made()).update(0, start())
+    assert [entry.mechanism for entry in entries(tmp_path)] == [SEEDED]
+    # From then on no epsilon holds for this folder's images.
+    with pytest.raises(BudgetError, match="would raise epsilon to inf"):
+        silo(tmp_path, made(seed=None).model_copy(update={"name": "later"})).update(0, start())
+    with pytest.raises(BudgetError, match="would raise epsilon to inf"):
+        silo(tmp_path / "own", made(), max_epsilon=5.0).update(0, start())

@@ -73,7 +73,8 @@ def epsilon_of_history(history: tuple[tuple[float, float, int], ...], *, delta: 
     finer = max(_LEAST_ERROR, epsilon / 100)
     if finer < error and _grid(history, delta, moments, finer) <= _MOST:
         epsilon = _by_composition(history, delta, finer)
-    return epsilon
+    # At a large delta the curve is negative: nothing is spent, not less.
+    return max(0.0, epsilon)
 
 
 _History: TypeAlias = tuple[tuple[float, float, int], ...]

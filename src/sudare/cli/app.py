@@ -23,6 +23,7 @@ from sudare.cli.report import report
 from sudare.cli.sweep import app as sweep_app
 from sudare.core.errors import NotEvaluableError, SudareError
 from sudare.core.memory import keep_memory
+from sudare.core.parents import end_with_parent
 from sudare.core.printable import escaped
 
 __all__ = ["app", "main"]
@@ -71,6 +72,7 @@ def _end_of_pipe() -> None:
 def main() -> None:
     """Run the command line. Exit: 0 pass, 1 a gate fails, 2 error, 3 undecided."""
     keep_memory()
+    end_with_parent()
     for stream in (sys.stdout, sys.stderr):
         # A class called "entzündet" on a terminal without umlauts is escaped; nothing fails.
         if isinstance(stream, io.TextIOWrapper):

@@ -7,7 +7,8 @@ from pathlib import Path
 __all__ = ["doctor"]
 
 EXTRAS = {
-    "federation": ("flwr", "train where the data are"),
+    "federation": ("grpcio", "train where the data are"),
+    "flower": ("flwr", "the same on Flower"),
     "ray": ("ray", "spread builds over several machines"),
     "foundation": ("transformers", "features from published vision models"),
 }

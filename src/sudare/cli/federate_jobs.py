@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,8 +57,8 @@ def init(
     from sudare.core.errors import ConfigError
     from sudare.core.progress import auto
     from sudare.data.sources.registry import load_source
-    from sudare.routes.federation.deploy import AUTHORITY_FILE, prepare_server
     from sudare.routes.federation.job import JOB_FILE, agreed, write_job
+    from sudare.routes.federation.serving import AUTHORITY_FILE, prepare_server
 
     if (folder / JOB_FILE).exists():
         raise ConfigError("there is a job already", where=str(folder), fix="Choose another folder.")
@@ -97,13 +98,13 @@ def init(
     auto().say(
         f"Job:  {folder / JOB_FILE}\n{promise}\n"
         f"Give every owner {JOB_FILE} and {AUTHORITY_FILE}. Each makes a key (sudare federate key "
-        f"OWNER) and sends OWNER.pub, which goes to {folder / 'keys'}."
+        f"OWNER) and sends OWNER.crt, which goes to {folder / 'keys'}."
     )
     return 0
 
 
 def key(path: Path) -> int:
-    """Make an owner's key: PATH stays with the owner, PATH.pub goes to the server.
+    """Make an owner's key: PATH stays with the owner, its certificate PATH.crt goes to the server.
 
     Examples:
     `sudare federate key my-keys/north`
@@ -115,32 +116,36 @@ def key(path: Path) -> int:
         0, or 2 after an error.
     """
     from sudare.core.progress import auto
-    from sudare.routes.federation.keys import make_key
+    from sudare.routes.federation.keys import fingerprint, make_key
 
     public = make_key(path)
-    auto().say(f"For the owner alone: {path}\nFor the server:      {public}")
+    auto().say(
+        f"For the owner alone: {path}\nFor the server:      {public}\n"
+        f"Compare with who runs the server: {fingerprint(public.read_bytes())}"
+    )
     return 0
 
 
 def server(folder: Path, *, public: str) -> int:
     """Serve a job until its release is written; the same command goes on after an interruption.
 
-    Owners reach it over TLS and are known by their keys. It reads no private image; what it gets
-    are updates, a noised number of records and a noised mean score. It starts what it needs
-    (Flower's SuperLink) and ends it again.
+    Only owners get in: both sides prove themselves by certificates before a byte is read. The
+    server reads no private image; what it gets are updates, a noised number of records and a
+    noised mean score, each held against the range an honest owner stays in. One process, one port,
+    and nothing on it but two calls of owners: what is wanted, and the answer.
 
     Examples:
     `sudare federate server my-job --public digits`
 
     Args:
-        folder: The job's folder, with every owner's key in `keys/`.
+        folder: The job's folder, with every owner's certificate in `keys/`.
         public: Public images on which owners are valued.
 
     Returns:
         0, or 2 after an error.
     """
     from sudare.core.progress import auto
-    from sudare.routes.federation.deploy import run_server
+    from sudare.routes.federation.serving import run_server
 
     progress = auto()
     release = run_server(folder, public=public, progress=progress)
@@ -159,14 +164,15 @@ def client(
     folder: Path | None = None,
     server: str | None = None,
     image_size: Whole | None = None,
-    max_epsilon: float | None = None,
+    limit_epsilon: float | None = None,
+    yes: bool = False,
 ) -> int:
     """Take part in a job with your own images, until you have your statement.
 
-    Images stay where they are. What leaves: one noised update a round, and at the end a noised
-    number of records and mean score. Each is paid for in `ledger.jsonl` before it is computed; the
-    ledger refuses what would overspend, also after a crash. The program that answers the server is
-    started by it: take part only in jobs of servers whose code you would run.
+    Shows whom you talk to, what leaves and what it costs your images' privacy, and asks before
+    anything is sent. Images stay where they are, and nothing that arrives is run: a question is a
+    number and weights. Each answer is paid for in `ledger.jsonl` before it is computed; the ledger
+    refuses what would overspend, also after a crash or where an older copy of it is put back.
 
     Examples:
     `sudare federate client job.toml --owner north --data north.npz --key north --ca ca.crt`
@@ -180,19 +186,20 @@ def client(
         folder: Your own folder for ledger and answers; federation-OWNER by default.
         server: HOST:PORT to dial, if not the job's.
         image_size: Resize images to squares of this side, in pixels.
-        max_epsilon: What your ledger may reach, over all jobs that use this folder.
+        limit_epsilon: What your ledger may reach, over all jobs that use this folder.
+        yes: Agree to the terms without being asked, for services.
 
     Returns:
         0, or 2 after an error.
     """
     from sudare.core.progress import auto
     from sudare.releases.kinds.federation import Statement
-    from sudare.routes.federation.deploy import OwnersNode, run_owner
     from sudare.routes.federation.job import read_job
+    from sudare.routes.federation.joining import OwnersPart, run_owner
 
     progress = auto()
     statement = run_owner(
-        OwnersNode(
+        OwnersPart(
             job=job,
             owner=owner,
             data=data,
@@ -201,13 +208,34 @@ def client(
             folder=folder or Path(f"federation-{owner}"),
             server=server,
             image_size=image_size,
-            max_epsilon=max_epsilon,
+            limit_epsilon=limit_epsilon,
         ),
+        agrees=lambda terms: _agrees(terms, yes=yes),
         progress=progress,
     )
     told = Statement.model_validate_json(statement.read_text())
     progress.say(statement_text(told, rule=read_job(job).federation.valuation.rule))
     return 0
+
+
+def _agrees(terms: str, *, yes: bool) -> bool:
+    """Show terms and ask, unless the answer was given with the command.
+
+    Raises:
+        ConfigError: Nobody is there to be asked.
+    """
+    from sudare.core.errors import ConfigError
+    from sudare.core.progress import auto
+
+    auto().say(terms)
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            "nobody is here to agree to this; nothing was sent",
+            fix="Read the terms above; give --yes if they are what you want.",
+        )
+    return input("Take part? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def rehearse(
@@ -244,12 +272,11 @@ def rehearse(
     """
     from sudare.core.progress import auto
     from sudare.data.sources.registry import load_source
-    from sudare.routes.federation.deploy import unused_port
-    from sudare.routes.federation.keys import need_flower
-    from sudare.routes.federation.rehearsal import divide, run_rehearsal
+    from sudare.routes.federation.keys import need_network
+    from sudare.routes.federation.rehearsal import divide, run_rehearsal, unused_port
 
     # Before a folder of images is written that the second try would find there.
-    need_flower()
+    need_network()
     progress = auto()
     names = [name.strip() for name in owners.split(",") if name.strip()]
     public = divide(load_source(data).train, folder, names, partition=partition)

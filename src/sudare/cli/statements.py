@@ -32,7 +32,9 @@ def statements_text(folder: Path) -> str:
 def statement_text(told: Statement, *, rule: str) -> str:
     """What one owner is told: paid, why, how sure, and what was spent."""
     spent = (
-        "no promise of privacy was made to you: your updates and scores are exact"
+        "no privacy: the noise follows from the job's seed, and whoever has the job takes it off"
+        if told.epsilon is None and told.ledger
+        else "no promise of privacy was made to you: your updates and scores are exact"
         if told.epsilon is None
         else f"your records' privacy: epsilon {told.epsilon:.2f} at delta {told.delta:g}, "
         "training and released scores together"

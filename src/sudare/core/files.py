@@ -46,7 +46,7 @@ def atomic_write(path: Path, content: str | bytes, *, public: bool = False) -> N
         content: What goes in.
         public: Whether it is meant for others than its owner.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o777 if public else 0o700)
     data = content.encode() if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -31,7 +31,7 @@ class Statement(BaseModel):
         default=None, ge=0, description="Of all its mechanisms composed; None without a promise."
     )
     delta: float = Field(default=0.0, ge=0, lt=1)
-    records: float = Field(description="Number of records, noised where there is a promise.")
+    records: float = Field(ge=0, description="Number of records, noised where there is a promise.")
     score: float = Field(ge=0, description="Mean score of a record, noised likewise.")
     shapley: float
     shapley_low: float
@@ -42,8 +42,9 @@ class Statement(BaseModel):
     )
     payouts: dict[str, int] = Field(description="Cents, by rule.")
     ledger: tuple[LedgerEntry, ...] = Field(
-        default=(), description="Each mechanism its records went through."
+        default=(), description="Each mechanism its records went through, as the job says."
     )
+    skipped: int = Field(default=0, ge=0, description="Rounds that went on without this owner.")
 
 
 class FederationSpec(ClassifierSpec):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 
-from sudare.accounting.ledger import LedgerEntry, composed_epsilon
+from sudare.accounting.ledger import SEEDED, LedgerEntry, composed_epsilon
 from sudare.core.arrays import FloatArray
 from sudare.core.seeds import generator, integer_seed
 from sudare.nets.predict import predict
 from sudare.releases.card import Card, Statistic
 from sudare.releases.kinds.federation import FederationRelease, FederationSpec, Statement
+from sudare.routes.federation.owner import scores_entry, training_entry
 from sudare.valuation.contribution import coalitions, leave_one_out, shapley, ties
 from sudare.valuation.payouts import RULES, Standing, pay
 
@@ -27,6 +28,7 @@ __all__ = [
     "PUBLIC_SCORED",
     "Told",
     "card_of",
+    "ledger_of",
     "right_answers",
     "scored_rounds",
     "statements_of",
@@ -40,17 +42,23 @@ _DRAWS = 400
 _UNIT_QUANTILE = 0.9
 
 
-class Told(BaseModel):
-    """What one owner says, and what saying it and training cost."""
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What one owner says of itself, and what is known of it.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    Attributes:
+        name: The owner.
+        records: Number of its records, noised if that is promised.
+        score: Their mean score, likewise.
+        trained: Whether any of its records was trained on.
+        skipped: Rounds that went on without it.
+    """
 
-    name: str = Field(max_length=60, description="The owner.")
-    records: float = Field(ge=0, description="Number of its records, noised if that is promised.")
-    score: float = Field(ge=0, description="Their mean score, likewise.")
-    ledger: tuple[LedgerEntry, ...] = Field(
-        default=(), max_length=100, description="All it spent; empty without a promise."
-    )
+    name: str
+    records: float
+    score: float
+    trained: bool = True
+    skipped: int = 0
 
 
 def scored_rounds(rounds: int) -> list[int]:
@@ -78,16 +86,42 @@ def right_answers(
         return np.zeros((2**clients, 1))
     found = []
     for coalition in coalitions(clients):
-        present = [c for c in coalition if float(trained.weights[c]) > 0]
-        model_of(net, trained.final(present))
+        model_of(net, trained.final(coalition))
         answers = predict(net, public.images, device=device).argmax(axis=1)
         found.append((answers == public.classes).astype(np.float64))
     model_of(net, trained.final())
     return np.stack(found)
 
 
+def ledger_of(
+    config: FederationConfig, sigma: float, *, trained: bool = True, seeded: bool = False
+) -> tuple[LedgerEntry, ...]:
+    """What an owner's records went through, as the job says and whatever the owner does.
+
+    Args:
+        config: The federation.
+        sigma: Noise multiplier of each step.
+        trained: Whether any of its records was trained on.
+        seeded: Whether the noise follows from a seed, which protects nobody.
+    """
+    if config.privacy is None:
+        return ()
+    steps = config.rounds * config.local_steps
+    entries = [training_entry(config, sigma, steps=steps)] if trained else []
+    entries.append(scores_entry(config))
+    if seeded:
+        return tuple(entry.model_copy(update={"mechanism": SEEDED}) for entry in entries)
+    return tuple(entries)
+
+
 def statements_of(
-    config: FederationConfig, right: FloatArray, owners: Sequence[Told], *, seed: int
+    config: FederationConfig,
+    right: FloatArray,
+    owners: Sequence[Told],
+    *,
+    sigma: float,
+    seed: int,
+    seeded: bool = False,
 ) -> tuple[Statement, ...]:
     """What each owner is told.
 
@@ -95,7 +129,9 @@ def statements_of(
         config: The federation.
         right: Of `right_answers`.
         owners: What each owner said.
+        sigma: Noise multiplier of each step.
         seed: Seed of the bootstrap.
+        seeded: Whether the noise follows from a seed, so that nothing is promised.
     """
     worth = right.mean(axis=1)
     rng = generator(integer_seed(seed, "valuation"), "bootstrap")
@@ -113,10 +149,12 @@ def statements_of(
     )
     payouts = {rule: pay(rule, standing, config.valuation.budget_cents) for rule in RULES}
     delta = config.privacy.delta if config.privacy else 0.0
+    promised = config.privacy is not None and not seeded
+    ledgers = [ledger_of(config, sigma, trained=o.trained, seeded=seeded) for o in owners]
     return tuple(
         Statement(
             owner=owner.name,
-            epsilon=composed_epsilon(owner.ledger, delta=delta) if config.privacy else None,
+            epsilon=composed_epsilon(ledgers[index], delta=delta) if promised else None,
             delta=delta,
             records=owner.records,
             score=owner.score,
@@ -128,7 +166,8 @@ def statements_of(
                 other.name for row, other in enumerate(owners) if row != index and tied[index, row]
             ),
             payouts={rule: int(paid[index]) for rule, paid in payouts.items()},
-            ledger=owner.ledger,
+            ledger=ledgers[index],
+            skipped=owner.skipped,
         )
         for index, owner in enumerate(owners)
     )
@@ -159,6 +198,10 @@ def card_of(
     if config.privacy is None:
         told = "every update and each owner's number of records and mean score"
         statistics.append(Statistic(name="updates", value=told, status="leak"))
+    elif rehearsed:
+        settings["rehearsal"] = "the noise follows from a seed: nothing is promised"
+        told = "noise that whoever holds the job takes off"
+        statistics.append(Statistic(name="updates, records and scores", value=told, status="leak"))
     else:
         most = max(statements, key=lambda statement: statement.epsilon or 0.0)
         ledger = most.ledger
@@ -170,9 +213,9 @@ def card_of(
         statistics.append(
             Statistic(name="records and scores", value="Gaussian noise", status="noised")
         )
-    if rehearsed:
-        settings["rehearsal"] = "the noise follows from a seed: nothing is promised"
-        guarantee = ""
+    for statement in statements:
+        if statement.skipped:
+            settings[f"rounds without {statement.owner}"] = str(statement.skipped)
     if config.weights == "size":
         statistics.append(
             Statistic(name="sizes of owners", value="weights of the average", status="leak")

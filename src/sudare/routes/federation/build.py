@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from scipy.special import ndtri
 
-from sudare.accounting.ledger import LedgerEntry
 from sudare.core.arrays import FloatArray, IntArray
 from sudare.core.seeds import generator, integer_seed
 from sudare.data.images import ImageDataset
@@ -29,13 +28,7 @@ from sudare.routes.federation.books import (
 )
 from sudare.routes.federation.config import FederationConfig
 from sudare.routes.federation.fedavg import Trained, federate
-from sudare.routes.federation.owner import (
-    Owner,
-    RecordScores,
-    scores_entry,
-    told,
-    training_entry,
-)
+from sudare.routes.federation.owner import Owner, RecordScores, told
 from sudare.routes.federation.partition import silos_of
 from sudare.training.loop import TrainingData
 from sudare.training.randomness import system_uniform
@@ -167,15 +160,10 @@ class _Federation:
                 valuation=config.valuation,
                 normal=self._noise(index) if config.privacy else None,
             )
-            ledger: list[LedgerEntry] = []
-            if config.privacy and owner is not None:
-                steps = config.rounds * config.local_steps
-                ledger.append(training_entry(config, owner.noise_multiplier, steps=steps))
-            if config.privacy:
-                ledger.append(scores_entry(config))
             name = f"owner {index + 1}"
-            owners.append(Told(name=name, records=records, score=score, ledger=tuple(ledger)))
-        return statements_of(config, right, owners, seed=context.seed)
+            owners.append(Told(name=name, records=records, score=score, trained=owner is not None))
+        sigma = next((o.noise_multiplier for o in self.owners if o is not None), 0.0)
+        return statements_of(config, right, owners, sigma=sigma, seed=context.seed)
 
     def _noise(self, index: int) -> FloatArray:
         """Two standard normal numbers; the operating system's for what leaves."""

@@ -29,12 +29,13 @@ class Trained:
     Attributes:
         start: Weights ``[P]`` before the first round.
         updates: ``float32 [rounds, k, P]``, what each owner sent, already noised.
-        weights: ``[k]``, how they were averaged; they add up to one.
+        weights: How they were averaged: ``[k]``, or ``[rounds, k]`` where a round went on without
+            an owner, whose weight in it is zero.
     """
 
     start: Float[torch.Tensor, " P"]
     updates: Float[torch.Tensor, "rounds k P"]
-    weights: Float[torch.Tensor, " k"] = field(default_factory=lambda: torch.zeros(0))
+    weights: Float[torch.Tensor, "*rounds k"] = field(default_factory=lambda: torch.zeros(0))
 
     def final(self, coalition: Sequence[int] | None = None) -> Float[torch.Tensor, " P"]:
         """Weights after the last round, had only some owners taken part.
@@ -43,11 +44,10 @@ class Trained:
         owner's later updates do answer to models the others had a part in.
         """
         chosen = list(range(self.updates.shape[1]) if coalition is None else coalition)
-        if not chosen:
-            return self.start
-        weights = self.weights[chosen] / self.weights[chosen].sum()
-        moved = torch.einsum("rkp,k->p", self.updates[:, chosen], weights)
-        return self.start + moved
+        weights = self.weights.expand(self.updates.shape[:2])[:, chosen]
+        # A round in which none of them took part moves nothing.
+        shares = weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-12)
+        return self.start + torch.einsum("rkp,rk->p", self.updates[:, chosen], shares)
 
 
 def federate(

@@ -1,13 +1,17 @@
-"""A job on Flower: what its ServerApp and ClientApp do with messages."""
+"""A job on Flower: what its ServerApp and ClientApp do with messages.
+
+For simulation, and for sites that run Flower already. Flower's own processes start on an owner's
+machine the app that its SuperLink sends, and its control interface has no login: what
+`sudare federate server` and `client` promise of strangers holds for their own line only.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -16,18 +20,16 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 from pydantic import ValidationError
 
-from sudare.accounting.ledger import HeldError
 from sudare.core.archives import array_of
 from sudare.core.errors import DataError, SudareError
 from sudare.core.files import atomic_write
-from sudare.core.printable import escaped
 from sudare.core.progress import Silent
-from sudare.data.images import ImageDataset
 from sudare.data.sources.registry import load_source
-from sudare.routes.federation.books import Told
-from sudare.routes.federation.coordinator import Coordinator
+from sudare.routes.federation.answering import answered, guarded
+from sudare.routes.federation.coordinator import Coordinator, Refused
 from sudare.routes.federation.job import JOB_FILE, Job, read_job
-from sudare.routes.federation.silo import Silo, for_the_job
+from sudare.routes.federation.silo import Silo, for_the_job, public_part
+from sudare.routes.federation.wire import LONGEST_REASON, Answer, Question
 
 __all__ = ["client_app", "server_app"]
 
@@ -45,73 +47,79 @@ NODES_FILE, FAILURE_FILE, WAITING_FILE = "nodes.json", "failure.txt", "waiting.t
 @client_app.train()
 def train(message: Message, context: Context) -> Message:
     """One round."""
-
-    def work(silo: Silo, content: RecordDict) -> RecordDict:
-        sent = silo.update(_said(content, "round", int), _tensor(content, "weights"))
-        return RecordDict({"arrays": ArrayRecord({"update": sent})})
-
-    return _answer(message, context, work)
+    return _answer(message, context, "round")
 
 
 @client_app.query("scores")
 def scores(message: Message, context: Context) -> Message:
     """What the owner says of its records."""
-
-    def work(silo: Silo, content: RecordDict) -> RecordDict:
-        said = silo.scores(_tensor(content, "states"), _said(content, "unit", float))
-        return RecordDict({"config": ConfigRecord({"told": said.model_dump_json()})})
-
-    return _answer(message, context, work)
+    return _answer(message, context, "scores")
 
 
 @client_app.query("farewell")
 def farewell(message: Message, context: Context) -> Message:
     """The owner's statement: the job is over."""
-
-    def work(silo: Silo, content: RecordDict) -> RecordDict:
-        silo.keep_statement(_said(content, "statement", str))
-        return RecordDict()
-
-    return _answer(message, context, work)
+    return _answer(message, context, "farewell")
 
 
 def _answer(
-    message: Message, context: Context, work: Callable[[Silo, RecordDict], RecordDict]
+    message: Message, context: Context, kind: Literal["round", "scores", "farewell"]
 ) -> Message:
-    """The answer, or why there is none, in words that say nothing of the owner's images.
+    """The answer, or why there is none.
 
     An exception that left this function would go to the server with its trace.
     """
-    folder = Path(str(context.node_config["folder"]))
+    content = message.content
+
+    def work() -> tuple[Answer, torch.Tensor | None]:
+        silo = _silo(context, _said(content, "job", str))
+        return answered(silo, *_question(content, kind))
+
+    errors = Path(str(context.node_config["folder"])) / "errors.log"
+    answer, sent = guarded(work, number=0, errors=errors)
+    said = ConfigRecord()
+    if answer.kind == "refused":
+        said["refused"] = answer.reason
+    elif answer.kind == "busy":
+        said["busy"] = True
+    elif kind == "scores":
+        said["records"], said["score"] = answer.records, answer.score
+    reply = RecordDict({"config": said} if said else {})
+    if sent is not None:
+        reply["arrays"] = ArrayRecord({"update": sent})
+    return Message(reply, reply_to=message)
+
+
+def _question(
+    content: RecordDict, kind: Literal["round", "scores", "farewell"]
+) -> tuple[Question, torch.Tensor | None]:
     try:
-        silo = _silo(context, folder, _said(message.content, "job", str))
-        content = work(silo, message.content)
-    except HeldError:
-        content = RecordDict({"config": ConfigRecord({"busy": True})})
-    except SudareError as error:
-        content = RecordDict({"config": ConfigRecord({"refused": error.what})})
-    except Exception:
-        # The trace may hold anything; it stays here.
-        with (folder / "errors.log").open("a") as log:
-            log.write(traceback.format_exc())
-        why = "its program failed; the owner's errors.log says why"
-        content = RecordDict({"config": ConfigRecord({"refused": why})})
-    return Message(content, reply_to=message)
+        match kind:
+            case "round":
+                question = Question(kind=kind, round=_said(content, "round", int))
+                return question, _tensor(content, "weights")
+            case "scores":
+                states = _tensor(content, "states")
+                return Question(kind=kind, unit=_said(content, "unit", float)), states
+            case "farewell":
+                return Question(kind=kind, text=_said(content, "statement", str)), None
+    except ValidationError as error:
+        raise DataError(f"a {kind} that is out of range") from error
 
 
-def _silo(context: Context, folder: Path, asked_for: str) -> Silo:
+def _silo(context: Context, asked_for: str) -> Silo:
     own = context.node_config
     job = read_job(Path(str(own["job"])))
     if asked_for != job.name:
         raise DataError(f"this owner's job is {job.name}")
     size = own.get("image-size")
     source = load_source(str(own["data"]), image_size=int(str(size)) if size else None)
-    limit = own.get("max-epsilon")
+    limit = own.get("limit-epsilon")
     return Silo(
         job,
         str(own["owner"]),
         for_the_job(source.train, job),
-        folder,
+        Path(str(own["folder"])),
         max_epsilon=float(str(limit)) if limit else None,
     )
 
@@ -156,14 +164,6 @@ def main(grid: Grid, context: Context) -> None:
         raise
 
 
-_PUBLIC = 400
-
-
-def public_part(data: ImageDataset, job: Job) -> ImageDataset:
-    """The public images on which owners are valued."""
-    return for_the_job(data, job)[:_PUBLIC]
-
-
 class FlowerOwners:
     """Owners behind Flower nodes. A lost message is sent again; an owner answers it at no cost.
 
@@ -177,38 +177,36 @@ class FlowerOwners:
     def __init__(self, grid: Grid, job: Job, nodes: Mapping[str, int], folder: Path) -> None:
         self._grid, self._job, self._nodes, self._folder = grid, job, nodes, folder
 
-    def updates(self, number: int, weights: torch.Tensor) -> Mapping[str, torch.Tensor]:
+    def updates(self, number: int, weights: torch.Tensor) -> Mapping[str, torch.Tensor | Refused]:
         """Each owner's update of a round."""
         config = ConfigRecord({"job": self._job.name, "round": number})
         content = RecordDict({"arrays": ArrayRecord({"weights": weights}), "config": config})
         answers = self._ask("train", f"round {number}", dict.fromkeys(self._nodes, content))
-        return {owner: _tensor(answer, "update") for owner, answer in answers.items()}
+        return {
+            owner: answer if isinstance(answer, Refused) else _update(answer)
+            for owner, answer in answers.items()
+        }
 
-    def scores(self, states: torch.Tensor, unit: float) -> Mapping[str, Told]:
+    def scores(
+        self, states: torch.Tensor, unit: float
+    ) -> Mapping[str, tuple[float, float] | Refused]:
         """What each owner says of its records."""
         config = ConfigRecord({"job": self._job.name, "unit": unit})
         content = RecordDict({"arrays": ArrayRecord({"states": states}), "config": config})
         answers = self._ask("query.scores", "scores", dict.fromkeys(self._nodes, content))
-        found = {}
-        for owner, answer in answers.items():
-            try:
-                said = Told.model_validate_json(_said(answer, "told", str))
-            except ValidationError as error:
-                raise DataError(f"{owner} sent no scores") from error
-            # Who speaks is known by its key and not by what it says.
-            found[owner] = said.model_copy(update={"name": owner})
-        return found
+        return {
+            owner: answer if isinstance(answer, Refused) else _scores(answer)
+            for owner, answer in answers.items()
+        }
 
-    def tell(self, statements: Mapping[str, str]) -> None:
+    def tell(self, statements: Mapping[str, str]) -> set[str]:
         """Hand each owner its statement; the release does not wait for one who left."""
         contents = {
             owner: RecordDict({"config": ConfigRecord({"job": self._job.name, "statement": text})})
             for owner, text in statements.items()
         }
-        try:
-            self._ask("query.farewell", "statements", contents, patience_s=_FAREWELL_S)
-        except DataError as error:
-            print(f"not every owner took its statement: {error.what}", flush=True)
+        answers = self._ask("query.farewell", "statements", contents, patience_s=_FAREWELL_S)
+        return {owner for owner, answer in answers.items() if not isinstance(answer, Refused)}
 
     def _ask(
         self,
@@ -217,10 +215,10 @@ class FlowerOwners:
         contents: Mapping[str, RecordDict],
         *,
         patience_s: float | None = None,
-    ) -> dict[str, RecordDict]:
+    ) -> dict[str, RecordDict | Refused]:
         patience = patience_s or self._job.patience_s
         end = time.monotonic() + patience
-        answers: dict[str, RecordDict] = {}
+        answers: dict[str, RecordDict | Refused] = {}
         under_way: dict[str, str] = {}
         while True:
             self._send(kind, group, contents, answers, under_way, ttl=patience)
@@ -230,7 +228,8 @@ class FlowerOwners:
             if not missing:
                 return answers
             if time.monotonic() > end:
-                raise DataError(f"no answer from {', '.join(missing)} in {patience:g} s ({group})")
+                silent = Refused(f"gave no answer in {patience:g} s")
+                return {**answers, **dict.fromkeys(missing, silent)}
             time.sleep(_POLL_S)
 
     def _send(
@@ -238,7 +237,7 @@ class FlowerOwners:
         kind: str,
         group: str,
         contents: Mapping[str, RecordDict],
-        answers: Mapping[str, RecordDict],
+        answers: Mapping[str, RecordDict | Refused],
         under_way: dict[str, str],
         *,
         ttl: float,
@@ -253,12 +252,8 @@ class FlowerOwners:
             for sent in self._grid.push_messages([message]):
                 under_way[sent] = owner
 
-    def _receive(self, answers: dict[str, RecordDict], under_way: dict[str, str]) -> None:
-        """Take what came; who is gone or busy is asked again.
-
-        Raises:
-            DataError: An owner refuses.
-        """
+    def _receive(self, answers: dict[str, RecordDict | Refused], under_way: dict[str, str]) -> None:
+        """Take what came; who is gone or busy is asked again."""
         for reply in self._grid.pull_messages(list(under_way)):
             owner = under_way.pop(reply.metadata.reply_to_message_id)
             if reply.has_error():
@@ -266,6 +261,20 @@ class FlowerOwners:
                 continue
             said = reply.content.config_records.get("config") or ConfigRecord()
             if "refused" in said:
-                raise DataError(f"{owner} refuses: {escaped(str(said['refused'])[:300])}")
-            if "busy" not in said:
+                answers[owner] = Refused(str(said["refused"])[:LONGEST_REASON])
+            elif "busy" not in said:
                 answers[owner] = reply.content
+
+
+def _update(answer: RecordDict) -> torch.Tensor | Refused:
+    try:
+        return _tensor(answer, "update")
+    except DataError as error:
+        return Refused(f"sent {error.what}")
+
+
+def _scores(answer: RecordDict) -> tuple[float, float] | Refused:
+    try:
+        return _said(answer, "records", float), _said(answer, "score", float)
+    except DataError:
+        return Refused("sent no scores")

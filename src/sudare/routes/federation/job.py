@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -23,6 +24,9 @@ _Model = TypeVar("_Model", bound=BaseModel)
 JOB_FILE = "job.toml"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"
 _MOST_BYTES = 2**20
+MOST_DELTA = 1e-2
+"""A delta above it lets one record in a hundred be told outright."""
+_USUAL_OWNERS = 10
 
 
 class Job(BaseModel):
@@ -49,6 +53,18 @@ class Job(BaseModel):
         description="What an owner's ledger may reach: all rounds, the scores, and some rounds "
         "that are cut off and taken again.",
     )
+    most_records: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**9,
+        description="The most records an owner may have or say it has; ten times those of a usual "
+        "owner (expected_batch / rate) if left out.",
+    )
+    missing: Literal["wait", "skip"] = Field(
+        default="wait",
+        description="A round to which an owner gives no valid answer: wait ends the job with its "
+        "name, and the same command goes on; skip takes its update as none.",
+    )
     patience_s: float = Field(default=600.0, gt=0, description="How long a round waits for owners.")
     seed: int | None = Field(
         default=None, ge=0, description="Rehearsals only: with it anybody can take the noise off."
@@ -66,7 +82,37 @@ class Job(BaseModel):
             raise ValueError("over a network all owners weigh the same: sizes are not told")
         if (self.federation.privacy is None) != (self.noise_multiplier == 0):
             raise ValueError("noise and the promise of privacy do not fit together")
+        _refuse_delta(self.federation)
         return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what was agreed on, in hexadecimal: two copies of a job are one job by it."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
+    def limit_of_records(self) -> int:
+        """The most records an owner may have or say it has."""
+        usual = self.federation.expected_batch / self.federation.rate
+        return self.most_records or math.ceil(_USUAL_OWNERS * usual)
+
+    def check_noise(self) -> None:
+        """Refuse a job whose noise is less than its epsilon asks for.
+
+        Raises:
+            ConfigError: It is.
+        """
+        from sudare.routes.federation.owner import noise_of
+
+        asked = noise_of(self.federation)
+        # Calibrated by bisection; the last digit is not the same on every machine.
+        if self.noise_multiplier < asked * (1 - 1e-3):
+            raise ConfigError(
+                f"the job says noise {self.noise_multiplier:g}, but its promise asks for "
+                f"{asked:.4g}",
+                where="noise_multiplier",
+                fix="Do not take part. Whoever wrote the job makes it anew: sudare federate init.",
+            )
 
     @property
     def parameters_seed(self) -> int | None:
@@ -87,6 +133,11 @@ class Job(BaseModel):
                 fix=f"Its owners: {', '.join(self.owners)}.",
             )
         return self.owners.index(owner)
+
+
+def _refuse_delta(config: FederationConfig) -> None:
+    if config.privacy is not None and config.privacy.delta > MOST_DELTA:
+        raise ValueError(f"delta {config.privacy.delta:g} is above {MOST_DELTA:g}: no promise")
 
 
 def read_job(path: Path) -> Job:
@@ -124,6 +175,10 @@ def agreed(values: Mapping[str, object], *, spare_rounds: int) -> Job:
     from sudare.routes.federation.owner import noise_of, scores_entry, training_entry
 
     config = _validated(FederationConfig, values.get("federation", {}), "job: federation")
+    try:
+        _refuse_delta(config)
+    except ValueError as error:
+        raise ConfigError(str(error), where="job: federation.privacy.delta") from error
     steps = config.rounds * config.local_steps
     sigma = noise_of(config)
     if config.privacy is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from sudare.core.errors import ConfigError, DataError
+from sudare.core.parents import started_child
 from sudare.core.progress import Progress
 from sudare.data.images import ImageDataset
 from sudare.routes.federation.keys import make_key
 from sudare.routes.federation.partition import silos_of
 
-__all__ = ["divide", "run_rehearsal"]
+__all__ = ["divide", "run_rehearsal", "unused_port"]
 
 _PUBLIC_SHARE = 5
 
@@ -66,30 +68,37 @@ def divide(data: ImageDataset, folder: Path, owners: Sequence[str], *, partition
 
 
 def run_rehearsal(folder: Path, owners: Sequence[str], *, progress: Progress) -> int:
-    """Start the owners, serve the job, wait for all; the server's exit status."""
+    """Start the owners, serve the job, wait for all; the server's exit status.
+
+    Server and owners end with this process, however it ends.
+    """
     job = folder / "job"
     base = [sys.executable, "-P", "-m", "sudare", "federate"]
+    # A rehearsal's ledgers are made up; they are forgotten with its folder.
+    here = {"SUDARE_STATE": str((folder / "state").resolve())}
+    (job / "keys").mkdir(exist_ok=True)
     for owner in owners:
         public = make_key(folder / owner / "key")
-        (job / "keys").mkdir(exist_ok=True)
-        (job / "keys" / f"{owner}.pub").write_bytes(public.read_bytes())
+        (job / "keys" / f"{owner}.crt").write_bytes(public.read_bytes())
     clients: list[subprocess.Popen[bytes]] = []
+    serving = started_child(
+        [*base, "server", str(job), "--public", str(folder / "images" / "public.npz")],
+        environment=here,
+    )
     try:
-        serving = subprocess.Popen(
-            [*base, "server", str(job), "--public", str(folder / "images" / "public.npz")]
-        )
         for owner in owners:
             with (folder / owner / "client.log").open("wb") as log:
                 clients.append(
-                    subprocess.Popen(
+                    started_child(
                         [
-                            *(*base, "client", str(job / "job.toml"), "--owner", owner),
+                            *(*base, "client", str(job / "job.toml"), "--owner", owner, "--yes"),
                             *("--data", str(folder / "images" / f"{owner}.npz")),
                             *("--key", str(folder / owner / "key")),
                             *("--ca", str(job / "ca.crt"), "--folder", str(folder / owner)),
                         ],
                         stdout=log,
-                        stderr=subprocess.STDOUT,
+                        stderr=log,
+                        environment=here,
                     )
                 )
         status = serving.wait()
@@ -102,3 +111,10 @@ def run_rehearsal(folder: Path, owners: Sequence[str], *, progress: Progress) ->
                 process.terminate()
                 process.wait()
     return status
+
+
+def unused_port() -> int:
+    """A port of loopback that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
