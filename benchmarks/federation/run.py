@@ -27,6 +27,7 @@ from sudare.nets.predict import predict
 from sudare.routes import make_route, parse_route
 from sudare.routes.context import BuildContext
 from sudare.routes.federation.partition import silos_of
+from sudare.valuation.payouts import RULES, Standing, pay
 
 HERE = Path(__file__).parent
 PARTS = HERE / "parts"
@@ -103,6 +104,11 @@ def measured(data: str, seed: int, *, rounds: int) -> dict:
                     tricked.data, BuildContext.of(public, seed=seed)
                 ).releases.values()
                 told = release.card.spec.statements
+                if (trick, score) == ("honest", "plis"):
+                    rows |= {
+                        f"{name}/{lie}/{score}": row
+                        for lie, row in lied(told, route.config).items()
+                    }
                 answers = predict(release.net(), test.images, device="cpu").argmax(axis=1)
                 rows[f"{name}/{trick}/{score}"] = {
                     "accuracy": float((answers == test.classes).mean()),
@@ -121,6 +127,33 @@ def measured(data: str, seed: int, *, rounds: int) -> dict:
     }
 
 
+LIES = ("says most records", "says highest score")
+
+
+def lied(told: tuple, config: object) -> dict:
+    """What the cheat is paid if it trains honestly and says the largest number that is in range."""
+    # `Job.limit_of_records` of a job that names no other: ten times a usual owner's.
+    most = 10 * config.expected_batch / config.rate
+    found = {}
+    for lie in LIES:
+        sizes = np.array([s.records for s in told])
+        scores = np.array([s.score for s in told])
+        if lie == LIES[0]:
+            sizes[CHEAT] = most
+        else:
+            scores[CHEAT] = config.valuation.clip
+        standing = Standing(
+            sizes=sizes,
+            scores=scores,
+            shapley=np.array([s.shapley for s in told]),
+            leave_one_out=np.array([s.leave_one_out for s in told]),
+        )
+        found[lie] = {
+            "paid": {rule: pay(rule, standing, 100_000)[CHEAT] / 100_000 for rule in RULES}
+        }
+    return found
+
+
 def render() -> str:
     text = [
         "# Federations\n",
@@ -128,7 +161,8 @@ def render() -> str:
         "sampling rate of 0.2. *Gain* is what a trick adds to the cheat's share of the budget "
         "(owner 2 of 4; 0.25 is an equal share), mean over seeds with its 95 % interval; "
         "**bold** where the interval is above 0: there the trick pays. Scores are PLIS; of the net "
-        "only the released, noised numbers are used where there is a promise.\n",
+        "only the released, noised numbers are used where there is a promise. The last two rows train "
+        "honestly and lie about a number within the range that a server takes.\n",
         "    python benchmarks/federation/run.py all\n",
     ]
     for data in DATA:
@@ -143,8 +177,9 @@ def render() -> str:
                 "| trick | accuracy | " + " | ".join(rules) + " |",
                 "| --- |" + " ---: |" * (len(rules) + 1),
             ]
-            for trick in TRICKS:
-                text.append(_row(parts, name, trick, rules))
+            for trick in (*TRICKS, *LIES):
+                if f"{name}/{trick}/plis" in parts[0]["rows"]:
+                    text.append(_row(parts, name, trick, rules))
             text.append("")
         text += [*_orderings(parts), ""]
         about = parts[0]["machine"]
@@ -158,7 +193,9 @@ def render() -> str:
 
 
 def _row(parts: list, name: str, trick: str, rules: list) -> str:
-    accuracy = np.mean([p["rows"][f"{name}/{trick}/plis"]["accuracy"] for p in parts])
+    # Who lies about its numbers changes no model.
+    model = "honest" if trick in LIES else trick
+    accuracy = np.mean([p["rows"][f"{name}/{model}/plis"]["accuracy"] for p in parts])
     cells = [f"{accuracy:.3f}"]
     for rule in rules:
         honest = np.array([p["rows"][f"{name}/honest/plis"]["paid"][rule] for p in parts])

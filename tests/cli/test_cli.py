@@ -212,7 +212,12 @@ def test_config_schema_and_show_can_be_used_as_they_are(run, workplace):
 def test_doctor_says_what_is_missing_and_how_to_get_it(run):
     done = run("doctor")
     assert done.returncode == 0
-    for extra, module in (("ray", "ray"), ("federation", "grpc"), ("flower", "flwr"), ("foundation", "transformers")):
+    for extra, module in (
+        ("ray", "ray"),
+        ("federation", "grpc"),
+        ("flower", "flwr"),
+        ("foundation", "transformers"),
+    ):
         missing = importlib.util.find_spec(module) is None
         assert (f"pip install 'sudare[{extra}]'" in done.stdout) == missing
 

@@ -31,7 +31,7 @@ NOT_RUN = (
     "sudare release ",
     "sudare data fetch",
     "sudare federate simulate",
-    # Processes that talk to each other: tests/routes/test_flower.py runs them.
+    # Processes that talk to each other: tests/routes/test_network.py runs them.
     "sudare federate rehearse",
     "sudare federate server",
     "sudare federate client",
