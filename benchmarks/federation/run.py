@@ -161,8 +161,8 @@ def render() -> str:
         "sampling rate of 0.2. *Gain* is what a trick adds to the cheat's share of the budget "
         "(owner 2 of 4; 0.25 is an equal share), mean over seeds with its 95 % interval; "
         "**bold** where the interval is above 0: there the trick pays. Scores are PLIS; of the net "
-        "only the released, noised numbers are used where there is a promise. The last two rows train "
-        "honestly and lie about a number within the range that a server takes.\n",
+        "only the released, noised numbers are used where there is a promise. The last two "
+        "rows train honestly and lie about a number within the range that a server takes.\n",
         "    python benchmarks/federation/run.py all\n",
     ]
     for data in DATA:

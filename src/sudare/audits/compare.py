@@ -25,7 +25,7 @@ from sudare.audits.checks.work import (
 from sudare.audits.config import DataConfig, RunConfig
 from sudare.audits.decisions.foresight import foreseen, said_of
 from sudare.audits.decisions.gates import check_gates, parse_gate
-from sudare.audits.evidence import Evidence, commitment, membership_nonce
+from sudare.audits.evidence import Evidence, agreed_on, commitment, membership_nonce
 from sudare.audits.findings import audit_release, maker_of
 from sudare.audits.folder import check_folder, claim
 from sudare.audits.forecast import Forecast, RunClock, foretell
@@ -143,7 +143,11 @@ def compare(
         ],
         limits=_limits(config),
         after_stage=after_stage,
-        commitment=commitment(plan.membership, nonce),
+        commitment=commitment(
+            plan.membership,
+            nonce,
+            agreed_on(config, units=split.pool.unit, pool=split.pool, test=split.test),
+        ),
         warnings=tuple(note for note in source.notes if note != NO_UNIT),
     )
     record.write()

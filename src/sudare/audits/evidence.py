@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,18 +13,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sudare.audits.config import RunConfig
+from sudare.audits.folder import identity
 from sudare.audits.labels import Labelled, Labels, Named, Subject
 from sudare.audits.measure import Measured, PartialSignals
 from sudare.core.archives import ArrayFile
-from sudare.core.arrays import BoolArray
+from sudare.core.arrays import BoolArray, IntArray
 from sudare.core.errors import AuditError, DataError
 from sudare.core.files import UNREADABLE
-from sudare.core.hashing import hash_json
+from sudare.core.hashing import hash_arrays, hash_json
 from sudare.core.scores import Scale, ScoreTable
+from sudare.core.strict_json import read_json
 from sudare.releases.card import Card
 
 __all__ = [
     "Evidence",
+    "agreed_on",
     "commitment",
     "membership_nonce",
     "read_evidence",
@@ -58,24 +63,39 @@ class Evidence:
     plan: BoolArray | None = None
     checks: Mapping[str, Mapping[str, npt.NDArray[Any]]] = field(default_factory=dict)
 
-    @property
-    def commitment(self) -> str:
-        """What was published before anything was built; empty if these builds are not its first."""
-        membership = self.measured.table.membership
-        plan = membership if self.plan is None else self.plan
-        if not np.array_equal(plan[: len(membership)], membership):
-            return ""
-        return commitment(plan, self.nonce)
-
 
 def membership_nonce(content_hash: str, seed: int, part: str = "") -> str:
     """A nonce nobody can guess who does not hold the images, the same in a resumed run."""
     return hash_json({"nonce of": content_hash, "seed": seed, "part": part})
 
 
-def commitment(membership: BoolArray, nonce: str) -> str:
-    """SHA-256 of nonce, shape and membership: binds the auditor, tells others nothing."""
-    digest = hashlib.sha256(f"{nonce} {membership.shape} ".encode())
+def agreed_on(config: RunConfig, *, units: IntArray, pool: Labelled, test: Labelled) -> str:
+    """Digest of what a run's figures follow from beside images and membership.
+
+    Configuration but for what judges, prices and places the work; units by rank, labels, groups
+    and names of the pool; labels of the test set.
+    """
+    ranks = np.unique(units, return_inverse=True)[1].astype(np.int64)
+    groups = np.zeros(0, np.int64) if pool.groups is None else pool.groups.astype(np.int64)
+    columns = (ranks, pool.classes.astype(np.int64), groups, test.classes.astype(np.int64))
+    return hash_json(
+        {
+            "config": identity(config),
+            "columns": hash_arrays(*columns),
+            "names": [list(pool.class_names), list(pool.group_names)],
+        }
+    )
+
+
+def commitment(membership: BoolArray, nonce: str, agreed: str) -> str:
+    """SHA-256 of nonce, membership and what was agreed on: binds the auditor, tells nothing.
+
+    Args:
+        membership: ``bool [N, n]``, of the whole run.
+        nonce: Of `membership_nonce`.
+        agreed: Of `agreed_on`.
+    """
+    digest = hashlib.sha256(f"{nonce} {agreed} {membership.shape} ".encode())
     digest.update(np.packbits(membership).tobytes())
     return digest.hexdigest()
 
@@ -133,13 +153,59 @@ def read_evidence(path: Path) -> Evidence:
         AuditError: A file that is none.
     """
     try:
+        _refuse_packed(path)
         arrays = ArrayFile(path).all()
-        about: Mapping[str, object] = json.loads(str(arrays["about"]))
-        return _evidence(arrays, about)
+        about = read_json(str(arrays["about"]))
+        if not isinstance(about, dict):
+            raise TypeError("what it is about must be a table")
+        found = _evidence(arrays, about)
+        _refuse_ranges(found)
+        return found
     except DataError as error:
         raise AuditError(f"the evidence cannot be read: {error.what}", where=str(path)) from error
     except (*UNREADABLE, IndexError) as error:
         raise AuditError(f"the evidence cannot be read: {error}", where=str(path)) from error
+
+
+def _refuse_packed(path: Path) -> None:
+    """Refuse compressed arrays: evidence is written as it is, so its size is what it takes.
+
+    Raises:
+        ValueError: There are some, or it is no archive.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("its arrays are packed; an export never packs them")
+
+
+def _refuse_ranges(found: Evidence) -> None:
+    """Refuse numbers that no run writes, before anything is computed with them.
+
+    Raises:
+        ValueError: There are some.
+    """
+    table, classes = found.measured.table, len(found.pool.class_names)
+    n = table.n_images
+    for name, values, most in (
+        ("labels", table.labels, classes),
+        ("test labels", found.test.classes, classes),
+        ("groups", found.pool.groups, len(found.pool.group_names)),
+        ("units", table.units, n),
+        ("complements", table.complement, table.n_builds),
+    ):
+        if values is not None and len(values) and not 0 <= values.min() <= values.max() < most:
+            raise ValueError(f"{name} are not between 0 and {most - 1}")
+    if len(np.unique(table.units)) != table.units.max(initial=-1) + 1:
+        raise ValueError("units are not numbered from 0")
+    for name, length, wanted in (
+        ("membership", table.membership.shape[1], n),
+        ("units", len(table.units), n),
+        ("test predictions", found.measured.test.shape[-2], len(found.test.classes)),
+        ("groups", n if found.pool.groups is None else len(found.pool.groups), n),
+        ("the plan", n if found.plan is None else found.plan.shape[1], n),
+    ):
+        if length != wanted:
+            raise ValueError(f"{name} of {length} images, where there are {wanted}")
 
 
 def _evidence(

@@ -11,7 +11,7 @@ from sudare.audits.toml import to_toml
 from sudare.core.errors import ConfigError
 from sudare.core.files import atomic_write
 
-__all__ = ["check_folder", "claim"]
+__all__ = ["check_folder", "claim", "identity"]
 
 _CONFIG = "config.toml"
 _WRITTEN = (
@@ -92,10 +92,10 @@ def _same(folder: Path, config: RunConfig) -> bool:
         before = load_config(read_toml(str(path)))
     except (ConfigError, UnicodeDecodeError):
         return False
-    return _identity(before) == _identity(config)
+    return identity(before) == identity(config)
 
 
-def _identity(config: RunConfig) -> dict[str, Any]:
+def identity(config: RunConfig) -> dict[str, Any]:
     """What findings depend on: all but how they are judged, priced and worked out."""
     values = config.model_dump(mode="json", exclude={"prices", "verdict", "threat"})
     for section, names in {"audit": ("fail_on",), "fleet": ("workers", "executor")}.items():

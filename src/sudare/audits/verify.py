@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sudare.audits.binding import contradictions, opens, shown_absent, unrecomputed
 from sudare.audits.canaries import canary_findings
 from sudare.audits.checks.registry import make_check
 from sudare.audits.checks.work import judge_checks
 from sudare.audits.config import RunConfig, load_config, read_toml
 from sudare.audits.evidence import Evidence, read_evidence
 from sudare.audits.findings import audit_release, maker_of
-from sudare.core.errors import AuditError
+from sudare.core.errors import AuditError, ConfigError
 from sudare.core.figures import declare, figure_of
 from sudare.core.files import atomic_directory
-from sudare.core.findings import Finding, Findings
+from sudare.core.findings import Finding, Findings, Status
 from sudare.core.hashing import hash_json
+from sudare.core.printable import escaped
 from sudare.core.progress import Progress
 from sudare.core.runs import RunSummary
+from sudare.core.strict_json import read_json
 from sudare.data.canaries import CanaryKind
 
-__all__ = ["Verification", "export", "verify"]
+__all__ = ["Verification", "digest_of", "export", "verify"]
 
-EVIDENCE_SCHEMA = "sudare.evidence/1"
+EVIDENCE_SCHEMA = "sudare.evidence/2"
+_OLDER = "sudare.evidence/1"
 _MANIFEST = "manifest.json"
 _TOLERANCE = 1e-6
 _CANARIES = ".canaries-"
@@ -42,6 +46,9 @@ class _Manifest(BaseModel):
     command: str
     membership_commitment: str
     releases: dict[str, str] = Field(description="Release to the SHA-256 of its card.")
+    unrecomputed: str = Field(
+        default="", description="Digest of the figures that nobody recomputes."
+    )
     versions: dict[str, str]
     files: dict[str, str] = Field(description="File to its SHA-256.")
 
@@ -54,13 +61,18 @@ class Verification:
         agree: Figures that came out as printed.
         differ: Figures that did not, in words.
         not_recomputed: Ids of figures the evidence does not reach.
-        committed: Whether the membership is the one committed to before the first build.
+        committed: Whether membership, labels and configuration are those committed to before the
+            first build.
+        commitment: What was committed to; empty for an artefact.
+        absent: Planned releases that could not be built, and why, as the evidence shows.
     """
 
     agree: int
     differ: tuple[str, ...]
     not_recomputed: tuple[str, ...]
     committed: bool
+    commitment: str = ""
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
@@ -108,6 +120,7 @@ def export(run: Path, folder: Path) -> Path:
             releases={
                 name: hash_json(card.model_dump(mode="json")) for name, card in cards.items()
             },
+            unrecomputed=unrecomputed(_findings(partial).findings),
             versions=summary.versions,
             files={path.name: _sha256(path) for path in sorted(partial.iterdir())},
         )
@@ -115,48 +128,110 @@ def export(run: Path, folder: Path) -> Path:
     return folder
 
 
-def verify(folder: Path, *, progress: Progress) -> Verification:
-    """Recompute a run's figures from its evidence.
+def verify(folder: Path, *, progress: Progress, published: str = "") -> Verification:
+    """Recompute a run's figures from its evidence, and hold its parts against each other.
 
     Args:
         folder: What ``export`` wrote.
         progress: Where to report.
+        published: A commitment or a manifest's digest that was known from elsewhere, from before.
 
     Raises:
         AuditError: A file that is missing, changed, unlisted or unreadable.
     """
     manifest = _checked_manifest(folder)
-    try:
-        printed = Findings.model_validate_json((folder / "findings.json").read_bytes())
-    except ValidationError as error:
-        raise AuditError(f"the findings cannot be read: {error}", where=str(folder)) from error
-    config = load_config(read_toml(str(folder / "config.toml")))
+    printed = _findings(folder)
+    config = _config(folder)
     for check in config.checks:
         declare(make_check(check).figures)
     recomputed: dict[_Key, Finding] = {}
-    committed = True
+    whole: dict[str, Evidence] = {}
+    broken = list(_not_published(published, manifest, folder))
+    if manifest.schema_name == _OLDER:
+        broken.append(
+            "the manifest is of an older form, which binds neither configuration nor costs"
+        )
+    planted = False
     for name in sorted(name for name in manifest.files if name.endswith(".npz")):
         evidence = read_evidence(folder / name)
         stem = name.removesuffix(".npz")
-        if _CANARIES not in stem:
-            # An artefact's members were fixed by its key; nothing was committed to before.
-            if manifest.membership_commitment or evidence.target is None:
-                committed &= evidence.commitment == manifest.membership_commitment
-            listed = manifest.releases.get(stem)
-            if listed != hash_json(evidence.card.model_dump(mode="json")):
-                raise AuditError("the card is not the one in the manifest", where=name)
+        if _CANARIES in stem:
+            planted = True
+        else:
+            whole[stem] = evidence
+            if manifest.releases.get(stem) != hash_json(evidence.card.model_dump(mode="json")):
+                broken.append(f"{stem}: the card is not the one in the manifest")
         for finding in _recompute(stem, evidence, config, progress):
             # A finding that is copied out of its file says that it is a control.
             marked = finding.model_copy(update={"null_control": config.audit.null})
             recomputed[finding.key] = marked
-    return _compared(printed, recomputed, committed=committed)
+    published_before = manifest.membership_commitment
+    committed = all(opens(found, config, published_before) for found in whole.values())
+    broken += contradictions(
+        config, printed, whole, committed=bool(published_before), canaries=planted
+    )
+    if manifest.unrecomputed != unrecomputed(printed.findings):
+        broken.append("figures that nobody recomputes are not those in the manifest")
+    if manifest.releases.keys() != whole.keys():
+        broken.append("the manifest lists other releases than there is evidence of")
+    absent = shown_absent(config, whole)
+    return _compared(
+        printed,
+        recomputed,
+        broken=broken,
+        absent=absent,
+        committed=committed if published_before else len(whole) == 1,
+        commitment=published_before,
+    )
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256 of an evidence folder's manifest, which lists all that is in it."""
+    return _sha256(folder / _MANIFEST)
+
+
+def _not_published(published: str, manifest: _Manifest, folder: Path) -> Iterator[str]:
+    if published and published not in (manifest.membership_commitment, digest_of(folder)):
+        yield f"neither its commitment nor its manifest is {published[:12]}..., which was published"
+
+
+def _findings(folder: Path) -> Findings:
+    path = folder / "findings.json"
+    try:
+        content = path.read_bytes()
+        read_json(content)
+        return Findings.model_validate_json(content)
+    except (OSError, ValueError, RecursionError) as error:
+        raise AuditError(f"the findings cannot be read: {_first(error)}", where=str(path)) from (
+            error
+        )
+
+
+def _config(folder: Path) -> RunConfig:
+    path = folder / "config.toml"
+    try:
+        return load_config(read_toml(str(path)))
+    except (ConfigError, UnicodeDecodeError, RecursionError) as error:
+        raise AuditError(f"the configuration cannot be read: {error}", where=str(path)) from error
+
+
+def _first(error: Exception) -> str:
+    """What was wrong first, in a line."""
+    if isinstance(error, ValidationError):
+        found = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in found["loc"])
+        return escaped(f"{place}: {found['msg']}")
+    return escaped(str(error))
 
 
 def _recompute(
     stem: str, evidence: Evidence, config: RunConfig, progress: Progress
 ) -> list[Finding]:
     if _CANARIES in stem:
-        kind = CanaryKind(stem.partition(_CANARIES)[2])
+        try:
+            kind = CanaryKind(stem.partition(_CANARIES)[2])
+        except ValueError as error:
+            raise AuditError("evidence of no kind of planted images", where=stem) from error
         return canary_findings(evidence.measured, evidence.subject, evidence.card, kind, config)
     audit = audit_release(
         evidence.measured,
@@ -188,10 +263,18 @@ def _recompute(
 
 
 def _compared(
-    printed: Findings, recomputed: Mapping[_Key, Finding], *, committed: bool
+    printed: Findings,
+    recomputed: Mapping[_Key, Finding],
+    *,
+    broken: Sequence[str],
+    absent: Mapping[str, str],
+    committed: bool,
+    commitment: str,
 ) -> Verification:
-    agree, differ, missing = 0, [], []
+    agree, differ, missing = 0, list(broken), []
     for finding in printed.findings:
+        if finding.status is Status.FAILED and finding.release in absent:
+            continue
         figure, again = figure_of(finding.id), recomputed.get(finding.key)
         if figure is not None and not figure.recomputable:
             missing.append(f"{finding.release}: {finding.id}")
@@ -217,6 +300,8 @@ def _compared(
         differ=tuple(differ),
         not_recomputed=tuple(missing),
         committed=committed,
+        commitment=commitment,
+        absent=absent,
     )
 
 
@@ -245,14 +330,18 @@ def _named(finding: Finding) -> str:
 
 def _checked_manifest(folder: Path) -> _Manifest:
     try:
-        manifest = _Manifest.model_validate_json((folder / _MANIFEST).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise AuditError(f"the manifest cannot be read: {error}", where=str(folder)) from error
-    if manifest.schema_name != EVIDENCE_SCHEMA:
+        content = (folder / _MANIFEST).read_bytes()
+        read_json(content)
+        manifest = _Manifest.model_validate_json(content)
+    except (OSError, ValueError, RecursionError) as error:
+        raise AuditError(
+            f"the manifest cannot be read: {_first(error)}", where=str(folder)
+        ) from error
+    if manifest.schema_name not in (EVIDENCE_SCHEMA, _OLDER):
         raise AuditError(f"this is {manifest.schema_name!r}, not {EVIDENCE_SCHEMA!r}")
     present = {path.name for path in folder.iterdir()} - {_MANIFEST}
     if present != set(manifest.files):
-        odd = ", ".join(sorted(present ^ set(manifest.files)))
+        odd = escaped(", ".join(sorted(present ^ set(manifest.files))))
         raise AuditError(f"missing or unlisted files: {odd}", where=str(folder))
     for name, digest in manifest.files.items():
         path = folder / name

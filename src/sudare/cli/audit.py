@@ -170,6 +170,7 @@ def export(run: Path, *, out: Path) -> None:
         run: A folder that `sudare compare` or `sudare audit` wrote.
         out: A new folder.
     """
+    from sudare.audits.verify import digest_of
     from sudare.audits.verify import export as write
     from sudare.core.progress import auto
 
@@ -177,17 +178,24 @@ def export(run: Path, *, out: Path) -> None:
     folder = write(run, out)
     size = sum(path.stat().st_size for path in folder.iterdir())
     progress.say(f"Evidence: {folder} ({size / 1e6:.1f} MB)")
+    progress.say(f"Manifest: {digest_of(folder)}")
     progress.say(f"Check it with `sudare audit verify {shlex.quote(str(folder))}`.")
 
 
 @app.command
-def verify(folder: Path) -> int:
+def verify(folder: Path, *, published: str = "") -> int:
     """Recompute every figure of a run from its evidence, without the images.
+
+    Figures are recomputed, and configuration, releases, builds, checks and cards are held against
+    each other. Whoever made the folder could still have made another run of it: hold its
+    commitment, which `compare` prints before the first build and both pages show, against the one
+    you were told (`--published`).
 
     For example: `sudare audit verify evidence/`
 
     Args:
         folder: What `sudare audit export` wrote.
+        published: The commitment you were told before, or the manifest's digest from the export.
 
     Returns:
         0 every recomputed figure agrees, 1 one does not, 2 a file was changed.
@@ -199,12 +207,21 @@ def verify(folder: Path) -> int:
     result = check(folder, progress=progress)
     for line in result.differ:
         progress.say(f"DIFFERS: {line}")
+    for name, reason in result.absent.items():
+        progress.say(f"Not built: {name}: {reason}.")
     if not result.committed:
-        progress.say("The membership is not the one that was committed to before the first build.")
+        progress.say(
+            "Membership, labels or configuration are not those committed to before the first build."
+        )
+    families = sorted({text.split(": ")[1].partition(".")[0] for text in result.not_recomputed})
     progress.say(
-        f"{result.agree} figures recomputed as printed, {len(result.differ)} differ, "
-        f"{len(result.not_recomputed)} are not in the evidence (costs)."
+        f"{result.agree} figures recomputed as printed, {len(result.differ)} contradictions, "
+        f"{len(result.not_recomputed)} figures bound by the manifest and not recomputed "
+        f"({', '.join(families) or 'none'})."
     )
+    if result.commitment:
+        told = "as published" if published else "compare it with the one you were told before"
+        progress.say(f"Commitment: {result.commitment} ({told}).")
     return 0 if result.holds else 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +15,7 @@ from sudare.core.errors import ReleaseError
 from sudare.core.files import atomic_directory
 from sudare.core.hashing import hash_file
 from sudare.core.printable import escaped, unprintable
+from sudare.core.strict_json import read_json
 from sudare.releases.card import RELEASE_SCHEMA, Card, FileEntry
 from sudare.releases.kinds import Release
 from sudare.releases.registry import kind_class
@@ -149,13 +149,10 @@ def _parse_card(path: Path) -> Card:
 
 def _once(text: bytes, path: Path) -> object:
     """The values, refused where a key is there twice: readers differ in which one they take."""
-
-    def pairs(found: list[tuple[str, object]]) -> dict[str, object]:
-        if len({name for name, _ in found}) != len(found):
-            raise ReleaseError("the card says something twice", where=str(path))
-        return dict(found)
-
-    return json.loads(text, object_pairs_hook=pairs)
+    try:
+        return read_json(text)
+    except ValueError as error:
+        raise ReleaseError(f"the card says something twice: {error}", where=str(path)) from error
 
 
 def _refuse_hidden(card: object, path: Path) -> None:

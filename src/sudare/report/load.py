@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from sudare.core.figures import declare, figure_of
 from sudare.core.findings import SCHEMA
 from sudare.core.printable import unprintable
 from sudare.core.runs import RUN_SCHEMA, Mode, ReleaseSummary, RunSummary
+from sudare.core.strict_json import read_json
 from sudare.core.threats import declare_threats
 from sudare.report.text import finding_name, say
 
@@ -265,19 +265,19 @@ def load_run(folder: Path) -> Run:
 def _read(path: Path, model: type[Model]) -> Model:
     try:
         content = path.read_bytes()
-        _refuse_hidden(json.loads(content), path)
+        _refuse_hidden(read_json(content), path)
         return model.model_validate_json(content)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise AuditError(
-            f"the file is not valid JSON: {error}",
-            where=str(path),
-            fix="Run the audit again, or report with the version that wrote it.",
-        ) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise AuditError(
             f"the file does not fit its schema: {first['msg']} at {where or 'the top'}",
+            where=str(path),
+            fix="Run the audit again, or report with the version that wrote it.",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise AuditError(
+            f"the file is not valid JSON: {error}",
             where=str(path),
             fix="Run the audit again, or report with the version that wrote it.",
         ) from error

@@ -1,0 +1,272 @@
+"""Whether the parts of an evidence folder are of one run: each held against all the others.
+
+Figures are recomputed from arrays (`verify`). That says nothing of a release, a build, a check or
+a card that was left out or exchanged together with its figures; these are found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from sudare.accounting.accountants import epsilon_spent
+from sudare.accounting.ledger import GAUSSIAN, LedgerEntry
+from sudare.audits.checks.work import applicable
+from sudare.audits.config import RunConfig
+from sudare.audits.evidence import Evidence, agreed_on, commitment
+from sudare.core.errors import SudareError
+from sudare.core.figures import figure_of
+from sudare.core.findings import SCHEMA, Finding, Findings, Status
+from sudare.core.hashing import hash_json
+from sudare.data.plan import draw_plan
+from sudare.fleets.builds import builds_of
+from sudare.releases.card import Card
+from sudare.releases.registry import kind_class
+from sudare.routes.config import PlannedRelease, RouteConfig
+
+__all__ = ["contradictions", "opens", "shown_absent", "unrecomputed"]
+
+_Planned: TypeAlias = dict[str, tuple[RouteConfig, PlannedRelease]]
+_TOLERANCE = 1e-3
+
+
+def unrecomputed(findings: Sequence[Finding]) -> str:
+    """Digest of all figures that nobody recomputes, as the manifest holds it."""
+    return hash_json([f.model_dump(mode="json") for f in findings if not _recomputable(f)])
+
+
+def opens(evidence: Evidence, config: RunConfig, published: str) -> bool:
+    """Whether membership, labels and configuration are those committed to before the first build.
+
+    Args:
+        evidence: One release's.
+        config: The run's.
+        published: The commitment.
+    """
+    table = evidence.measured.table
+    plan = table.membership if evidence.plan is None else evidence.plan
+    if not np.array_equal(plan[: table.n_builds], table.membership):
+        return False
+    agreed = agreed_on(config, units=table.units, pool=evidence.pool, test=evidence.test)
+    return commitment(plan, evidence.nonce, agreed) == published
+
+
+def contradictions(
+    config: RunConfig,
+    printed: Findings,
+    evidence: Mapping[str, Evidence],
+    *,
+    committed: bool,
+    canaries: bool = False,
+) -> list[str]:
+    """What does not fit together, a sentence each; empty where all is of one run.
+
+    Args:
+        config: The run's configuration.
+        printed: Its findings.
+        evidence: By release.
+        committed: Whether there is a commitment: an audit of one artefact has none.
+        canaries: Whether there is evidence of planted images.
+    """
+    found = []
+    if printed.schema_name != SCHEMA:
+        found.append(f"the findings have schema {printed.schema_name!r}, not {SCHEMA!r}")
+    if canaries != bool(config.audit.canaries):
+        found.append("the configuration and the files differ in whether images were planted")
+    found += _of_one_run(evidence)
+    planned: _Planned = {
+        release.name: (route, release) for route in config.routes for release in route.releases
+    }
+    for name, of_release in evidence.items():
+        found += [f"{name}: {text}" for text in _card(of_release.card)]
+        found += [f"{name}: {text}" for text in _checks(config, of_release, printed)]
+        if of_release.subject.name != name:
+            found.append(f"{name}: the file is of {of_release.subject.name!r}")
+    if committed:
+        found += _compared(config, planned, evidence, printed)
+    else:
+        found += _artefact(config, planned, evidence)
+    return found
+
+
+def shown_absent(config: RunConfig, evidence: Mapping[str, Evidence]) -> dict[str, str]:
+    """Planned releases without evidence whose reason the evidence itself shows."""
+    found: dict[str, str] = {}
+    some = next(iter(evidence.values()), None)
+    for route in config.routes:
+        for release in route.releases:
+            if release.name in evidence or some is None:
+                continue
+            members = some.measured.table.membership if some.plan is None else some.plan
+            counts = [
+                np.bincount(some.pool.classes[row], minlength=len(some.pool.class_names)).min()
+                for row in members[: builds_of(route, len(members))]
+            ]
+            if route.wanted_of_each_class > min(counts):
+                found[release.name] = (
+                    f"a class has {min(counts)} images in a build, "
+                    f"{route.wanted_of_each_class} are wanted"
+                )
+    return found
+
+
+def _of_one_run(evidence: Mapping[str, Evidence]) -> Iterator[str]:
+    """Whether all releases were measured on one pool and one test set, under one nonce."""
+    first = next(iter(evidence.values()), None)
+    for name, other in evidence.items():
+        assert first is not None
+        one, two = first.measured.table, other.measured.table
+        for what, same in (
+            ("units", np.array_equal(one.units, two.units)),
+            ("labels", np.array_equal(first.pool.classes, other.pool.classes)),
+            ("groups", _equal(first.pool.groups, other.pool.groups)),
+            ("class names", first.pool.class_names == other.pool.class_names),
+            ("test labels", np.array_equal(first.test.classes, other.test.classes)),
+            ("the nonce", first.nonce == other.nonce),
+        ):
+            if not same:
+                yield f"{name}: {what} of another run than the other releases'"
+
+
+def _equal(one: np.ndarray | None, two: np.ndarray | None) -> bool:
+    return one is two or (one is not None and two is not None and np.array_equal(one, two))
+
+
+def _compared(
+    config: RunConfig, planned: _Planned, evidence: Mapping[str, Evidence], printed: Findings
+) -> Iterator[str]:
+    """A comparison: every planned release with every planned build, drawn from the seed."""
+    shown = shown_absent(config, evidence)
+    failed = {f.release for f in printed.findings if f.status is Status.FAILED}
+    for name in planned.keys() - evidence.keys():
+        if name not in shown:
+            yield f"{name} was planned, and there is no evidence of it nor of why it is absent"
+        elif name not in failed:
+            yield f"{name} could not be built ({shown[name]}), and the findings do not say so"
+    for name in evidence.keys() - planned.keys():
+        yield f"{name} is not planned by the configuration"
+    for name in sorted({f.release for f in printed.findings} - planned.keys()):
+        yield f"{name} has figures and is not planned by the configuration"
+    for name, found in evidence.items():
+        if name in planned:
+            yield from (f"{name}: {text}" for text in _as_planned(config, *planned[name], found))
+
+
+def _as_planned(
+    config: RunConfig, route: RouteConfig, release: PlannedRelease, found: Evidence
+) -> Iterator[str]:
+    table, builds = found.measured.table, config.fleet.builds
+    if found.target is not None:
+        yield "it is said to be one artefact of a run that compares"
+    subject = (found.subject.kind, found.subject.label)
+    if subject != (route.kind, release.label):
+        yield f"it is called {subject}, and planned as {(route.kind, release.label)}"
+    if (found.card.route, found.card.kind) != (route.kind, release.kind):
+        yield "its card is of another route or kind than is planned"
+    wanted = builds_of(route, builds)
+    if table.n_builds != wanted:
+        yield f"{table.n_builds} builds, and {wanted} were planned"
+    plan = table.membership if found.plan is None else found.plan
+    if len(plan) != builds:
+        yield f"a plan of {len(plan)} builds, and {builds} were configured"
+    elif not _drawn(plan, found, config):
+        yield "the membership is not what the configuration's seed draws"
+
+
+def _drawn(plan: np.ndarray, found: Evidence, config: RunConfig) -> bool:
+    table = found.measured.table
+    try:
+        drawn = draw_plan(table.units, found.pool.classes, builds=len(plan), seed=config.seed)
+    except SudareError:
+        return False
+    return np.array_equal(drawn.membership, plan)
+
+
+def _artefact(
+    config: RunConfig, planned: _Planned, evidence: Mapping[str, Evidence]
+) -> Iterator[str]:
+    """An audit of one artefact: itself and its shadows, or itself alone."""
+    if len(evidence) != 1:
+        yield f"{len(evidence)} releases without a commitment; only one artefact has none"
+        return
+    ((name, found),) = evidence.items()
+    table = found.measured.table
+    rows = config.fleet.builds + 2 if planned else None
+    if planned and name not in planned:
+        yield f"{name} is not planned by the configuration"
+    if found.target is None:
+        yield f"{name}: no commitment, and it is not said to be an artefact"
+    elif rows is not None and (table.n_builds, found.target) != (rows, rows - 2):
+        yield f"{name}: {table.n_builds} rows, and {rows} were planned"
+    elif rows is not None and not _drawn(table.membership[:-2], found, config):
+        yield f"{name}: the shadows' membership is not what the configuration's seed draws"
+
+
+def _checks(config: RunConfig, found: Evidence, printed: Findings) -> Iterator[str]:
+    """Every check that applies was measured, on as many builds as it asks for."""
+    fits = applicable(config.checks, found.card.kind)
+    asked = {check.kind: check for check, reason in fits.items() if not reason}
+    builds = found.measured.table.n_builds if found.target is None else 1
+    for kind, check in asked.items():
+        arrays = found.checks.get(kind)
+        if not arrays:
+            yield f"check {kind} was configured, and there is no evidence of it"
+            continue
+        wanted = min(check.builds or builds, builds)
+        if any(np.ndim(values) < 1 or len(values) != wanted for values in arrays.values()):
+            yield f"check {kind} was planned on {wanted} builds, and the evidence has others"
+    for kind in found.checks.keys() - asked.keys():
+        yield f"check {kind} was not configured, and there is evidence of it"
+    yield from _unrecomputed(config, found, printed)
+
+
+def _unrecomputed(config: RunConfig, found: Evidence, printed: Findings) -> Iterator[str]:
+    """What cannot be recomputed is there where the release has it, and nowhere else."""
+    ids = {
+        f.id.partition(".")[0]
+        for f in printed.findings
+        if f.release == found.subject.name and not _recomputable(f)
+    }
+    # Counted against pixels of released sets; a null control compares with nothing.
+    has_set = found.measured.copied is not None and not config.audit.null
+    for family, expected in (("copying", has_set), ("cost", True)):
+        if expected != (family in ids):
+            how = "missing" if expected else "there"
+            yield f"figures {family}.* are {how}, and the evidence says otherwise"
+    holds_set = kind_class(found.card.kind).set_as is not None
+    if holds_set != (found.measured.copied is not None):
+        yield "whether members are in the released set is missing, or of another kind of release"
+
+
+def _card(card: Card) -> Iterator[str]:
+    """A ledger's epsilons follow from its own noise, rate and steps."""
+    if card.guarantee and not card.ledger:
+        yield "the card promises what no ledger of it pays for"
+    for entry in card.ledger:
+        if wrong := wrong_claim(entry):
+            yield wrong
+
+
+def wrong_claim(entry: LedgerEntry) -> str:
+    """Why an entry's epsilon does not follow from its mechanism; empty if it does."""
+    if entry.mechanism not in GAUSSIAN:
+        return ""
+    again = epsilon_spent(
+        entry.noise_multiplier,
+        sample_rate=entry.sample_rate,
+        steps=entry.steps,
+        delta=entry.delta,
+    )
+    if entry.epsilon >= again * (1 - _TOLERANCE) - _TOLERANCE:
+        return ""
+    return (
+        f"{entry.purpose} claims epsilon {entry.epsilon:g}, but noise {entry.noise_multiplier:g} "
+        f"at rate {entry.sample_rate:g} in {entry.steps:,} steps spends {again:.4g}"
+    )
+
+
+def _recomputable(finding: Finding) -> bool:
+    figure = figure_of(finding.id)
+    return figure is None or figure.recomputable
