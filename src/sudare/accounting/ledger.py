@@ -43,7 +43,9 @@ class LedgerEntry(BaseModel):
     purpose: str = Field(description="What the budget was spent on.")
     mechanism: str = Field(description="Name of the mechanism.")
     accountant: str = Field(default="PRV upper bound", description="How epsilon was computed.")
-    noise_multiplier: float = Field(gt=0, description="Noise over sensitivity.")
+    noise_multiplier: float = Field(
+        ge=0.05, le=1e6, description="Noise over sensitivity; with less no epsilon says anything."
+    )
     sample_rate: float = Field(gt=0, le=1, description="Chance of an image to take part.")
     steps: int = Field(ge=1, le=10**9, description="How often it ran.")
     delta: float = Field(ge=0, lt=1, description="0 for pure differential privacy.")

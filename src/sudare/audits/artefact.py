@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from sudare.accounting.claims import wrong_claims
 from sudare.audits.checks.config import CheckConfig
 from sudare.audits.checks.work import (
     applicable,
@@ -463,6 +464,7 @@ def _diagnostics(folder: Path, card: Card) -> str:
         [
             f"{folder}: {card.title}",
             f"  kind {card.kind}, route {card.route}, guarantee: {card.guarantee or 'none'}",
+            *(f"  CONTRADICTION: {text}" for text in wrong_claims(card.ledger, card.guarantee)),
             f"  {len(card.files)} files, {release_bytes(card) / 1e6:.2f} MB, all listed",
             "  numbers computed on private images that leak:" if leaks else "  no number leaks",
             *leaks,

@@ -70,7 +70,7 @@ def kept_audit(
         scores: dict[str, Any] = {"membership": audit.membership, **audit.scores}
         np.savez(draft / _SCORES, **scores)
         (draft / _THREATS).write_text(json.dumps(audit.threats))
-        seal(draft)
+        seal(draft, key)
     return audit
 
 

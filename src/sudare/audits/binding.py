@@ -11,8 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from sudare.accounting.accountants import epsilon_spent
-from sudare.accounting.ledger import GAUSSIAN, LedgerEntry
+from sudare.accounting.claims import wrong_claims
 from sudare.audits.checks.work import applicable
 from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, agreed_on, commitment
@@ -22,19 +21,17 @@ from sudare.core.findings import SCHEMA, Finding, Findings, Status
 from sudare.core.hashing import hash_json
 from sudare.data.plan import draw_plan
 from sudare.fleets.builds import builds_of
-from sudare.releases.card import Card
 from sudare.releases.registry import kind_class
 from sudare.routes.config import PlannedRelease, RouteConfig
 
-__all__ = ["contradictions", "opens", "shown_absent", "unrecomputed"]
+__all__ = ["contradictions", "opens", "recomputable", "shown_absent", "unrecomputed"]
 
 _Planned: TypeAlias = dict[str, tuple[RouteConfig, PlannedRelease]]
-_TOLERANCE = 1e-3
 
 
 def unrecomputed(findings: Sequence[Finding]) -> str:
     """Digest of all figures that nobody recomputes, as the manifest holds it."""
-    return hash_json([f.model_dump(mode="json") for f in findings if not _recomputable(f)])
+    return hash_json([f.model_dump(mode="json") for f in findings if not recomputable(f)])
 
 
 def opens(evidence: Evidence, config: RunConfig, published: str) -> bool:
@@ -80,7 +77,8 @@ def contradictions(
         release.name: (route, release) for route in config.routes for release in route.releases
     }
     for name, of_release in evidence.items():
-        found += [f"{name}: {text}" for text in _card(of_release.card)]
+        claims = wrong_claims(of_release.card.ledger, of_release.card.guarantee)
+        found += [f"{name}: {text}" for text in claims]
         found += [f"{name}: {text}" for text in _checks(config, of_release, printed)]
         if of_release.subject.name != name:
             found.append(f"{name}: the file is of {of_release.subject.name!r}")
@@ -227,7 +225,7 @@ def _unrecomputed(config: RunConfig, found: Evidence, printed: Findings) -> Iter
     ids = {
         f.id.partition(".")[0]
         for f in printed.findings
-        if f.release == found.subject.name and not _recomputable(f)
+        if f.release == found.subject.name and not recomputable(f)
     }
     # Counted against pixels of released sets; a null control compares with nothing.
     has_set = found.measured.copied is not None and not config.audit.null
@@ -240,33 +238,7 @@ def _unrecomputed(config: RunConfig, found: Evidence, printed: Findings) -> Iter
         yield "whether members are in the released set is missing, or of another kind of release"
 
 
-def _card(card: Card) -> Iterator[str]:
-    """A ledger's epsilons follow from its own noise, rate and steps."""
-    if card.guarantee and not card.ledger:
-        yield "the card promises what no ledger of it pays for"
-    for entry in card.ledger:
-        if wrong := wrong_claim(entry):
-            yield wrong
-
-
-def wrong_claim(entry: LedgerEntry) -> str:
-    """Why an entry's epsilon does not follow from its mechanism; empty if it does."""
-    if entry.mechanism not in GAUSSIAN:
-        return ""
-    again = epsilon_spent(
-        entry.noise_multiplier,
-        sample_rate=entry.sample_rate,
-        steps=entry.steps,
-        delta=entry.delta,
-    )
-    if entry.epsilon >= again * (1 - _TOLERANCE) - _TOLERANCE:
-        return ""
-    return (
-        f"{entry.purpose} claims epsilon {entry.epsilon:g}, but noise {entry.noise_multiplier:g} "
-        f"at rate {entry.sample_rate:g} in {entry.steps:,} steps spends {again:.4g}"
-    )
-
-
-def _recomputable(finding: Finding) -> bool:
+def recomputable(finding: Finding) -> bool:
+    """Whether a third party can compute a figure again from the evidence."""
     figure = figure_of(finding.id)
     return figure is None or figure.recomputable

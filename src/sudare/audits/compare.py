@@ -187,6 +187,7 @@ def compare(
             ),
         )
         progress.say(forecast.said(cache.root))
+        progress.say(f"Commitment before the first build: {record.commitment}")
         if not config.audit.null:
             releases = sum(len(route.releases) for route in config.routes)
             progress.say(said_of(foreseen(config, split), releases))

@@ -139,7 +139,7 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
     arrays |= {name: values for name, values in optional.items() if values is not None}
     for kind, named in evidence.checks.items():
         arrays |= {f"check.{kind}.{name}": values for name, values in named.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     partial = path.with_suffix(".partial.npz")
     np.savez(partial, **arrays)
     partial.chmod(0o600)
@@ -191,7 +191,6 @@ def _refuse_ranges(found: Evidence) -> None:
         ("test labels", found.test.classes, classes),
         ("groups", found.pool.groups, len(found.pool.group_names)),
         ("units", table.units, n),
-        ("complements", table.complement, table.n_builds),
     ):
         if values is not None and len(values) and not 0 <= values.min() <= values.max() < most:
             raise ValueError(f"{name} are not between 0 and {most - 1}")
@@ -219,11 +218,14 @@ def _evidence(
     name, kind, label = map(str, _list(about["subject"]))
     labels = arrays["labels"].astype(np.int64)
     membership = arrays["membership"].astype(bool)
+    complement = arrays["complement"].astype(np.int64)
+    if not np.array_equal(np.sort(complement), np.arange(len(membership))):
+        raise ValueError("complements do not pair the builds")
     table = ScoreTable(
         signals={name: arrays[f"signal.{name}"].astype(np.float32) for name in scales},
         scales={str(name): Scale(scale) for name, scale in scales.items()},
         membership=membership,
-        complement=arrays["complement"].astype(np.int64),
+        complement=complement,
         units=arrays["units"].astype(np.int64),
         labels=labels,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sudare.accounting.claims import recomputed, wrong_claims
 from sudare.accounting.curves import ceiling_of
 from sudare.accounting.ledger import GAUSSIAN, composed_epsilon
 from sudare.attacks.membership.base import MembershipTest
@@ -330,20 +331,27 @@ def _claim(maker: FindingMaker, card: Card) -> list[Finding]:
     # A ledger may pay for a part only (the ranges of a decoder): that guarantees nothing.
     if not card.ledger or not card.guarantee:
         return []
-    composed = [entry.delta for entry in card.ledger if entry.mechanism in GAUSSIAN]
-    delta = sum(entry.delta for entry in card.ledger if entry.mechanism not in GAUSSIAN)
+    wrong = wrong_claims(card.ledger, card.guarantee)
+    ledger = [recomputed(entry) for entry in card.ledger] if wrong else list(card.ledger)
+    composed = [entry.delta for entry in ledger if entry.mechanism in GAUSSIAN]
+    delta = sum(entry.delta for entry in ledger if entry.mechanism not in GAUSSIAN)
     delta += max(composed, default=0.0)
-    epsilon = card.ledger[0].epsilon
-    method = f"claimed at delta {delta:g}, {card.ledger[0].accountant}"
-    if len(card.ledger) > 1:
-        epsilon = composed_epsilon(card.ledger, delta=max(composed, default=delta))
-        how = "composed" if len(composed) == len(card.ledger) else "basic composition"
-        method += f", {how} of {len(card.ledger)} mechanisms"
+    epsilon = ledger[0].epsilon
+    said = "recomputed, for the card claims less," if wrong else "claimed"
+    method = f"{said} at delta {delta:g}, {ledger[0].accountant}"
+    if len(ledger) > 1:
+        epsilon = composed_epsilon(ledger, delta=max(composed, default=delta))
+        how = "composed" if len(composed) == len(ledger) else "basic composition"
+        method += f", {how} of {len(ledger)} mechanisms"
     estimate = Estimate(value=epsilon, low=epsilon, high=epsilon, n=0, method=method)
     kind = kind_class(card.kind)
     threat = kind.held_as or kind.scores_as
     ceiling = ceiling_of(card.ledger)
     known = [("privacy.epsilon", estimate, "epsilon")]
+    if wrong:
+        left_out = max(0.0, epsilon - min(entry.epsilon for entry in card.ledger))
+        gap = Estimate(value=left_out, low=left_out, high=left_out, n=0, method="; ".join(wrong))
+        known.append(("privacy.left_out", gap, "epsilon"))
     for name, value, how, unit in (
         ("mu", ceiling.mu, "Gaussian mechanism above the accountant's curve", "mu"),
         ("auc_ceiling", ceiling.auc, "area under the trade-off curve of the claim", "AUC"),

@@ -201,7 +201,7 @@ class RunRecord:
         if release.pictures() is None:
             return
         file = self.folder / "internal" / f"{name}-sheet.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         contact_sheet_of(release).save(file)
         file.chmod(0o600)
         self.pictures.append(
@@ -240,7 +240,7 @@ class RunRecord:
                 if not picture.is_file():
                     continue
                 file = self.folder / "internal" / f"{name}-{picture.name}"
-                file.parent.mkdir(parents=True, exist_ok=True)
+                file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 file.write_bytes(picture.read_bytes())
                 file.chmod(0o600)
                 note = first.notes[at] if first.notes else ""

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sudare.audits.binding import contradictions, opens, shown_absent, unrecomputed
+from sudare.audits.binding import (
+    contradictions,
+    opens,
+    recomputable,
+    shown_absent,
+    unrecomputed,
+)
 from sudare.audits.canaries import canary_findings
 from sudare.audits.checks.registry import make_check
 from sudare.audits.checks.work import judge_checks
@@ -19,7 +26,7 @@ from sudare.audits.config import RunConfig, load_config, read_toml
 from sudare.audits.evidence import Evidence, read_evidence
 from sudare.audits.findings import audit_release, maker_of
 from sudare.core.errors import AuditError, ConfigError
-from sudare.core.figures import declare, figure_of
+from sudare.core.figures import declare
 from sudare.core.files import atomic_directory
 from sudare.core.findings import Finding, Findings, Status
 from sudare.core.hashing import hash_json
@@ -34,6 +41,7 @@ __all__ = ["Verification", "digest_of", "export", "verify"]
 EVIDENCE_SCHEMA = "sudare.evidence/2"
 _OLDER = "sudare.evidence/1"
 _MANIFEST = "manifest.json"
+_NAMES = re.compile(r"config\.toml|findings\.json|[^/\\\x00-\x1f]+\.npz")
 _TOLERANCE = 1e-6
 _CANARIES = ".canaries-"
 _Key: TypeAlias = tuple[str, str, str, str]
@@ -125,6 +133,8 @@ def export(run: Path, folder: Path) -> Path:
             files={path.name: _sha256(path) for path in sorted(partial.iterdir())},
         )
         (partial / _MANIFEST).write_text(manifest.model_dump_json(by_alias=True, indent=1) + "\n")
+        for path in partial.iterdir():
+            path.chmod(0o600)
     return folder
 
 
@@ -144,50 +154,70 @@ def verify(folder: Path, *, progress: Progress, published: str = "") -> Verifica
     config = _config(folder)
     for check in config.checks:
         declare(make_check(check).figures)
-    recomputed: dict[_Key, Finding] = {}
-    whole: dict[str, Evidence] = {}
-    broken = list(_not_published(published, manifest, folder))
-    if manifest.schema_name == _OLDER:
-        broken.append(
-            "the manifest is of an older form, which binds neither configuration nor costs"
-        )
-    planted = False
-    for name in sorted(name for name in manifest.files if name.endswith(".npz")):
-        evidence = read_evidence(folder / name)
-        stem = name.removesuffix(".npz")
-        if _CANARIES in stem:
-            planted = True
-        else:
-            whole[stem] = evidence
-            if manifest.releases.get(stem) != hash_json(evidence.card.model_dump(mode="json")):
-                broken.append(f"{stem}: the card is not the one in the manifest")
-        for finding in _recompute(stem, evidence, config, progress):
-            # A finding that is copied out of its file says that it is a control.
-            marked = finding.model_copy(update={"null_control": config.audit.null})
-            recomputed[finding.key] = marked
+    stems = sorted(n.removesuffix(".npz") for n in manifest.files if n.endswith(".npz"))
+    evidence = {stem: read_evidence(folder / f"{stem}.npz") for stem in stems}
+    whole = {stem: found for stem, found in evidence.items() if _CANARIES not in stem}
     published_before = manifest.membership_commitment
-    committed = all(opens(found, config, published_before) for found in whole.values())
-    broken += contradictions(
-        config, printed, whole, committed=bool(published_before), canaries=planted
+    broken = [
+        *_not_published(published, manifest, folder),
+        *_not_listed(manifest, whole, printed),
+        *contradictions(
+            config,
+            printed,
+            whole,
+            committed=bool(published_before),
+            canaries=len(whole) < len(evidence),
+        ),
+    ]
+    committed = (
+        all(opens(found, config, published_before) for found in whole.values())
+        if published_before
+        else len(whole) == 1
     )
-    if manifest.unrecomputed != unrecomputed(printed.findings):
-        broken.append("figures that nobody recomputes are not those in the manifest")
-    if manifest.releases.keys() != whole.keys():
-        broken.append("the manifest lists other releases than there is evidence of")
     absent = shown_absent(config, whole)
-    return _compared(
-        printed,
-        recomputed,
-        broken=broken,
-        absent=absent,
-        committed=committed if published_before else len(whole) == 1,
+    recomputed: dict[_Key, Finding] = {}
+    # Parts of several runs have no figures to recompute.
+    if committed and not broken:
+        for stem, found in evidence.items():
+            for finding in _recompute(stem, found, config, progress):
+                # A finding that is copied out of its file says that it is a control.
+                marked = finding.model_copy(update={"null_control": config.audit.null})
+                recomputed[finding.key] = marked
+        agree, broken = _compared(printed, recomputed, absent=absent)
+    else:
+        agree = 0
+    return Verification(
+        agree=agree,
+        differ=tuple(broken),
+        not_recomputed=tuple(
+            f"{finding.release}: {finding.id}"
+            for finding in printed.findings
+            if not recomputable(finding)
+        ),
+        committed=committed,
         commitment=published_before,
+        absent=absent,
     )
 
 
 def digest_of(folder: Path) -> str:
     """SHA-256 of an evidence folder's manifest, which lists all that is in it."""
     return _sha256(folder / _MANIFEST)
+
+
+def _not_listed(
+    manifest: _Manifest, evidence: Mapping[str, Evidence], printed: Findings
+) -> Iterator[str]:
+    """What the manifest binds and the folder has otherwise."""
+    if manifest.schema_name == _OLDER:
+        yield "the manifest is of an older form, which binds neither configuration nor costs"
+    elif manifest.unrecomputed != unrecomputed(printed.findings):
+        yield "figures that nobody recomputes are not those in the manifest"
+    for name in sorted(manifest.releases.keys() ^ evidence.keys()):
+        yield f"{name} is in the manifest or in the evidence, and not in both"
+    for name, found in evidence.items():
+        if manifest.releases.get(name) != hash_json(found.card.model_dump(mode="json")):
+            yield f"{name}: the card is not the one in the manifest"
 
 
 def _not_published(published: str, manifest: _Manifest, folder: Path) -> Iterator[str]:
@@ -263,22 +293,17 @@ def _recompute(
 
 
 def _compared(
-    printed: Findings,
-    recomputed: Mapping[_Key, Finding],
-    *,
-    broken: Sequence[str],
-    absent: Mapping[str, str],
-    committed: bool,
-    commitment: str,
-) -> Verification:
-    agree, differ, missing = 0, list(broken), []
+    printed: Findings, recomputed: Mapping[_Key, Finding], *, absent: Mapping[str, str]
+) -> tuple[int, list[str]]:
+    """How many figures came out as printed, and what did not, in words."""
+    agree, differ = 0, []
     for finding in printed.findings:
-        if finding.status is Status.FAILED and finding.release in absent:
+        again = recomputed.get(finding.key)
+        if not recomputable(finding) or (
+            finding.status is Status.FAILED and finding.release in absent
+        ):
             continue
-        figure, again = figure_of(finding.id), recomputed.get(finding.key)
-        if figure is not None and not figure.recomputable:
-            missing.append(f"{finding.release}: {finding.id}")
-        elif again is None:
+        if again is None:
             differ.append(f"{_named(finding)}: printed, and not to be found in the evidence")
         elif fields := _differing(finding, again):
             differ.append(
@@ -290,19 +315,11 @@ def _compared(
     keys = [finding.key for finding in printed.findings]
     differ += [f"{_named(printed.findings[i])}: printed twice" for i in _again(keys)]
     for key in recomputed.keys() - set(keys):
-        figure = figure_of(key[0])
-        if figure is None or figure.recomputable:
+        if recomputable(recomputed[key]):
             differ.append(f"{_named(recomputed[key])}: in the evidence, and not printed")
     if not agree:
         differ.append("nothing could be recomputed")
-    return Verification(
-        agree=agree,
-        differ=tuple(differ),
-        not_recomputed=tuple(missing),
-        committed=committed,
-        commitment=commitment,
-        absent=absent,
-    )
+    return agree, differ
 
 
 def _differing(one: Finding, two: Finding) -> list[str]:
@@ -345,8 +362,8 @@ def _checked_manifest(folder: Path) -> _Manifest:
         raise AuditError(f"missing or unlisted files: {odd}", where=str(folder))
     for name, digest in manifest.files.items():
         path = folder / name
-        if PurePosixPath(name).name != name or path.is_symlink() or not path.is_file():
-            raise AuditError(f"{name!r} is no plain file of this folder", where=str(folder))
+        if not _NAMES.fullmatch(name) or path.is_symlink() or not path.is_file():
+            raise AuditError(f"{name!a} is no file that an export writes", where=str(folder))
         if _sha256(path) != digest:
             raise AuditError("the file was changed after the export", where=name)
     return manifest

@@ -214,6 +214,8 @@ def verify(folder: Path, *, published: str = "") -> int:
             "Membership, labels or configuration are not those committed to before the first build."
         )
     families = sorted({text.split(": ")[1].partition(".")[0] for text in result.not_recomputed})
+    if not result.agree:
+        progress.say("Nothing was recomputed: the parts are not of one run.")
     progress.say(
         f"{result.agree} figures recomputed as printed, {len(result.differ)} contradictions, "
         f"{len(result.not_recomputed)} figures bound by the manifest and not recomputed "

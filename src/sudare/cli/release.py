@@ -120,6 +120,7 @@ def open_release(
     from rich.console import Console
     from rich.markdown import Markdown
 
+    from sudare.accounting.claims import wrong_claims
     from sudare.cli.pictures import save_picture
     from sudare.core.progress import auto
     from sudare.recipients.use import contact_sheet_of, try_release, write_samples
@@ -129,6 +130,8 @@ def open_release(
     console = Console(markup=False)
     opened = read_release(folder)
     console.print(Markdown(opened.card.to_markdown(), hyperlinks=False))
+    for text in wrong_claims(opened.card.ledger, opened.card.guarantee):
+        console.print(f"CONTRADICTION: {text}")
     if images is not None:
         console.print(try_release(opened, images, progress=auto()))
     if samples:

@@ -421,6 +421,19 @@ _BUILT_IN: tuple[Figure, ...] = (
         exact=True,
     ),
     Figure(
+        id="privacy.left_out",
+        name="Epsilon that the claim leaves out",
+        short="Left out of the claim",
+        meaning=(
+            "The card's own noise, rate and steps spend so much more than it claims. A claim that "
+            "does not follow from its own ledger is refuted."
+        ),
+        format="quantity",
+        worse="higher",
+        edition="public",
+        exact=True,
+    ),
+    Figure(
         id="copying.pixels.closer_to_members",
         name="Released images nearer to a member than to any other image (pixels)",
         short="Nearer to a member",

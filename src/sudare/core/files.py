@@ -101,9 +101,14 @@ def try_lock(handle: int) -> bool:
     return True
 
 
-def seal(folder: Path) -> None:
-    """Write down the checksum of every file of a folder, beside them."""
-    text = json.dumps(_sums(folder), sort_keys=True)
+def seal(folder: Path, name: str) -> None:
+    """Write down the checksum of every file of a folder, and what it will be called, beside them.
+
+    Args:
+        folder: The folder.
+        name: Its name once it is whole: put under another, it is not what it was sealed as.
+    """
+    text = json.dumps({"name": name, "files": _sums(folder)}, sort_keys=True)
     (folder / _SEAL).write_text(text)
 
 
@@ -114,7 +119,7 @@ def is_sealed(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     try:
-        return bool(listed == _sums(folder))
+        return bool(listed == {"name": folder.name, "files": _sums(folder)})
     except OSError:
         return False
 

@@ -20,10 +20,10 @@ class Cache:
     """Entries as folders under a root.
 
     Args:
-        root: Folder; created with access for its owner only, since entries are private.
+        root: Folder; its owner alone may open it, since entries are private.
 
     Raises:
-        CacheError: The folder cannot be written.
+        CacheError: The folder cannot be written, or is another user's.
     """
 
     def __init__(self, root: Path) -> None:
@@ -33,6 +33,15 @@ class Cache:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise CacheError(f"the cache cannot be made: {error}", where=str(root)) from error
+        about = root.stat()
+        if about.st_uid != os.geteuid() != 0:
+            raise CacheError(
+                "the cache belongs to another user, who could read and exchange what is in it",
+                where=str(root),
+                fix="Set SUDARE_CACHE to a folder of yours.",
+            )
+        if about.st_mode & 0o077:
+            root.chmod(0o700)
         if not os.access(root, os.W_OK):
             raise CacheError(
                 "the cache cannot be written",

@@ -125,12 +125,15 @@ class RayExecutor:
                 "PYTHONPATH": os.pathsep.join(search_path()),
             }
         }
-        cores = None if os.environ.get("RAY_ADDRESS") or not self.workers else self.workers
+        joins = bool(os.environ.get("RAY_ADDRESS"))
+        cores = None if joins or not self.workers else self.workers
+        # Its head would post what it knows of this machine to Ray's makers every hour.
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         # A dashboard is one more open port of a machine that holds private images.
         self._ray.init(
             num_cpus=None if cores is None else cores * self.threads,
             runtime_env=runtime,
-            include_dashboard=False if cores is not None else None,
+            include_dashboard=None if joins else False,
             log_to_driver=False,
             logging_level="error",
         )

@@ -104,7 +104,7 @@ def run_page(folder: Path, arguments: Mapping[str, Json], progress: Progress) ->
 
 def _link(entry: Path, book: Path) -> None:
     """Put a page into the book of its extractor."""
-    book.mkdir(parents=True, exist_ok=True)
+    book.mkdir(parents=True, exist_ok=True, mode=0o700)
     link = book / entry.name
     if not link.is_symlink():
         link.symlink_to(Path("..") / ".." / ".." / entry.parent.name / entry.name)

@@ -81,7 +81,7 @@ def run_lanes(folder: Path, arguments: Mapping[str, Json], progress: Progress) -
                 write_build(build, one.rows, entry)
                 if (beside / KERNELS).is_file():
                     shutil.copy(beside / KERNELS, entry)
-                seal(entry)
+                seal(entry, task.key)
 
 
 def _at_once(begun: Sequence[BegunBuild]) -> list[Build]:

@@ -47,4 +47,4 @@ def execute(task: Task, cache: Cache, progress: Progress) -> None:
     function = cast("Work", getattr(importlib.import_module(module), name))
     with atomic_directory(cache.path(task.key)) as folder:
         function(folder, task.arguments, progress)
-        seal(folder)
+        seal(folder, task.key)

@@ -32,18 +32,21 @@ def data_table(run: Run, edition: Edition) -> Table:
 
 
 def run_table(run: Run, edition: Edition) -> Table:
-    """Dates, builds, versions and machine; the seed only on the internal page."""
+    """Dates, builds, versions, commitment; times, seed and machine only on the internal page."""
     summary = run.summary
-    facts = [
-        (say("r_started"), summary.started),
-        (say("r_updated"), summary.updated),
-        (say("r_wall"), _clock(summary.wall_s)),
-    ]
+    internal = edition is Edition.INTERNAL
+    # To strangers a day is enough: how long a run took tells how much there was to work on.
+    facts = [(say("r_started"), summary.started if internal else summary.started[:10])]
+    if internal:
+        facts.append((say("r_updated"), summary.updated))
+        facts.append((say("r_wall"), _clock(summary.wall_s)))
     if summary.mode is not Mode.GIVEN:
         facts.append((worded("r_builds", summary.mode), builds_text(summary)))
-    if edition is Edition.INTERNAL:
+    if internal:
         facts.append((say("r_seed"), str(summary.seed)))
-    facts += [(say("r_machine", name=name), text) for name, text in summary.machine.items()]
+        facts += [(say("r_machine", name=name), text) for name, text in summary.machine.items()]
+    if summary.membership_commitment:
+        facts.append((say("r_commitment"), summary.membership_commitment))
     facts += [(say("r_version", name=name), text) for name, text in summary.versions.items()]
     return _facts("run", say("cap_run"), facts)
 

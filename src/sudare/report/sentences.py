@@ -557,6 +557,7 @@ TEXT: dict[str, str] = {
     "r_removed": "Near-duplicates of the pool taken out",
     "v_removed": "{count} from {part}",
     "r_seed": "Seed",
+    "r_commitment": "Commitment before the first build",
     "r_wall": "Wall time",
     "r_started": "Started",
     "r_updated": "Last written",

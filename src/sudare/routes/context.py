@@ -70,7 +70,7 @@ class FolderStages:
         if not folder.is_dir():
             with atomic_directory(folder) as draft:
                 self._make(draft, make)
-                seal(draft)
+                seal(draft, whole)
         elif folder not in self._known:
             spared = json.loads((folder / _COSTS).read_text())
             self.spared_cpu_s += spared["cpu_s"]

@@ -81,7 +81,10 @@ class DpConfig(BaseModel):
         default=None, gt=0, description="Epsilon to spend; 8 if neither is given."
     )
     noise_multiplier: float | None = Field(
-        default=None, gt=0, description="Noise over clipping norm, instead of an epsilon."
+        default=None,
+        ge=0.05,
+        le=1e6,
+        description="Noise over clipping norm, instead of an epsilon.",
     )
     delta: float = Field(default=1e-5, gt=0, lt=1, description="Delta of the guarantee.")
     max_grad_norm: float = Field(default=1.0, gt=0, description="Clipping norm per image.")

@@ -259,7 +259,7 @@ def show_pictures(
     if not path.is_file():
         return []
     target = folder / ("pictures" if public else "internal")
-    target.mkdir(parents=True, exist_ok=True)
+    target.mkdir(parents=True, exist_ok=True, mode=0o755 if public else 0o700)
     shown = []
     for name, caption in json.loads(path.read_text()).items():
         file = target / f"{release}-{config.kind}-{name}.png"

@@ -481,7 +481,8 @@ def _claim(case: Case) -> Answer | None:
         return None
     line = case.lines.claimed_epsilon
     epsilon = case.get("privacy.epsilon")
-    if refuting := case.refuting():
+    left_out = case.get("privacy.left_out")
+    if refuting := [*([left_out] if left_out is not None else []), *case.refuting()]:
         names = tuple(f.id for f in refuting)
         return Answer(
             question="claim", reply=Reply.LEAKS, findings=names, line=line, reason="refuted"
