@@ -1,5 +1,8 @@
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -148,3 +151,91 @@ def test_a_cluster_asks_for_its_token(monkeypatch, tmp_path):
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     RayExecutor(Cache(tmp_path))
     assert os.environ["RAY_AUTH_MODE"] == "token"
+
+
+HOME_ALONE = """
+import json, sys
+from pathlib import Path
+from sudare.core.progress import Silent
+from sudare.fleets.cache import Cache
+from sudare.fleets.cluster import RayExecutor
+from tests.fleets.test_local import slow_chains
+
+cache = Cache(Path(sys.argv[1]))
+with RayExecutor(cache) as executor:
+    executor.run(slow_chains(cache, 2), progress=Silent(), label="fleet")
+    import ray
+    from ray._common.usage.usage_lib import usage_stats_enabled
+    session = ray._private.worker._global_node.get_session_dir_path()
+    print(json.dumps({"posts": usage_stats_enabled(), "session": session}), flush=True)
+    sys.stdin.read()
+"""
+
+
+def processes_of(word):
+    """Ids of processes whose command or environment holds a word."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and folder.name != str(os.getpid()):
+            try:
+                about = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            if word.encode() in about:
+                found.append(int(folder.name))
+    return found
+
+
+def sockets_of(pids):
+    """Local address, port, remote address and state of every TCP socket of these processes."""
+    inodes = set()
+    for pid in pids:
+        for handle in Path(f"/proc/{pid}/fd").glob("*"):
+            try:
+                target = os.readlink(handle)
+            except OSError:
+                continue
+            if target.startswith("socket:"):
+                inodes.add(target[8:-1])
+    found = []
+    for name in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[9] in inodes:
+                (here, port), (there, _) = (fields[at].split(":") for at in (1, 2))
+                found.append((here, int(port, 16), there, fields[3]))
+    return found
+
+
+def test_a_cluster_of_our_own_posts_nothing_and_shows_no_dashboard(tmp_path):
+    """Held by what its processes are told and by whom they talk to, whatever sets it."""
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", HOME_ALONE, str(tmp_path / "cache")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=root,
+        env={k: v for k, v in os.environ.items() if not k.startswith("RAY_")},
+        text=True,
+    ) as process:
+        told = json.loads(process.stdout.readline())
+        pids = processes_of(told["session"])
+        sockets = sockets_of(pids)
+        heads = [
+            Path(f"/proc/{pid}/environ").read_bytes()
+            for pid in pids
+            if b"dashboard" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        process.stdin.close()
+        process.wait(60)
+    assert told["posts"] is False
+    assert pids
+    assert sockets
+    # A head without a dashboard is still there; it is told not to post.
+    assert all(b"RAY_USAGE_STATS_ENABLED=0" in environment for environment in heads)
+    listening = {port for _, port, _, state in sockets if state == "0A"}
+    assert 8265 not in listening
+    # Whoever is talked to is this machine: an address that one of these sockets has itself.
+    own = {here for here, _, _, _ in sockets}
+    elsewhere = {there for _, _, there, state in sockets if state != "0A"} - own
+    assert elsewhere <= {"0100007F", "00000000"}, elsewhere

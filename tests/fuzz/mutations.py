@@ -202,3 +202,18 @@ def relisted(folder):
     except (ValueError, KeyError, TypeError, OSError):
         return
     card.write_text(json.dumps(values))
+
+
+def refitted(folder):
+    """Give an evidence folder a manifest that lists what is there, as a forger would."""
+    path = folder / "manifest.json"
+    try:
+        values = json.loads(path.read_text())
+        values["files"] = {
+            file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in folder.iterdir()
+            if file.name != path.name
+        }
+        path.write_text(json.dumps(values))
+    except (ValueError, TypeError, RecursionError):
+        return

@@ -21,7 +21,7 @@ from sudare.accounting.witness import (
     witness_of_place,
 )
 from sudare.core.errors import BudgetError
-from sudare.core.files import try_lock
+from sudare.core.files import UNREADABLE, try_lock
 
 __all__ = ["GAUSSIAN", "SEEDED", "HeldError", "Ledger", "LedgerEntry", "composed_epsilon"]
 
@@ -254,7 +254,7 @@ def _named(line: bytes, path: Path) -> Witness:
     try:
         read = json.loads(line)
         name, seal = str(read["ledger"]), str(read["seal"])
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise _damaged(path, 1) from error
     found = witness_by_name(name)
     if found is None:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sudare.core.errors import BudgetError
-from sudare.core.files import atomic_write
+from sudare.core.files import UNREADABLE, atomic_write
 
 __all__ = ["Witness", "state_folder", "witness_by_name", "witness_of_place"]
 
@@ -90,7 +90,7 @@ def witness_by_name(name: str) -> Witness | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise BudgetError(
             "what is remembered of this ledger is damaged",
             where=str(path),

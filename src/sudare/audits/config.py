@@ -277,7 +277,7 @@ def read_toml(source: str) -> dict[str, Any]:
             ) from error
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"not valid TOML: {error}", where=source) from error
 
 
@@ -351,7 +351,7 @@ def _with_defaults(route: Mapping[str, Any], defaults: Mapping[str, Any]) -> dic
 def _toml_value(text: str) -> object:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         # A bare word is a string: --set data.source=digits.
         return text
 

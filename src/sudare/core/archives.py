@@ -152,6 +152,8 @@ def _plain(member: IO[bytes], size: int) -> Array:
     if dtype.hasobject:
         raise _ObjectsError
     # The header alone decides how much is allocated: it must not promise more than is there.
+    if min(shape, default=0) < 0:
+        raise ValueError(f"a shape of {shape}")
     promised = dtype.itemsize
     for length in shape:
         promised *= int(length)

@@ -28,7 +28,11 @@ __all__ = [
 ]
 
 _SEAL = ".seal.json"
-UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile)
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile),
+    # What is nested without end ends the reader's stack.
+    RecursionError,
+)
 """What reading an .npz file and what is in it raises, if it is none or holds other things."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sudare.core.errors import DataError
-from sudare.core.files import atomic_write
+from sudare.core.files import UNREADABLE, atomic_write
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ def kept_tensor(path: Path) -> torch.Tensor:
             raise ValueError("too long a header")
         said = json.loads(content[8 : 8 + size])["__metadata__"]["sha256"]
         tensor = load(content)["tensor"]
-    except (OSError, SafetensorError, struct.error, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, struct.error, *UNREADABLE) as error:
         raise _damaged(path) from error
     if said != _sum_of(tensor):
         raise _damaged(path)
@@ -65,7 +65,7 @@ def kept_values(path: Path) -> dict[str, float]:
         read = json.loads(path.read_bytes())
         values = {str(name): float(value) for name, value in read["values"].items()}
         said = read["sha256"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise _damaged(path) from error
     if said != _digest(json.dumps(read["values"], sort_keys=True).encode()):
         raise _damaged(path)

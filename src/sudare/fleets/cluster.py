@@ -127,7 +127,8 @@ class RayExecutor:
         }
         joins = bool(os.environ.get("RAY_ADDRESS"))
         cores = None if joins or not self.workers else self.workers
-        # Its head would post what it knows of this machine to Ray's makers every hour.
+        # A head may post what it knows of this machine to Ray's makers every hour. This version
+        # starts none that does, but for nightly builds; others did.
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         # A dashboard is one more open port of a machine that holds private images.
         self._ray.init(

@@ -74,8 +74,12 @@ class FederationConfig(RouteConfig):
         description="Who owns what, by unit: iid, dirichlet:ALPHA (classes differ) or "
         "quantity:ALPHA (sizes differ). A column `silo` of the collection goes first.",
     )
-    rounds: int = Field(default=20, ge=1, description="Rounds of training and averaging.")
-    local_steps: int = Field(default=5, ge=1, description="Steps of each owner in a round.")
+    rounds: int = Field(
+        default=20, ge=1, le=10_000, description="Rounds of training and averaging."
+    )
+    local_steps: int = Field(
+        default=5, ge=1, le=100_000, description="Steps of each owner in a round."
+    )
     rate: float = Field(
         default=0.2,
         gt=0,

@@ -156,7 +156,7 @@ def read_job(path: Path) -> Job:
             where=str(path),
             fix="Make one with sudare federate init, or ask the server for its copy.",
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"not valid TOML: {error}", where=str(path)) from error
     return _validated(Job, values, str(path))
 

@@ -11,7 +11,7 @@ from textwrap import wrap
 
 from sudare.accounting.ledger import composed_epsilon
 from sudare.core.errors import ConfigError, DataError
-from sudare.core.files import atomic_write
+from sudare.core.files import UNREADABLE, atomic_write
 from sudare.core.printable import escaped
 from sudare.core.progress import Progress
 from sudare.data.images import ImageDataset
@@ -209,7 +209,7 @@ class _Notes:
             said = json.loads(verified(receipt, self._authority))
             rounds = {str(int(number)): str(sum_) for number, sum_ in said["rounds"].items()}
             whose = said["job"], said["owner"]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except UNREADABLE as error:
             raise DataError("the server's record of rounds cannot be read") from error
         if whose != self._whose:
             raise DataError("the server's record of rounds is of another job or owner")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sudare.core.errors import ConfigError, DataError, MissingExtraError
-from sudare.core.files import atomic_write
+from sudare.core.files import UNREADABLE, atomic_write
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -188,7 +188,7 @@ def verified(content: str, authority: bytes) -> str:
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise ValueError("a key of another kind")
         key.verify(bytes.fromhex(said["signature"]), text.encode(), ec.ECDSA(hashes.SHA256()))
-    except (InvalidSignature, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (InvalidSignature, *UNREADABLE) as error:
         raise DataError("the server's record of rounds is not signed by this job's server") from (
             error
         )
