@@ -24,5 +24,7 @@ def save_picture(sheet: Image, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(path, format="PNG")
+        # It may show private images; whoever means it for others says so.
+        path.chmod(0o600)
     except OSError as error:
         raise DataError(f"the picture cannot be written: {error}", where=str(path)) from error

@@ -68,12 +68,13 @@ def contact_sheet(dataset: ImageDataset, per_class: int = 10, seed: int = 0) -> 
 
 
 def save_pixels(pixels: UInt8[ByteArray, "c h w"], target: Path) -> None:
-    """Write one image, grey or in colour, as a PNG file."""
+    """Write one image, grey or in colour, as a PNG file that its owner alone may read."""
     from PIL import Image
 
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     array = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
     Image.fromarray(np.ascontiguousarray(array)).save(target)
+    target.chmod(0o600)
 
 
 def _members(dataset: ImageDataset, label: int) -> list[int]:
