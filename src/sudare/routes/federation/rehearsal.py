@@ -88,6 +88,7 @@ def run_rehearsal(folder: Path, owners: Sequence[str], *, progress: Progress) ->
     try:
         for owner in owners:
             with (folder / owner / "client.log").open("wb") as log:
+                (folder / owner / "client.log").chmod(0o600)
                 clients.append(
                     started_child(
                         [
