@@ -35,13 +35,13 @@ def claim(*budgets, guarantee="differential privacy", mechanism="Gaussian"):
 
 
 def test_one_mechanism_claims_its_epsilon_at_its_delta():
-    found, *_ = claim((2.0, 1e-5))
-    assert found.value == 2.0
+    found, *_ = claim((3.0, 1e-5))
+    assert found.value == 3.0
     assert found.method == "claimed at delta 1e-05, PRV upper bound"
 
 
 def test_gaussian_mechanisms_are_composed_as_one_history():
-    found, *_ = claim((2.0, 1e-5), (1.0, 1e-5))
+    found, *_ = claim((3.0, 1e-5), (3.0, 1e-5))
     one = epsilon_spent(1.0, sample_rate=0.1, steps=20, delta=1e-5)
     assert found.value == pytest.approx(one, abs=0.02)
     assert found.method == "claimed at delta 1e-05, PRV upper bound, composed of 2 mechanisms"
@@ -64,7 +64,7 @@ def test_a_ledger_that_pays_for_a_part_only_claims_nothing():
 
 
 def test_a_claim_says_what_it_leaves_any_attack():
-    epsilon, mu, ceiling = claim((2.0, 1e-5))
+    epsilon, mu, ceiling = claim((3.0, 1e-5))
     assert (epsilon.id, mu.id, ceiling.id) == (
         "privacy.epsilon",
         "privacy.mu",
@@ -72,3 +72,13 @@ def test_a_claim_says_what_it_leaves_any_attack():
     )
     assert 0.5 < ceiling.value < 1
     assert ceiling.low == ceiling.high == ceiling.value
+
+
+def test_a_claim_that_its_own_ledger_does_not_give_is_recomputed_and_refuted():
+    epsilon, left_out, *_ = claim((0.01, 1e-5))
+    spent = epsilon_spent(1.0, sample_rate=0.1, steps=10, delta=1e-5)
+    assert epsilon.value == pytest.approx(spent)
+    assert epsilon.method.startswith("recomputed, for the card claims less, at delta 1e-05")
+    assert left_out.id == "privacy.left_out"
+    assert left_out.value == pytest.approx(spent - 0.01)
+    assert "claims epsilon 0.01, but noise 1" in left_out.method

@@ -131,6 +131,7 @@ def test_a_release_with_every_question_clean_is_shared():
         (finding("inversion.near_excess", 0.01, 0.02), "unknown", "inversion", "undecided"),
         (missing("inversion.near_excess"), "unknown", "inversion", "not_measured"),
         (finding("privacy.epsilon", 1e6, 0.0), "care", "claim", "between"),
+        (finding("privacy.left_out", 3.7, 0.0), "refuse", "claim", "leaks"),
         # The claim is refuted by an attack above its ceiling.
         (finding("privacy.auc_ceiling", 0.51, 0.0), "share", "claim", "clean"),
         (finding("membership.lira.auc", 0.9, 0.005), "refuse", "claim", "leaks"),
