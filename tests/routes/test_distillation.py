@@ -437,3 +437,11 @@ def test_chosen_images_are_real_and_of_every_class(method):
     soft = ((release.soft_labels > 0) & (release.soft_labels < 1)).any()
     assert bool(soft) == (method == "soft-labels")
     assert (made.record.roles == Role.RELEASED).sum() == 6
+
+
+def test_a_net_without_features_is_refused_for_dm_before_anything_is_built():
+    """After three routes a worker's TypeError came as an escaped trace."""
+    with pytest.raises(ConfigError, match="net 'mlp' has no features that DM could match"):
+        parse_route({"kind": "distillation", "net": {"name": "mlp", "width": 8}})
+    other = {"kind": "distillation", "method": {"name": "mtt"}, "net": {"name": "mlp", "width": 8}}
+    assert parse_route(other).net.name == "mlp"

@@ -471,3 +471,18 @@ def test_a_seed_is_in_the_ledger_as_what_it_is(tmp_path):
         silo(tmp_path, made(seed=None).model_copy(update={"name": "later"})).update(0, start())
     with pytest.raises(BudgetError, match="would raise epsilon to inf"):
         silo(tmp_path / "own", made(), max_epsilon=5.0).update(0, start())
+
+
+@pytest.mark.parametrize("name", ["start", "rounds/0001"])
+def test_a_server_s_kept_round_that_was_damaged_is_said_so(tmp_path, name):
+    """With one bit turned the job went on and wrote its release without a word."""
+    job, data, public = made(), images(), images(60, seed=5)
+    owners = Direct(job, tmp_path, data, fails=2)
+    with pytest.raises(DataError, match="the line is cut"):
+        Coordinator(job, tmp_path / "server", public, owners, Silent()).run()
+    path = tmp_path / "server" / f"{name}.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="a kept answer is damaged"):
+        Coordinator(job, tmp_path / "server", public, owners, Silent()).run()

@@ -36,7 +36,7 @@ from sudare.core.runs import RunSummary
 from sudare.core.strict_json import read_json
 from sudare.data.canaries import CanaryKind
 
-__all__ = ["Verification", "digest_of", "export", "verify"]
+__all__ = ["Verification", "commitment_of", "digest_of", "export", "verify"]
 
 EVIDENCE_SCHEMA = "sudare.evidence/2"
 _OLDER = "sudare.evidence/1"
@@ -198,6 +198,11 @@ def verify(folder: Path, *, progress: Progress, published: str = "") -> Verifica
         commitment=published_before,
         absent=absent,
     )
+
+
+def commitment_of(folder: Path) -> str:
+    """What an evidence folder says was committed to before the first build; empty if nothing."""
+    return _checked_manifest(folder).membership_commitment
 
 
 def digest_of(folder: Path) -> str:

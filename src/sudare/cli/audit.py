@@ -170,7 +170,7 @@ def export(run: Path, *, out: Path) -> None:
         run: A folder that `sudare compare` or `sudare audit` wrote.
         out: A new folder.
     """
-    from sudare.audits.verify import digest_of
+    from sudare.audits.verify import commitment_of, digest_of
     from sudare.audits.verify import export as write
     from sudare.core.progress import auto
 
@@ -178,6 +178,8 @@ def export(run: Path, *, out: Path) -> None:
     folder = write(run, out)
     size = sum(path.stat().st_size for path in folder.iterdir())
     progress.say(f"Evidence: {folder} ({size / 1e6:.1f} MB)")
+    if commitment := commitment_of(folder):
+        progress.say(f"Commitment before the first build: {commitment}")
     progress.say(f"Manifest: {digest_of(folder)}")
     progress.say(f"Check it with `sudare audit verify {shlex.quote(str(folder))}`.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sudare.nets.registry import NetConfig
 from sudare.routes.config import RouteConfig
@@ -141,6 +141,14 @@ class DistillationConfig(RouteConfig):
     flips: bool = Field(default=False, description="Whether mirror images are images too.")
     net: NetConfig = Field(default=NetConfig(), description="The net they are learned on.")
     precision: Literal["fp16", "fp32"] = Field(default="fp16", description="How numbers leave.")
+
+    @model_validator(mode="after")
+    def _has_an_embedding(self) -> Self:
+        if self.method.name == "dm" and self.net.name != "convnet":
+            raise ValueError(
+                f"net {self.net.name!r} has no features that DM could match; take convnet"
+            )
+        return self
 
     @property
     def wanted_of_each_class(self) -> int:
