@@ -64,8 +64,9 @@ class Witness:
 
     def save(self) -> None:
         """Keep it, mode 0600, under its name and its place."""
-        folder = _folder()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # One after the other: parents would get the mask's mode.
+        for folder in (state_folder(), _folder()):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         atomic_write(_file(self.name), json.dumps(asdict(self)))
         atomic_write(_pointer(Path(self.place)), self.name)
 

@@ -48,7 +48,8 @@ def init(
         budget: What is divided.
         spare_rounds: Rounds that may be cut off and taken again within an owner's budget.
         seed: Rehearsals only: the noise follows from it, so nothing is promised.
-        override: A value of the job by dotted name, such as federation.net.width=32.
+        override: A value of the job by dotted name, such as federation.net.width=32 or
+            most_records=50000, the most an owner may have.
 
     Returns:
         0, or 2 after an error.

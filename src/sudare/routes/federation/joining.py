@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -161,8 +162,9 @@ def terms(job: Job, part: OwnersPart, *, images: int, spent: float) -> str:
         "Pay": f"by {config.valuation.rule}, out of {config.valuation.budget_cents / 100:,.2f}",
     }
     lines = [f"Job {job.name}, as owner {part.owner}"]
+    width = min(100, shutil.get_terminal_size().columns) - 2
     for name, text in rows.items():
-        lines += wrap(text, 98, initial_indent=f"  {name + ':':<13}", subsequent_indent=" " * 15)
+        lines += wrap(text, width, initial_indent=f"  {name + ':':<13}", subsequent_indent=" " * 15)
     return "\n".join(lines)
 
 
