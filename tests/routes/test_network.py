@@ -486,11 +486,11 @@ def test_a_round_goes_on_without_an_owner_that_stays_away_if_the_job_says_so(tmp
     assert release.card.settings["rounds without east"] == "3"
     waits = Parties(tmp_path / "waits", made(), patience_s=3.0)
     found = waits.whole(east=lambda: None)
-    assert "east refuses: gave no answer in 3 s (round 0)" in str(found["server"])
+    assert "east gave no answer in 3 s (round 0)" in str(found["server"])
 
 
 def test_an_owner_with_an_older_ledger_sends_nothing(tmp_path):
-    parties = Parties(tmp_path, patience_s=5.0)
+    parties = Parties(tmp_path, patience_s=15.0)
     found = parties.whole(south=lambda: parties.join("south", limit_epsilon=2.2))
     assert "south refuses" in str(found["server"])
     rounds = len(list(parties.own("south").glob("round-*")))

@@ -42,7 +42,7 @@ _SKIPPED, _TOLD = "skipped.json", "told.json"
 
 @dataclass(frozen=True)
 class Refused:
-    """An owner gave no answer, and why."""
+    """An owner gave no answer, and why: what goes after its name."""
 
     reason: str
 
@@ -178,7 +178,7 @@ class Coordinator:
         for owner in self._job.owners:
             update = sent.get(owner)
             wrong = (
-                f"refuses: {update.reason}"
+                update.reason
                 if isinstance(update, Refused)
                 else wrong_update(self._job, here, update)
             )
@@ -195,7 +195,7 @@ class Coordinator:
         if isinstance(said, tuple):
             wrong = wrong_scores(self._job, *said)
         else:
-            wrong = "sent no scores" if said is None else f"refuses: {said.reason}"
+            wrong = "sent no scores" if said is None else said.reason
         if wrong:
             self._without(owner, "scores", wrong)
         records, score = said if isinstance(said, tuple) and not wrong else (0.0, 0.0)

@@ -261,7 +261,7 @@ class FlowerOwners:
                 continue
             said = reply.content.config_records.get("config") or ConfigRecord()
             if "refused" in said:
-                answers[owner] = Refused(str(said["refused"])[:LONGEST_REASON])
+                answers[owner] = Refused(f"refuses: {str(said['refused'])[:LONGEST_REASON]}")
             elif "busy" not in said:
                 answers[owner] = reply.content
 

@@ -191,7 +191,7 @@ class DeskOwners:
             if owner not in answers:
                 found[owner] = Refused(f"gave no answer in {patience:g} s")
             elif answers[owner][0].kind == "refused":
-                found[owner] = Refused(answers[owner][0].reason)
+                found[owner] = Refused(f"refuses: {answers[owner][0].reason}")
             else:
                 found[owner] = answers[owner]
         return found
