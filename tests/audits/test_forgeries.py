@@ -21,6 +21,7 @@ from sudare.core.findings import Findings
 from sudare.core.hashing import hash_file, hash_json
 from sudare.core.progress import Silent
 from sudare.data.plan import draw_plan
+from tests.audits.conftest import run_smoke
 
 
 class Folder:
@@ -70,6 +71,9 @@ class Folder:
         change(values)
         path.write_text(to_toml(values))
 
+    def drop_file(self, name):
+        (self.path / f"{name}.npz").unlink()
+
     def drop(self, name):
         (self.path / f"{name}.npz").unlink()
         self.findings(lambda f: f["release"] != name)
@@ -96,7 +100,7 @@ class Folder:
             try:
                 printed = Findings.model_validate_json((self.path / "findings.json").read_text())
                 values["unrecomputed"] = unrecomputed(printed.findings)
-                for name in self.names:
+                for name in (name for name in self.names if ".canaries-" not in name):
                     card = read_evidence(self.path / f"{name}.npz").card
                     values["releases"][name] = hash_json(card.model_dump(mode="json"))
             except (ValueError, AuditError):
@@ -340,11 +344,11 @@ FORGERIES = {
     ),
     "planted images unplanned": (
         lambda f: (shutil.copy(f.path / "plain.npz", f.path / "plain.canaries-atypical.npz"),),
-        "images were planted",
+        "no such images were planted",
     ),
     "planted images of no kind": (
         lambda f: (shutil.copy(f.path / "plain.npz", f.path / "plain.canaries-foo.npz"),),
-        "images were planted|no kind",
+        "no such images were planted|no kind",
     ),
     "a label below 0": (lambda f: f.change(labels=lambda v: v - 1), "labels are not between"),
     "a label of 1e6": (
@@ -455,6 +459,48 @@ def test_what_was_published_opens_and_the_manifest_s_digest_too(exported):
     for known in (published, digest_of(exported)):
         assert verify(exported, progress=Silent(), published=known).holds
     assert "which was published" in refusal(exported, published="f" * 64)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    base = tmp_path_factory.mktemp("planted")
+    small = ("data.pool=400", "data.population=32", "data.test=40", "audit.draws=100")
+    one = 'routes=[{kind="plain", net={name="mlp", width=8}, recipe={epochs=2}}]'
+    kinds = 'audit.canaries=["mislabelled:80"]'
+    run_smoke(base / "run", base / "cache", *small, one, kinds, 'attacks.membership=["rmia"]')
+    return export(base / "run", base / "evidence")
+
+
+def test_evidence_of_planted_images_holds(planted):
+    found = verify(planted, progress=Silent())
+    assert found.holds, found.differ
+
+
+@pytest.mark.parametrize(
+    ("forge", "said"),
+    [
+        (
+            lambda f: (
+                f.drop_file("plain.canaries-mislabelled"),
+                f.findings(lambda x: not x["id"].startswith("canaries.")),
+            ),
+            "images were planted, and there is no evidence",
+        ),
+        (
+            lambda f: f.change("plain.canaries-mislabelled", membership=flipped),
+            "not those that the configuration's seed draws",
+        ),
+        (
+            lambda f: f.about(lambda a: a["card"].update(title="x"), "plain.canaries-mislabelled"),
+            "of another release",
+        ),
+    ],
+)
+def test_forged_evidence_of_planted_images_is_refused(planted, tmp_path, forge, said):
+    folder = Folder(shutil.copytree(planted, tmp_path / "evidence"))
+    forge(folder)
+    folder.manifest()
+    assert said in refusal(folder.path)
 
 
 def test_a_manifest_that_says_a_name_twice_is_refused(folder):

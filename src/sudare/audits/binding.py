@@ -19,13 +19,17 @@ from sudare.core.errors import SudareError
 from sudare.core.figures import figure_of
 from sudare.core.findings import SCHEMA, Finding, Findings, Status
 from sudare.core.hashing import hash_json
+from sudare.core.seeds import integer_seed
+from sudare.data.canaries import parse_canaries
 from sudare.data.plan import draw_plan
 from sudare.fleets.builds import builds_of
 from sudare.releases.registry import kind_class
 from sudare.routes.config import PlannedRelease, RouteConfig
 
-__all__ = ["contradictions", "opens", "recomputable", "shown_absent", "unrecomputed"]
+__all__ = ["CANARIES", "contradictions", "opens", "recomputable", "shown_absent", "unrecomputed"]
 
+CANARIES = ".canaries-"
+"""Between a release's name and a kind of planted images, in the name of their evidence."""
 _Planned: TypeAlias = dict[str, tuple[RouteConfig, PlannedRelease]]
 
 
@@ -55,8 +59,8 @@ def contradictions(
     printed: Findings,
     evidence: Mapping[str, Evidence],
     *,
+    planted: Mapping[str, Evidence],
     committed: bool,
-    canaries: bool = False,
 ) -> list[str]:
     """What does not fit together, a sentence each; empty where all is of one run.
 
@@ -64,14 +68,12 @@ def contradictions(
         config: The run's configuration.
         printed: Its findings.
         evidence: By release.
+        planted: Evidence of planted images, by release and kind.
         committed: Whether there is a commitment: an audit of one artefact has none.
-        canaries: Whether there is evidence of planted images.
     """
     found = []
     if printed.schema_name != SCHEMA:
         found.append(f"the findings have schema {printed.schema_name!r}, not {SCHEMA!r}")
-    if canaries != bool(config.audit.canaries):
-        found.append("the configuration and the files differ in whether images were planted")
     found += _of_one_run(evidence)
     planned: _Planned = {
         release.name: (route, release) for route in config.routes for release in route.releases
@@ -84,7 +86,9 @@ def contradictions(
             found.append(f"{name}: the file is of {of_release.subject.name!r}")
     if committed:
         found += _compared(config, planned, evidence, printed)
+        found += _canaries(config, planned, evidence, planted)
     else:
+        found += [f"{name}: images were planted in an artefact" for name in planted]
         found += _artefact(config, planned, evidence)
     return found
 
@@ -169,17 +173,44 @@ def _as_planned(
     plan = table.membership if found.plan is None else found.plan
     if len(plan) != builds:
         yield f"a plan of {len(plan)} builds, and {builds} were configured"
-    elif not _drawn(plan, found, config):
+    elif not _draws(plan, found, config.seed):
         yield "the membership is not what the configuration's seed draws"
 
 
-def _drawn(plan: np.ndarray, found: Evidence, config: RunConfig) -> bool:
+def _draws(plan: np.ndarray, found: Evidence, seed: int) -> bool:
+    """Whether a seed draws this plan for the evidence's units and labels."""
     table = found.measured.table
     try:
-        drawn = draw_plan(table.units, found.pool.classes, builds=len(plan), seed=config.seed)
+        drawn = draw_plan(table.units, found.pool.classes, builds=len(plan), seed=seed)
     except SudareError:
         return False
     return np.array_equal(drawn.membership, plan)
+
+
+def _canaries(
+    config: RunConfig,
+    planned: _Planned,
+    evidence: Mapping[str, Evidence],
+    planted: Mapping[str, Evidence],
+) -> Iterator[str]:
+    """Every kind of planted image in every release, in builds that the seed draws."""
+    kinds = [parse_canaries(text).kind for text in config.audit.canaries]
+    expected = {f"{name}{CANARIES}{kind}": (name, kind) for name in evidence for kind in kinds}
+    for stem in sorted(expected.keys() - planted.keys()):
+        yield f"{stem}: images were planted, and there is no evidence of it"
+    for stem in sorted(planted.keys() - expected.keys()):
+        yield f"{stem}: no such images were planted by the configuration"
+    for stem, (name, kind) in expected.items():
+        found = planted.get(stem)
+        if found is None or name not in planned:
+            continue
+        table, route = found.measured.table, planned[name][0]
+        if found.subject.name != name or found.card != evidence[name].card:
+            yield f"{stem}: it is of another release"
+        seed = integer_seed(config.seed, "canaries", str(kind))
+        wanted = builds_of(route, config.fleet.builds)
+        if table.n_builds != wanted or not _draws(table.membership, found, seed):
+            yield f"{stem}: the builds are not those that the configuration's seed draws"
 
 
 def _artefact(
@@ -198,7 +229,7 @@ def _artefact(
         yield f"{name}: no commitment, and it is not said to be an artefact"
     elif rows is not None and (table.n_builds, found.target) != (rows, rows - 2):
         yield f"{name}: {table.n_builds} rows, and {rows} were planned"
-    elif rows is not None and not _drawn(table.membership[:-2], found, config):
+    elif rows is not None and not _draws(table.membership[:-2], found, config.seed):
         yield f"{name}: the shadows' membership is not what the configuration's seed draws"
 
 

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sudare.audits.binding import (
+    CANARIES,
     contradictions,
     opens,
     recomputable,
@@ -43,7 +44,6 @@ _OLDER = "sudare.evidence/1"
 _MANIFEST = "manifest.json"
 _NAMES = re.compile(r"config\.toml|findings\.json|[^/\\\x00-\x1f]+\.npz")
 _TOLERANCE = 1e-6
-_CANARIES = ".canaries-"
 _Key: TypeAlias = tuple[str, str, str, str]
 
 
@@ -115,8 +115,8 @@ def export(run: Path, folder: Path) -> Path:
         raise AuditError(f"the run cannot be read: {error}", where=str(run)) from error
     # Whatever else lies there may be another collection's.
     listed = {release.name for release in summary.releases}
-    evidence = [path for path in evidence if path.stem.partition(_CANARIES)[0] in listed]
-    cards = {path.stem: read_evidence(path).card for path in evidence if _CANARIES not in path.stem}
+    evidence = [path for path in evidence if path.stem.partition(CANARIES)[0] in listed]
+    cards = {path.stem: read_evidence(path).card for path in evidence if CANARIES not in path.stem}
     with atomic_directory(folder) as partial:
         for path in evidence:
             shutil.copyfile(path, partial / path.name)
@@ -156,7 +156,8 @@ def verify(folder: Path, *, progress: Progress, published: str = "") -> Verifica
         declare(make_check(check).figures)
     stems = sorted(n.removesuffix(".npz") for n in manifest.files if n.endswith(".npz"))
     evidence = {stem: read_evidence(folder / f"{stem}.npz") for stem in stems}
-    whole = {stem: found for stem, found in evidence.items() if _CANARIES not in stem}
+    whole = {stem: found for stem, found in evidence.items() if CANARIES not in stem}
+    planted = {stem: found for stem, found in evidence.items() if CANARIES in stem}
     published_before = manifest.membership_commitment
     broken = [
         *_not_published(published, manifest, folder),
@@ -165,8 +166,8 @@ def verify(folder: Path, *, progress: Progress, published: str = "") -> Verifica
             config,
             printed,
             whole,
+            planted=planted,
             committed=bool(published_before),
-            canaries=len(whole) < len(evidence),
         ),
     ]
     committed = (
@@ -262,9 +263,9 @@ def _first(error: Exception) -> str:
 def _recompute(
     stem: str, evidence: Evidence, config: RunConfig, progress: Progress
 ) -> list[Finding]:
-    if _CANARIES in stem:
+    if CANARIES in stem:
         try:
-            kind = CanaryKind(stem.partition(_CANARIES)[2])
+            kind = CanaryKind(stem.partition(CANARIES)[2])
         except ValueError as error:
             raise AuditError("evidence of no kind of planted images", where=stem) from error
         return canary_findings(evidence.measured, evidence.subject, evidence.card, kind, config)
