@@ -242,6 +242,31 @@ def test_a_server_that_is_not_there_is_said_so_after_the_job_s_patience(tmp_path
         parties.join("north")
 
 
+def test_what_fails_at_the_server_says_nothing_of_it_to_owners(tmp_path, monkeypatch, capfd):
+    parties = Parties(tmp_path, patience_s=6.0)
+
+    def broken(self, owner):
+        raise ValueError("/srv/secret")
+
+    monkeypatch.setattr("sudare.routes.federation.serving.Receipts.__call__", broken)
+    with Serving(parties), pytest.raises(ConfigError, match="what it printed says why") as told:
+        parties.join("north")
+    assert "/srv/secret" not in str(told.value)
+    assert "/srv/secret" in capfd.readouterr().err
+
+
+def test_a_server_may_listen_elsewhere_than_owners_dial(tmp_path):
+    parties = Parties(tmp_path, made(), patience_s=20.0)
+    port = parties.job.address.rpartition(":")[2]
+    parties.serve = lambda: run_server(
+        parties.place,
+        public=str(tmp_path / "public.npz"),
+        progress=Silent(),
+        listen=f"0.0.0.0:{port}",
+    )
+    assert parties.whole()["server"] == parties.place / "server" / "release"
+
+
 def test_two_servers_do_not_share_a_port(tmp_path):
     parties = Parties(tmp_path, patience_s=3.0)
     with Serving(parties), pytest.raises(ConfigError, match="cannot be listened on"):

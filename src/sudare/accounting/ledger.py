@@ -6,12 +6,12 @@ import hmac
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from sudare.accounting.accountants import epsilon_of_history
 from sudare.accounting.witness import (
@@ -22,6 +22,7 @@ from sudare.accounting.witness import (
 )
 from sudare.core.errors import BudgetError
 from sudare.core.files import UNREADABLE, try_lock
+from sudare.core.hashing import Json, canonical_json
 
 __all__ = ["GAUSSIAN", "SEEDED", "HeldError", "Ledger", "LedgerEntry", "composed_epsilon"]
 
@@ -192,9 +193,10 @@ class Ledger:
         for number, line in enumerate(lines[1:], start=2):
             try:
                 read = _Line.model_validate_json(line)
-            except ValidationError as error:
+                text = _text(json.loads(line))
+            except UNREADABLE as error:
                 raise _damaged(path, number) from error
-            seal = self._witness.next(seal, read.text)
+            seal = self._witness.next(seal, text)
             if not hmac.compare_digest(seal, read.seal):
                 raise _damaged(path, number)
             self._entries.append(read.entry)
@@ -223,9 +225,9 @@ class Ledger:
             os.ftruncate(self._handle, 0)
             head = {"ledger": self._witness.name, "seal": self._witness.first}
             content = json.dumps(head).encode() + b"\n"
-        line = _Line(entry=entry, reference=reference, seal="")
-        seal = self._witness.next(self._witness.seal, line.text)
-        content += line.model_copy(update={"seal": seal}).model_dump_json().encode() + b"\n"
+        line: dict[str, Json] = {"entry": entry.model_dump(mode="json"), "reference": reference}
+        seal = self._witness.next(self._witness.seal, _text(line))
+        content += canonical_json({**line, "seal": seal}).encode() + b"\n"
         os.lseek(self._handle, 0, os.SEEK_END)
         while content:
             content = content[os.write(self._handle, content) :]
@@ -243,10 +245,10 @@ class _Line(BaseModel):
     reference: str = Field(default="", max_length=200)
     seal: str = Field(max_length=64)
 
-    @property
-    def text(self) -> str:
-        """What the seal is over."""
-        return f"{self.reference}\n{self.entry.model_dump_json()}"
+
+def _text(line: Mapping[str, Json]) -> str:
+    """What a line's seal is over: what the line says, however a later version would write it."""
+    return canonical_json({name: line[name] for name in ("entry", "reference")})
 
 
 def _named(line: bytes, path: Path) -> Witness:

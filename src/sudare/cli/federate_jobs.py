@@ -127,7 +127,7 @@ def key(path: Path) -> int:
     return 0
 
 
-def server(folder: Path, *, public: str) -> int:
+def server(folder: Path, *, public: str, listen: str = "") -> int:
     """Serve a job until its release is written; the same command goes on after an interruption.
 
     Only owners get in: both sides prove themselves by certificates before a byte is read. The
@@ -141,6 +141,7 @@ def server(folder: Path, *, public: str) -> int:
     Args:
         folder: The job's folder, with every owner's certificate in `keys/`.
         public: Public images on which owners are valued.
+        listen: HOST:PORT to listen on, such as 0.0.0.0:8000; the address owners dial by default.
 
     Returns:
         0, or 2 after an error.
@@ -149,7 +150,7 @@ def server(folder: Path, *, public: str) -> int:
     from sudare.routes.federation.serving import run_server
 
     progress = auto()
-    release = run_server(folder, public=public, progress=progress)
+    release = run_server(folder, public=public, progress=progress, listen=listen)
     progress.say(statements_text(release))
     progress.say(f"\nRelease: {release}")
     return 0

@@ -7,14 +7,15 @@ import os
 import secrets
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from sudare.core.errors import ConfigError, DataError
+from sudare.core.errors import ConfigError, SudareError
 from sudare.routes.federation.job import Job
 from sudare.routes.federation.wire import (
     ANSWER,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Desk", "Papers", "opened"]
 
+_Made = TypeVar("_Made")
 _WAIT_S, _POLL_S = 2.0, 0.2
 
 
@@ -134,12 +136,21 @@ class Papers:
     owners: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def opened(desk: Desk, job: Job, papers: Papers, *, parameters: int) -> grpc.Server:
-    """A server on the job's address that only owners reach, each known by its certificate.
+def opened(
+    desk: Desk, job: Job, papers: Papers, *, parameters: int, listen: str = ""
+) -> grpc.Server:
+    """A server that only owners reach, each known by its certificate.
 
     Mutual TLS: who holds none of the owners' keys does not get past the handshake, and no byte of
     what it says is read. There is nothing to control from outside: no list, no registration, no
     program to start.
+
+    Args:
+        desk: Where owners' questions lie.
+        job: The job.
+        papers: What the server proves itself by, and whom it lets in.
+        parameters: Parameters of the job's net.
+        listen: HOST:PORT to listen on; the job's address if empty.
 
     Raises:
         ConfigError: The port is in use, or two owners have one certificate.
@@ -167,23 +178,17 @@ def opened(desk: Desk, job: Job, papers: Papers, *, parameters: int) -> grpc.Ser
 
     def ask(content: bytes, context: grpc.ServicerContext) -> bytes:
         owner = owner_of(context)
-        try:
-            said, _ = unpack(content, Ask)
-        except DataError as error:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.what)
+        said = _answered(context, lambda: unpack(content, Ask)[0])
         if said.job != agreed:
             context.abort(
                 grpc.StatusCode.FAILED_PRECONDITION,
                 "the server's copy of the job is another one than yours",
             )
-        return desk.next_of(owner)
+        return _answered(context, lambda: desk.next_of(owner))
 
     def answer(content: bytes, context: grpc.ServicerContext) -> bytes:
         owner = owner_of(context)
-        try:
-            desk.take(owner, content)
-        except DataError as error:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.what)
+        _answered(context, lambda: desk.take(owner, content))
         return b""
 
     # As many threads as owners may hold with a question and an answer at once.
@@ -201,14 +206,28 @@ def opened(desk: Desk, job: Job, papers: Papers, *, parameters: int) -> grpc.Ser
         require_client_auth=True,
     )
     try:
-        server.add_secure_port(job.address, credentials)
+        server.add_secure_port(listen or job.address, credentials)
     except RuntimeError as error:
         raise ConfigError(
-            f"{job.address} cannot be listened on: it is in use, or not this machine's",
-            fix="End what holds it (an earlier server?), or agree on another address.",
+            f"{listen or job.address} cannot be listened on: it is in use, or not this machine's",
+            fix="End what holds it (an earlier server?), or listen elsewhere with --listen.",
         ) from error
     server.start()
     return server
+
+
+def _answered(context: grpc.ServicerContext, work: Callable[[], _Made]) -> _Made:
+    """What is made, or why it is not: gRPC would send an exception's text, paths and all."""
+    import grpc
+
+    try:
+        return work()
+    except SudareError as error:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.what)
+    except Exception:
+        traceback.print_exc()
+        context.abort(grpc.StatusCode.INTERNAL, "the server failed; what it printed says why")
+    raise AssertionError("abort raises")
 
 
 def channel_options(parameters: int) -> list[tuple[str, int]]:

@@ -40,13 +40,14 @@ def prepare_server(folder: Path, job: Job) -> None:
         make_certificates(folder / AUTHORITY_FILE, server / "server.pem", host=host.strip("[]"))
 
 
-def run_server(folder: Path, *, public: str, progress: Progress) -> Path:
+def run_server(folder: Path, *, public: str, progress: Progress, listen: str = "") -> Path:
     """Serve a job until its release is written; a job that was cut off goes on.
 
     Args:
         folder: The job's folder: `job.toml`, `ca.crt`, `keys/OWNER.crt`.
         public: The source of public images on which owners are valued.
         progress: Where to report.
+        listen: HOST:PORT to listen on, where owners dial another address than this machine's.
 
     Returns:
         The release.
@@ -72,7 +73,7 @@ def run_server(folder: Path, *, public: str, progress: Progress) -> Path:
         owners=owners,
     )
     desk = Desk(job, Receipts(job, server, papers))
-    listening = opened(desk, job, papers, parameters=parameters_of(job))
+    listening = opened(desk, job, papers, parameters=parameters_of(job), listen=listen)
     try:
         progress.say(f"Serving job {job.name} at {job.address}; owners may dial in.")
         for owner, certificate in owners.items():
