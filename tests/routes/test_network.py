@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import grpc
 import pytest
@@ -374,6 +375,18 @@ def test_who_agreed_is_asked_again_only_if_the_terms_change(tmp_path):
         with pytest.raises(ConfigError, match="did not answer"):
             run_owner(parties.part("north", limit_epsilon=limit), agrees=agrees, progress=Silent())
     assert len(asked) == 2
+
+
+def test_answers_of_one_job_are_not_sent_to_another_of_its_name(tmp_path):
+    parties = Parties(tmp_path, made(), patience_s=20.0)
+    assert isinstance(parties.whole()["server"], Path)
+    changed = parties.job.model_copy(update={"patience_s": 1.0})
+    write_job(changed, parties.place / "job.toml")
+    with pytest.raises(ConfigError, match="the job was changed after its first round"):
+        parties.serve()
+    parties.own("north", "statement.json").unlink()
+    with pytest.raises(ConfigError, match="another job called rehearsal was answered here"):
+        parties.join("north")
 
 
 # Lies.

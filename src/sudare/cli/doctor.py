@@ -25,7 +25,7 @@ def doctor(*folders: Path, security: bool = False) -> int:
     Examples:
     `sudare doctor`
 
-    `sudare doctor --security runs/demo federation-north`
+    `sudare doctor --security runs/demo`
 
     Args:
         folders: With `--security`, what to look through: runs, releases, owners' folders; every

@@ -173,8 +173,15 @@ def _agree(
 ) -> None:
     file = silo.folder / _AGREED_FILE
     now = {"job": job.digest, "limit": part.limit_epsilon}
-    if file.exists() and json.loads(file.read_text()) == now:
+    before = json.loads(file.read_text()) if file.exists() else {}
+    if before == now:
         return
+    if silo.rounds and before.get("job", job.digest) != job.digest:
+        raise ConfigError(
+            f"another job called {job.name} was answered here, and its answers would be sent again",
+            where=str(silo.folder),
+            fix="Each job has a name of its own; ask for one, or take another --folder.",
+        )
     if not agrees(terms(job, part, images=images, spent=silo.spent)):
         raise ConfigError("you did not agree; nothing was sent", where=str(part.job))
     atomic_write(file, json.dumps(now))

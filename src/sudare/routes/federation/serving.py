@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from sudare.core.errors import ConfigError, SudareError
+from sudare.core.files import atomic_write
 from sudare.core.kept import kept_tensor
 from sudare.core.progress import Progress
 from sudare.routes.federation.coordinator import Coordinator, Refused, rounds_folder
@@ -28,6 +29,7 @@ from sudare.routes.federation.wire import Answer, Question, sum_of
 __all__ = ["AUTHORITY_FILE", "DeskOwners", "Receipts", "prepare_server", "run_server"]
 
 AUTHORITY_FILE = "ca.crt"
+_JOB_FILE = "job.sha256"
 _FAREWELL_S, _ENDED_S, _SAY_AGAIN_S, _CLOSE_S = 90.0, 3.0, 10.0, 2.0
 
 
@@ -66,6 +68,7 @@ def run_server(folder: Path, *, public: str, progress: Progress, listen: str = "
     owners = _certificates(folder, job)
     prepare_server(folder, job)
     server = folder / "server"
+    _refuse_another(server, job)
     shown = public_part(load_source(public).train, job)
     papers = Papers(
         key=(server / "server.key").read_bytes(),
@@ -99,6 +102,22 @@ def _certificates(folder: Path, job: Job) -> dict[str, bytes]:
             fix="Each owner makes one with sudare federate key OWNER and sends the .crt file.",
         )
     return {owner: certificate_of(path) for owner, path in paths.items()}
+
+
+def _refuse_another(server: Path, job: Job) -> None:
+    """Refuse rounds of a job that was changed since.
+
+    Raises:
+        ConfigError: There are some.
+    """
+    file = server / _JOB_FILE
+    if file.exists() and file.read_text() != job.digest and (server / "start.safetensors").exists():
+        raise ConfigError(
+            "the job was changed after its first round",
+            where=str(server),
+            fix="Put the job file back, or serve the new job from a folder of its own.",
+        )
+    atomic_write(file, job.digest)
 
 
 class Receipts:
