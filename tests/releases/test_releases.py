@@ -407,3 +407,34 @@ def test_a_net_sees_an_array_once_and_answers_as_if_asked_anew():
     assert not np.array_equal(view.logits(images), view.logits(images[:, :, :, ::-1]))
     with pytest.raises(ValueError, match="read-only"):
         view.logits(images)[0, 0, 0] = 1.0
+
+
+def test_a_generator_of_pictures_beyond_all_measure_is_refused_before_one_is_drawn(tmp_path):
+    """50 MB asked for 3.3 GB and more than a minute to show a contact sheet."""
+    from sudare.nets.generator import Generator
+    from sudare.releases.kinds.generator import GeneratorRelease, GeneratorSpec
+
+    def made(side, images=20):
+        card = Card(
+            kind="generator",
+            route="synthesis",
+            title="t",
+            what_leaves="w",
+            class_names=("a", "b"),
+            image_shape=(1, side, side),
+            spec=GeneratorSpec(latent=4, width=4, sigma=1.0, images=images),
+        )
+        net = Generator((1, side, side), 2, latent=4, width=4)
+        return card, net.state_dict()
+
+    release = GeneratorRelease.from_tensors(*made(16))
+    few = release.draw(np.arange(300) % 2, seed=3)
+    # However much is computed at once, the seed gives the images.
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sudare.releases.kinds.generator._AT_ONCE", 4 * 16 * 16 * 7)
+        again = release.draw(np.arange(300) % 2, seed=3)
+    assert np.abs(few.astype(int) - again).max() <= 1
+    with pytest.raises(ReleaseError, match="images of 1,024 pixels a side"):
+        GeneratorRelease.from_tensors(*made(1024))
+    with pytest.raises(ReleaseError, match=r"GiB to train on; at most"):
+        GeneratorRelease.from_tensors(*made(256, images=200_000))

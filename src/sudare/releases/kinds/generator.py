@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["GeneratorRelease", "GeneratorSpec"]
 
 _BATCH, _SHOWN = 256, 10
+_MOST_SIDE, _MOST_BYTES, _AT_ONCE = 512, 4 << 30, 1 << 26
+"""Pixels of a side, bytes of all images a recipient trains on, numbers of a stage at once."""
 _WEIGHTS = ThreatModel("generator/weights")
 
 
@@ -68,9 +71,17 @@ class GeneratorRelease(Release):
         """Weights that fit the generator of the card.
 
         Raises:
-            ReleaseError: Other tensors, or values that are not finite.
+            ReleaseError: Other tensors, values that are not finite, or images beyond all measure.
         """
         release = cls(card=card, state=dict(tensors))
+        side, drawn = max(card.image_shape[1:]), release._spec().images * prod(card.image_shape)
+        if side > _MOST_SIDE or drawn > _MOST_BYTES:
+            # A card of a kilobyte could ask its reader for terabytes of pictures.
+            raise ReleaseError(
+                f"a generator of images of {side:,} pixels a side, {drawn / 2**30:,.1f} GiB to "
+                f"train on; at most {_MOST_SIDE} and {_MOST_BYTES >> 30} GiB are read",
+                where="release.json",
+            )
         release.generator()
         return release
 
@@ -108,11 +119,14 @@ class GeneratorRelease(Release):
         """
         net, spec = self.generator(), self._spec()
         rng = torch.Generator().manual_seed(seed)
+        # Latents are drawn by the batch whatever is computed at once: the seed gives the images.
+        step = max(1, min(_BATCH, _AT_ONCE // (spec.width * prod(self.card.image_shape[1:]))))
         parts = []
         with torch.no_grad():
             for some in torch.from_numpy(np.array(labels)).split(_BATCH):
                 latent = spec.sigma * torch.randn(len(some), spec.latent, generator=rng)
-                parts.append(to_pixels(net(latent, some)).numpy())
+                for few, theirs in zip(latent.split(step), some.split(step), strict=True):
+                    parts.append(to_pixels(net(few, theirs)).numpy())
         drawn: ByteArray = np.concatenate(parts)
         return drawn
 
