@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sudare.accounting.accountants import epsilon_of_history
 from sudare.accounting.witness import (
@@ -28,6 +28,8 @@ __all__ = ["GAUSSIAN", "SEEDED", "HeldError", "Ledger", "LedgerEntry", "composed
 
 GAUSSIAN = ("Gaussian", "Poisson-subsampled Gaussian")
 """Mechanisms whose whole history one accountant composes."""
+LEAST_NOISE = 0.05
+"""Noise over sensitivity below which such a mechanism is no entry of a ledger."""
 SEEDED = "noise that follows from a seed"
 """A mechanism of rehearsals: whoever has the seed takes the noise off, and no epsilon holds."""
 
@@ -44,13 +46,21 @@ class LedgerEntry(BaseModel):
     purpose: str = Field(description="What the budget was spent on.")
     mechanism: str = Field(description="Name of the mechanism.")
     accountant: str = Field(default="PRV upper bound", description="How epsilon was computed.")
-    noise_multiplier: float = Field(
-        ge=0.05, le=1e6, description="Noise over sensitivity; with less no epsilon says anything."
-    )
+    noise_multiplier: float = Field(gt=0, le=1e6, description="Noise over sensitivity.")
     sample_rate: float = Field(gt=0, le=1, description="Chance of an image to take part.")
     steps: int = Field(ge=1, le=10**9, description="How often it ran.")
     delta: float = Field(ge=0, lt=1, description="0 for pure differential privacy.")
     epsilon: float = Field(ge=0, description="Upper bound, add/remove one image.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        # Composed numerically on a grid that grows with epsilon: terabytes for next to no noise.
+        if self.mechanism in GAUSSIAN and self.noise_multiplier < LEAST_NOISE:
+            raise ValueError(
+                f"noise_multiplier {self.noise_multiplier:g} is below {LEAST_NOISE:g}: no epsilon "
+                "says anything of so little noise"
+            )
+        return self
 
 
 def composed_epsilon(entries: Sequence[LedgerEntry], *, delta: float) -> float:

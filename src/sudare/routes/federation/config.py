@@ -52,7 +52,10 @@ class ValuationConfig(BaseModel):
         "are what VoG and PLIS must be told apart from.",
     )
     noise: float = Field(
-        default=10.0, gt=0, description="Noise multiplier of each released sum of scores."
+        default=10.0,
+        ge=0.05,
+        le=1e6,
+        description="Noise multiplier of each released sum of scores.",
     )
     clip: float = Field(
         default=1.0, gt=0, description="Scores above it count as it; in units of the score."
