@@ -64,3 +64,17 @@ def test_an_archive_is_refused_where_its_directory_promises_what_it_does_not_hol
     path.write_bytes(b"no archive")
     with pytest.raises(DataError, match="cannot be read"):
         ArrayFile(path)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("code", [0x110000, 0xFFFFFFFF])
+def test_text_with_characters_that_do_not_exist_is_refused(tmp_path, order, code):
+    """Such a string is none: naming it in an error ended in a panic of the library below."""
+    path = tmp_path / "x.npz"
+    codes = np.array([ord("a"), code], dtype=f"{order}u4")
+    np.savez(path, about=codes.view(f"{order}U2")[0:1])
+    with pytest.raises(DataError, match="characters that do not exist"):
+        ArrayFile(path)["about"]
+    right = np.array([ord("a"), 0x10FFFF], dtype=f"{order}u4").view(f"{order}U2")
+    np.savez(path, about=right)
+    assert str(ArrayFile(path)["about"][0]) == "a\U0010ffff"

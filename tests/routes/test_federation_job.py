@@ -311,6 +311,7 @@ def statement(job, owner="south", **changes):
     values = {
         "owner": owner,
         "epsilon": None,
+        "delta": job.federation.privacy.delta,
         "records": 30.0,
         "score": 0.5,
         "shapley": 0.1,
@@ -335,12 +336,28 @@ def test_a_statement_is_kept_for_its_owner_and_no_other_is(tmp_path):
         ("x" * 100, "is no statement"),
         (statement(job, owner="north"), "the statement is for north"),
         (statement(job, ledger=()), "does not follow from the job"),
+        (statement(job, epsilon=1.0), "does not follow from the job"),
     ):
         with pytest.raises(DataError, match=said):
             kept.keep_statement(text)
         assert not kept.statement.exists()
     kept.keep_statement(statement(job))
     assert json.loads(kept.statement.read_text())["owner"] == "south"
+
+
+@pytest.mark.parametrize("lie", [{"epsilon": 0.01}, {"epsilon": None}, {"delta": 1e-9}])
+def test_a_statement_whose_epsilon_is_not_the_job_s_is_refused(tmp_path, lie):
+    """With the right ledger beside it: the number is what the owner reads."""
+    job = made(seed=None)
+    kept = silo(tmp_path, job)
+    all_rounds(tmp_path, job)
+    kept.scores(start().repeat(3, 1), 1.0)
+    delta = job.federation.privacy.delta
+    books = ledger_of(job.federation, job.noise_multiplier)
+    true = {"epsilon": composed_epsilon(books, delta=delta), "delta": delta}
+    with pytest.raises(DataError, match="does not follow from the job"):
+        kept.keep_statement(statement(job, **{**true, **lie}))
+    assert kept.keep_statement(statement(job, **true)).owner == "south"
 
 
 def test_scores_are_told_of_the_job_s_own_states_alone(tmp_path):

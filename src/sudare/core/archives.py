@@ -20,6 +20,7 @@ __all__ = ["LARGEST_BYTES", "Array", "ArrayFile", "array_of"]
 LARGEST_BYTES = 16 << 30
 """Unpacked size above which a collection is refused before it is read."""
 
+_LAST_CODE_POINT = 0x10FFFF
 _SMALL_BYTES, _MOST_UNPACKED = 256 << 20, 200
 """A file may unpack to the first, or to so many times its own size: more is a bomb."""
 
@@ -160,4 +161,9 @@ def _plain(member: IO[bytes], size: int) -> Array:
     if promised > size:
         raise ValueError(f"the header promises {promised} bytes, the file has {size}")
     flat = np.frombuffer(member.read(promised), dtype=dtype)
+    if dtype.kind == "U" and flat.size and dtype.itemsize:
+        # Such a number makes a string that is none: whoever names it in an error panics over it.
+        codes = np.frombuffer(flat.tobytes(), dtype=np.dtype("u4").newbyteorder(dtype.byteorder))
+        if codes.max() > _LAST_CODE_POINT:
+            raise ValueError("text with characters that do not exist")
     return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)

@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 from scipy.special import ndtri
 
-from sudare.accounting.ledger import SEEDED, Ledger, LedgerEntry
+from sudare.accounting.ledger import SEEDED, Ledger, LedgerEntry, composed_epsilon
 from sudare.core.arrays import FloatArray
 from sudare.core.errors import BudgetError, ConfigError, DataError
 from sudare.core.files import atomic_write
@@ -252,7 +252,12 @@ class Silo:
         agreed = ledger_of(
             self._job.federation, self._job.noise_multiplier, seeded=self._job.seed is not None
         )
-        if not _same_books(said.ledger, agreed):
+        privacy = self._job.federation.privacy
+        promised = privacy if self._job.seed is None else None
+        epsilon = composed_epsilon(agreed, delta=promised.delta) if promised else None
+        delta = privacy.delta if privacy else 0.0
+        follows = _same_number(said.epsilon, epsilon) and said.delta == delta
+        if not follows or not _same_books(said.ledger, agreed):
             raise DataError("the statement's epsilon does not follow from the job")
         atomic_write(self.statement, said.model_dump_json())
         return said
@@ -351,14 +356,21 @@ def _empty_net(job: Job) -> torch.nn.Module:
     )
 
 
+def _same_number(one: float | None, two: float | None) -> bool:
+    """Whether two epsilons are one; accountants of two machines differ in the last digits."""
+    if one is None or two is None:
+        return one is two
+    return math.isclose(one, two, rel_tol=1e-3)
+
+
 def _same_books(one: Sequence[LedgerEntry], two: Sequence[LedgerEntry]) -> bool:
-    """Whether two ledgers say the same; accountants of two machines differ in the last digits."""
+    """Whether two ledgers say the same, but for the last digits of epsilon."""
 
     def mechanisms(ledger: Sequence[LedgerEntry]) -> list[LedgerEntry]:
         return [entry.model_copy(update={"epsilon": 0.0}) for entry in ledger]
 
     return mechanisms(one) == mechanisms(two) and all(
-        math.isclose(a.epsilon, b.epsilon, rel_tol=1e-3) for a, b in zip(one, two, strict=True)
+        _same_number(a.epsilon, b.epsilon) for a, b in zip(one, two, strict=True)
     )
 
 
