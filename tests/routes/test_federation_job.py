@@ -1,13 +1,14 @@
 """A job between owners and a server: answers kept, books kept, rounds kept, messages distrusted."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from sudare.accounting.ledger import SEEDED, Ledger, composed_epsilon
+from sudare.accounting.ledger import EXACT, SEEDED, Ledger, composed_epsilon
 from sudare.core.errors import BudgetError, ConfigError, DataError
 from sudare.core.progress import Silent
 from sudare.data.images import ImageDataset
@@ -503,3 +504,15 @@ def test_a_server_s_kept_round_that_was_damaged_is_said_so(tmp_path, name):
     path.write_bytes(content)
     with pytest.raises(DataError, match="a kept answer is damaged"):
         Coordinator(job, tmp_path / "server", public, owners, Silent()).run()
+
+
+def test_a_job_without_noise_is_in_the_ledger_as_what_it_is(tmp_path):
+    """After it a folder said that it had spent epsilon 0.00."""
+    bare = made(seed=None, privacy=False)
+    all_rounds(tmp_path, bare)
+    assert {entry.mechanism for entry in entries(tmp_path)} == {EXACT}
+    assert silo(tmp_path, bare).spent == math.inf
+    with pytest.raises(BudgetError, match="would raise epsilon to inf"):
+        silo(tmp_path, made(seed=None).model_copy(update={"name": "later"})).update(0, start())
+    with pytest.raises(BudgetError, match="training without noise would raise epsilon to inf"):
+        silo(tmp_path / "own", bare, max_epsilon=5.0).update(0, start())

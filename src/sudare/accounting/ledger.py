@@ -24,10 +24,12 @@ from sudare.core.errors import BudgetError
 from sudare.core.files import UNREADABLE, try_lock
 from sudare.core.hashing import Json, canonical_json
 
-__all__ = ["GAUSSIAN", "SEEDED", "HeldError", "Ledger", "LedgerEntry", "composed_epsilon"]
+__all__ = ["EXACT", "GAUSSIAN", "SEEDED", "HeldError", "Ledger", "LedgerEntry", "composed_epsilon"]
 
 GAUSSIAN = ("Gaussian", "Poisson-subsampled Gaussian")
 """Mechanisms whose whole history one accountant composes."""
+EXACT = "no noise"
+"""What left was exact: no epsilon holds for its records from then on."""
 LEAST_NOISE = 0.05
 """Noise over sensitivity below which such a mechanism is no entry of a ledger."""
 SEEDED = "noise that follows from a seed"
@@ -46,7 +48,7 @@ class LedgerEntry(BaseModel):
     purpose: str = Field(description="What the budget was spent on.")
     mechanism: str = Field(description="Name of the mechanism.")
     accountant: str = Field(default="PRV upper bound", description="How epsilon was computed.")
-    noise_multiplier: float = Field(gt=0, le=1e6, description="Noise over sensitivity.")
+    noise_multiplier: float = Field(ge=0, le=1e6, description="Noise over sensitivity.")
     sample_rate: float = Field(gt=0, le=1, description="Chance of an image to take part.")
     steps: int = Field(ge=1, le=10**9, description="How often it ran.")
     delta: float = Field(ge=0, lt=1, description="0 for pure differential privacy.")
@@ -55,6 +57,8 @@ class LedgerEntry(BaseModel):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         # Composed numerically on a grid that grows with epsilon: terabytes for next to no noise.
+        if not self.noise_multiplier and self.mechanism != EXACT:
+            raise ValueError("noise_multiplier 0 is no mechanism")
         if self.mechanism in GAUSSIAN and self.noise_multiplier < LEAST_NOISE:
             raise ValueError(
                 f"noise_multiplier {self.noise_multiplier:g} is below {LEAST_NOISE:g}: no epsilon "
@@ -64,7 +68,7 @@ class LedgerEntry(BaseModel):
 
 
 def composed_epsilon(entries: Sequence[LedgerEntry], *, delta: float) -> float:
-    """Upper bound on epsilon of all entries together at one delta; infinite after seeded noise.
+    """Upper bound on epsilon of all entries together at one delta; infinite without noise.
 
     The Gaussian mechanisms among them are composed as one history (PRV), which costs less than the
     sum of their epsilons; others are added to it. Their own deltas are then on top of `delta`.
@@ -76,7 +80,7 @@ def composed_epsilon(entries: Sequence[LedgerEntry], *, delta: float) -> float:
     steps: dict[tuple[float, float], int] = {}
     others = 0.0
     for entry in entries:
-        if entry.mechanism == SEEDED:
+        if entry.mechanism in (SEEDED, EXACT):
             return math.inf
         if entry.mechanism in GAUSSIAN:
             kind = (entry.noise_multiplier, entry.sample_rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -156,7 +157,7 @@ def terms(job: Job, part: OwnersPart, *, images: int, spent: float) -> str:
         "What leaves": f"one {noised}update a round for {config.rounds} rounds; then a {noised}"
         f"number of records and a {noised}mean score. No image, no file, no program comes or goes.",
         "Privacy": promise,
-        "Budget": f"{part.folder / LEDGER_FILE} has spent epsilon {spent:.2f}"
+        "Budget": f"{part.folder / LEDGER_FILE} {_said_of(spent)}"
         + (f" and ends at {limit:.2f}" if limit is not None and job.seed is None else "")
         + "; a round that is cut off is paid again.",
         "Pay": f"by {config.valuation.rule}, out of {config.valuation.budget_cents / 100:,.2f}",
@@ -166,6 +167,14 @@ def terms(job: Job, part: OwnersPart, *, images: int, spent: float) -> str:
     for name, text in rows.items():
         lines += wrap(text, width, initial_indent=f"  {name + ':':<13}", subsequent_indent=" " * 15)
     return "\n".join(lines)
+
+
+def _said_of(spent: float) -> str:
+    if math.isinf(spent):
+        return (
+            "holds a job without noise, or with noise from a seed: no epsilon holds here any more"
+        )
+    return f"has spent epsilon {spent:.2f}"
 
 
 def _agree(

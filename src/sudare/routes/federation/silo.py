@@ -12,7 +12,13 @@ import torch
 from pydantic import ValidationError
 from scipy.special import ndtri
 
-from sudare.accounting.ledger import SEEDED, Ledger, LedgerEntry, composed_epsilon
+from sudare.accounting.ledger import (
+    EXACT,
+    SEEDED,
+    Ledger,
+    LedgerEntry,
+    composed_epsilon,
+)
 from sudare.core.arrays import FloatArray
 from sudare.core.errors import BudgetError, ConfigError, DataError
 from sudare.core.files import atomic_write
@@ -138,7 +144,7 @@ class Silo:
             kept = self.folder / _round_file(int(number))
             if kept.exists() and sum_of(kept_tensor(kept)) != digest:
                 raise DataError(f"the server has another update of round {number} than was sent")
-        if self._job.federation.privacy is None or not rounds:
+        if not rounds:
             return
         with self._ledger() as ledger:
             paid = ledger.references
@@ -179,8 +185,7 @@ class Silo:
                     noise_multiplier=self._job.noise_multiplier,
                     expected_batch=config.expected_batch,
                 )
-                if config.privacy is not None:
-                    ledger.charge(self._cost(name), self._reference(name))
+                ledger.charge(self._cost(name), self._reference(name))
                 sent = local_update(
                     net,
                     owner,
@@ -217,8 +222,7 @@ class Silo:
         with self._ledger() as ledger:
             if not kept.exists():
                 self._refuse_states(states, wanted)
-                if config.privacy is not None:
-                    ledger.charge(self._cost(SCORES_FILE), self._reference(SCORES_FILE))
+                ledger.charge(self._cost(SCORES_FILE), self._reference(SCORES_FILE))
                 scored = RecordScores(
                     config.valuation.score, self._data.images, self._data.classes, device="cpu"
                 )
@@ -285,8 +289,21 @@ class Silo:
         return self.folder / f"weights-{number:04d}.safetensors"
 
     def _cost(self, answer: str) -> LedgerEntry:
-        """What an answer costs; noise that follows from a seed is said to protect nothing."""
+        """What an answer costs; no noise, or noise from a seed, is said to protect nothing."""
         config = self._job.federation
+        if config.privacy is None:
+            return LedgerEntry(
+                purpose="scores without noise"
+                if answer == SCORES_FILE
+                else "training without noise",
+                mechanism=EXACT,
+                accountant="none",
+                noise_multiplier=0.0,
+                sample_rate=config.rate,
+                steps=config.local_steps,
+                delta=0.0,
+                epsilon=0.0,
+            )
         entry = (
             scores_entry(config)
             if answer == SCORES_FILE
@@ -298,13 +315,12 @@ class Silo:
     def _ledger(self) -> Iterator[Ledger]:
         """The owner's ledger, once it knows of every answer that is kept here."""
         privacy = self._job.federation.privacy
-        # Without a promise there is nothing to spend; the file still keeps out a second process.
         with Ledger(
             self._folder / LEDGER_FILE,
             delta=privacy.delta if privacy else 1e-5,
             max_epsilon=self._limit,
         ) as ledger:
-            for answer in self._answers() if privacy else ():
+            for answer in self._answers():
                 if self._reference(answer) not in ledger.references:
                     ledger.charge(self._cost(answer), self._reference(answer), spent=True)
             yield ledger
