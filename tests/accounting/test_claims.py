@@ -4,7 +4,7 @@ import pytest
 
 from sudare.accounting.accountants import epsilon_spent
 from sudare.accounting.claims import recomputed, wrong_claims
-from sudare.accounting.ledger import LedgerEntry
+from sudare.accounting.ledger import SEEDED, LedgerEntry
 
 
 def entry(**changes):
@@ -46,6 +46,7 @@ def test_what_follows_is_not_doubted():
         ([entry()], promise("9.99", "1e-9"), "it promises delta 1e-9; its ledger holds at 0.001"),
         ([entry(), entry()], promise("3.74"), "it promises epsilon 3.74; its ledger spends"),
         ([entry()], promise("--"), "it promises epsilon --"),
+        ([entry(mechanism=SEEDED)], promise("0.01"), "its ledger holds what protects nobody"),
         ([], "private", "it promises what no ledger entry pays for"),
     ],
 )

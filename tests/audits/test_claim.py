@@ -3,6 +3,7 @@
 import pytest
 
 from sudare.accounting import LedgerEntry, epsilon_spent
+from sudare.accounting.ledger import EXACT, SEEDED
 from sudare.audits.findings import _claim
 from sudare.audits.maker import FindingMaker
 from sudare.releases.card import Card
@@ -82,3 +83,8 @@ def test_a_claim_that_its_own_ledger_does_not_give_is_recomputed_and_refuted():
     assert left_out.id == "privacy.left_out"
     assert left_out.value == pytest.approx(spent - 0.01)
     assert "claims epsilon 0.01, but noise 1" in left_out.method
+
+
+def test_a_ledger_that_protects_nobody_claims_no_number():
+    assert claim((0.01, 1e-5), mechanism=SEEDED) == []
+    assert claim((0.01, 1e-5), (0.01, 1e-5), mechanism=EXACT) == []

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from sudare.accounting.accountants import epsilon_spent
-from sudare.accounting.ledger import GAUSSIAN, LedgerEntry, composed_epsilon
+from sudare.accounting.ledger import EXACT, GAUSSIAN, SEEDED, LedgerEntry, composed_epsilon
 
 __all__ = ["recomputed", "wrong_claims"]
 
@@ -38,6 +38,8 @@ def wrong_claims(ledger: Sequence[LedgerEntry], guarantee: str) -> list[str]:
     """
     if guarantee and not ledger:
         return ["it promises what no ledger entry pays for"]
+    if guarantee and any(entry.mechanism in (EXACT, SEEDED) for entry in ledger):
+        return ["it promises privacy, and its ledger holds what protects nobody"]
     found = []
     again = [recomputed(entry) for entry in ledger]
     for said, spent in zip(ledger, again, strict=True):

@@ -10,7 +10,7 @@ import numpy as np
 
 from sudare.accounting.claims import recomputed, wrong_claims
 from sudare.accounting.curves import ceiling_of
-from sudare.accounting.ledger import GAUSSIAN, composed_epsilon
+from sudare.accounting.ledger import EXACT, GAUSSIAN, SEEDED, composed_epsilon
 from sudare.attacks.membership.base import MembershipTest
 from sudare.attacks.registry import make_test
 from sudare.audits.config import RunConfig
@@ -330,6 +330,9 @@ def _costs(
 def _claim(maker: FindingMaker, card: Card) -> list[Finding]:
     # A ledger may pay for a part only (the ranges of a decoder): that guarantees nothing.
     if not card.ledger or not card.guarantee:
+        return []
+    if any(entry.mechanism in (EXACT, SEEDED) for entry in card.ledger):
+        # No number follows from it; the claim stays unmeasured, and what is so has not passed.
         return []
     wrong = wrong_claims(card.ledger, card.guarantee)
     ledger = [recomputed(entry) for entry in card.ledger] if wrong else list(card.ledger)
