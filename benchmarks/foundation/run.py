@@ -175,8 +175,8 @@ def reference(preset: str) -> tuple[list[dict[str, object]], str]:
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    from sudare.audits.compare import split_of
     from sudare.audits.config import load_config, read_toml
+    from sudare.audits.parts import split_of
     from sudare.core.progress import Silent
     from sudare.data.plan import draw_plan
 

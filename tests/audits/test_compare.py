@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from sudare.audits.compare import split_of
 from sudare.audits.config import load_config, read_toml
+from sudare.audits.parts import split_of
 from sudare.audits.verify import export, verify
 from sudare.core.errors import ConfigError, DataError
 from sudare.core.findings import Findings, Status

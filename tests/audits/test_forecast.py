@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sudare.audits.compare import split_of
 from sudare.audits.config import load_config, read_toml
 from sudare.audits.forecast import Forecast, RunClock, foretell
+from sudare.audits.parts import split_of
 from sudare.core.progress import Silent
 from sudare.routes import ROUTES, parse_route
 

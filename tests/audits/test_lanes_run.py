@@ -1,6 +1,6 @@
 """Whole runs: builds made at once, and builds made beside what checks prepare."""
 
-from sudare.audits import compare
+from sudare.audits import compare, site
 from sudare.fleets.lanes import in_lanes
 
 from .conftest import run_smoke
@@ -17,9 +17,9 @@ def test_a_run_in_lanes_finds_what_any_run_finds(smoke, tmp_path, monkeypatch):
         groups.append((route.name, in_lanes(tasks, route, cache, device="cuda", lanes=lanes)))
         return groups[-1][1]
 
-    monkeypatch.setattr(compare, "in_lanes", as_on_a_gpu)
+    monkeypatch.setattr(site, "in_lanes", as_on_a_gpu)
     result = run_smoke(tmp_path / "run", tmp_path / "cache")
-    builds = {name: len(chains[0][0].arguments["tasks"]) for name, chains in groups if chains}
+    builds = {name: len(chains[0][0].builds) for name, chains in groups if chains}
     assert builds == {"plain": 4}
     assert figures(result) == figures(smoke[2])
 
@@ -30,13 +30,13 @@ def test_the_first_route_is_what_workers_begin_with_while_checks_are_prepared(
     given = []
 
     def noted(works, executor, *, progress, beside):
-        given.append([[task.function.rpartition(":")[2] for task in chain] for chain in beside])
+        given.append([[type(job).__name__ for job in chain] for chain in beside])
 
     monkeypatch.setattr(compare, "prepare_checks", noted)
     run_smoke(tmp_path / "run", tmp_path / "cache", "routes=[{kind='plain'}]", "checks=[]")
     (chains,) = given
     assert len(chains) == 4
-    assert all(chain[0] == "run_build" for chain in chains)
+    assert all(chain[0] == "BuildJob" for chain in chains)
     assert len({tuple(chain) for chain in chains}) == 1
 
 
@@ -50,6 +50,6 @@ def test_builds_in_lanes_are_not_begun_one_by_one(tmp_path, monkeypatch):
         return in_lanes(tasks, route, cache, device="cuda", lanes=lanes)
 
     monkeypatch.setattr(compare, "prepare_checks", noted)
-    monkeypatch.setattr(compare, "in_lanes", as_on_a_gpu)
+    monkeypatch.setattr(site, "in_lanes", as_on_a_gpu)
     run_smoke(tmp_path / "run", tmp_path / "cache", "routes=[{kind='plain'}]", "checks=[]")
     assert given == [[]]

@@ -11,7 +11,7 @@ from sudare.core.progress import Silent
 from sudare.fleets.cache import Cache
 from sudare.report.page import write_report
 from tests.audits.conftest import Heard, run_smoke
-from tests.fleets.test_local import task
+from tests.fleets.jobs import Slow
 
 PUBLIC = ("report-public.html", "report-public-ja.html")
 
@@ -77,10 +77,10 @@ def test_a_cache_that_others_could_open_is_closed_and_one_of_others_refused(tmp_
 
 def test_an_entry_under_another_s_key_is_not_what_it_was_sealed_as(tmp_path):
     """Two entries exchanged with their seals gave other findings, and no word."""
-    from sudare.fleets.tasks import execute
+    from sudare.fleets.jobs import execute
 
     cache = Cache(tmp_path)
-    one, two = task("write_slowly", name="a"), task("write_slowly", name="b")
+    one, two = Slow(name="a"), Slow(name="b")
     for each in (one, two):
         execute(each, cache, Silent())
         assert is_sealed(cache.path(each.key))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from sudare.audits.checks.work import CheckWork, prepare_checks
+from sudare.audits.checks.jobs import CheckWork, prepare_checks
 from sudare.core.progress import Progress, Silent
-from sudare.fleets.tasks import Chain, Task
+from sudare.fleets.jobs import Chain, Job
+from tests.fleets.jobs import Slow
 
 
 class Written:
@@ -28,11 +29,11 @@ class Written:
         self.asked.append((chains, label))
 
 
-def task(name: str) -> Task:
-    return Task(key=name, function="nothing:at_all", arguments={})
+def task(name: str) -> Job:
+    return Slow(name=name)
 
 
-def works(*prepared: Task | None) -> list[CheckWork]:
+def works(*prepared: Any) -> list[CheckWork]:
     config: Any = None
     return [CheckWork(config=config, prepared=made) for made in prepared]
 

@@ -6,7 +6,6 @@ import torch
 from PIL import Image
 
 import sudare
-from sudare.audits.compare import split_of
 from sudare.audits.config import apply_overrides, load_config, read_toml
 from sudare.audits.decisions.gates import WRONG_WAY, exit_status
 from sudare.audits.findings import null_seed
@@ -14,6 +13,7 @@ from sudare.audits.folder import claim
 from sudare.audits.foreign import audit_scores
 from sudare.audits.given_scores import GivenTable, read_scores
 from sudare.audits.measure import MeasureConfig
+from sudare.audits.parts import split_of
 from sudare.audits.verify import export
 from sudare.core.errors import AuditError, ConfigError
 from sudare.core.findings import Status

@@ -18,7 +18,8 @@ from sudare.fleets.cluster import RayExecutor, run_chain
 from sudare.fleets.executors import make_executor
 from sudare.fleets.local import LocalExecutor
 
-from .test_local import contents, slow_chains, task
+from .jobs import Crashing, Dying, DyingOnce, Refusing
+from .test_local import contents, slow_chains
 
 
 @pytest.fixture(scope="module")
@@ -65,19 +66,19 @@ def test_a_cluster_fills_every_entry_and_a_second_run_costs_nothing(cluster, tmp
 def test_what_a_task_raises_is_raised_here(cluster, tmp_path):
     with RayExecutor(Cache(tmp_path)) as executor:
         with pytest.raises(DataError, match=r"this cannot be \(a test\)"):
-            executor.run([(task("refuse"),)], progress=Silent(), label="fleet")
+            executor.run([(Refusing(),)], progress=Silent(), label="fleet")
         with pytest.raises(CacheError, match="ZeroDivisionError"):
-            executor.run([(task("crash"),)], progress=Silent(), label="fleet")
+            executor.run([(Crashing(),)], progress=Silent(), label="fleet")
 
 
 def test_a_worker_that_dies_once_is_replaced_and_one_that_dies_twice_is_an_error(cluster, tmp_path):
     cache = Cache(tmp_path)
-    once = task("die_once", mark=str(tmp_path / "mark"))
+    once = DyingOnce(mark=str(tmp_path / "mark"))
     with RayExecutor(cache) as executor:
         executor.run([(once,)], progress=Silent(), label="fleet")
         assert (cache.path(once.key) / "done.txt").read_text() == "yes"
         with pytest.raises(CacheError, match="died twice"):
-            executor.run([(task("die"),)], progress=Silent(), label="fleet")
+            executor.run([(Dying(),)], progress=Silent(), label="fleet")
 
 
 @pytest.mark.slow

@@ -11,9 +11,9 @@ import torch
 from sudare.core.errors import DataError
 from sudare.core.progress import Silent
 from sudare.data.plan import draw_plan
-from sudare.fleets.builds import KERNELS, BuildPlan, build_tasks, make_deterministic
+from sudare.fleets.builds import KERNELS, BuildPlan, build_jobs, make_deterministic
 from sudare.fleets.cache import Cache
-from sudare.fleets.lanes import in_lanes, lanes_task, run_lanes
+from sudare.fleets.lanes import LanesJob, in_lanes
 from sudare.fleets.local import LocalExecutor
 from sudare.nets import NetConfig, build
 from sudare.routes import parse_route
@@ -112,7 +112,7 @@ def planned(tmp_path, kind="plain", device="cpu", n=48):
         device=device,
         threads=1,
     )
-    return route, cache, build_tasks(plan, route, cache)
+    return route, cache, build_jobs(plan, route, cache)
 
 
 @pytest.mark.parametrize("n", [48, 47])
@@ -123,7 +123,7 @@ def test_entries_made_at_once_are_those_made_alone(tmp_path, n):
     _, together, again = planned(tmp_path / "together", n=n)
     assert [task.key for task in again] == [task.key for task in tasks]
     with LocalExecutor(together, workers=1) as executor:
-        executor.run([(lanes_task(again, together),)], progress=Silent(), label="")
+        executor.run([(LanesJob(builds=tuple(again)),)], progress=Silent(), label="")
     assert together.complete([task.key for task in again], Silent())
     for task in tasks:
         here, there = apart.path(task.key), together.path(task.key)
@@ -140,9 +140,9 @@ def test_a_group_that_was_cut_off_makes_only_what_is_missing(tmp_path):
     _, cache, tasks = planned(tmp_path)
     first, rest = tasks[:2], tasks[:4]
     (tmp_path / "x").mkdir()
-    run_lanes(tmp_path / "x", lanes_task(first, cache).arguments, Silent())
+    LanesJob(builds=tuple(first)).run(tmp_path / "x", cache, Silent())
     before = {t.key: (cache.path(t.key) / "costs.json").stat().st_mtime_ns for t in first}
-    run_lanes(tmp_path / "x", lanes_task(rest, cache).arguments, Silent())
+    LanesJob(builds=tuple(rest)).run(tmp_path / "x", cache, Silent())
     assert all(cache.has(task.key) for task in rest)
     for key, made in before.items():
         assert (cache.path(key) / "costs.json").stat().st_mtime_ns == made
@@ -158,7 +158,7 @@ def test_kernels_that_lack_determinism_are_written_down_for_each_build(tmp_path,
 
     monkeypatch.setattr(ClassifierRoute, "build_many", warning)
     (tmp_path / "x").mkdir()
-    run_lanes(tmp_path / "x", lanes_task(tasks[:2], cache).arguments, Silent())
+    LanesJob(builds=tuple(tasks[:2])).run(tmp_path / "x", cache, Silent())
     assert all("foo_cuda" in (cache.path(t.key) / KERNELS).read_text() for t in tasks[:2])
 
 
@@ -175,18 +175,18 @@ def test_a_group_that_does_not_fit_is_built_half_after_half(tmp_path, monkeypatc
     monkeypatch.setattr(ClassifierRoute, "build_many", cramped)
     (tmp_path / "x").mkdir()
     room = 2
-    run_lanes(tmp_path / "x", lanes_task(tasks[:5], cache).arguments, Silent())
+    LanesJob(builds=tuple(tasks[:5])).run(tmp_path / "x", cache, Silent())
     assert sizes == [5, 2, 3, 1, 2]
     assert all(cache.has(task.key) for task in tasks[:5])
     room = 0
     with pytest.raises(torch.OutOfMemoryError):
-        run_lanes(tmp_path / "x", lanes_task(tasks[5:], cache).arguments, Silent())
+        LanesJob(builds=tuple(tasks[5:])).run(tmp_path / "x", cache, Silent())
 
 
 def test_groups_are_as_large_as_asked_for_and_only_on_a_gpu(tmp_path):
     route, cache, tasks = planned(tmp_path, device="cuda")
     chains = in_lanes(tasks, route, cache, device="cuda", lanes=4)
-    assert [len(chain[0].arguments["tasks"]) for chain in chains] == [4, 2]
+    assert [len(chain[0].builds) for chain in chains] == [4, 2]
     assert in_lanes(tasks, route, cache, device="cpu", lanes=4) == []
     assert in_lanes(tasks, route, cache, device="cuda", lanes=1) == []
 

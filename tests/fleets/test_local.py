@@ -11,33 +11,21 @@ import pytest
 
 from sudare.core.errors import CacheError, DataError
 from sudare.core.files import _host
-from sudare.core.hashing import hash_json
 from sudare.core.progress import Silent
 from sudare.fleets import sources
 from sudare.fleets.cache import Cache, entry_key
+from sudare.fleets.jobs import execute
 from sudare.fleets.local import LocalExecutor
 from sudare.fleets.sources import closure
-from sudare.fleets.tasks import Task, execute
+
+from .jobs import Crashing, Dying, DyingOnce, Reading, Refusing, Slow
 
 ROOT = Path(__file__).parents[2]
 
 
-def task(function, **arguments):
-    key = hash_json({"function": function, **arguments})
-    return Task(key=key, function=f"tests.fleets.jobs:{function}", arguments=arguments)
-
-
 def slow_chains(cache, count):
-    chains = []
-    for index in range(count):
-        write = task("write_slowly", name=f"n{index}")
-        read = Task(
-            key=hash_json({"read": index}),
-            function="tests.fleets.jobs:read_back",
-            arguments={"of": str(cache.path(write.key) / "value.txt")},
-        )
-        chains.append((write, read))
-    return chains
+    slow = [Slow(name=f"n{index}") for index in range(count)]
+    return [(one, Reading(of=one)) for one in slow]
 
 
 def contents(cache):
@@ -135,7 +123,7 @@ def test_an_error_in_a_worker_arrives_as_itself(tmp_path):
         LocalExecutor(Cache(tmp_path), workers=1) as executor,
         pytest.raises(DataError, match=r"this cannot be \(a test\)\. Give up\."),
     ):
-        executor.run([(task("refuse"),)], progress=Silent(), label="fleet")
+        executor.run([(Refusing(),)], progress=Silent(), label="fleet")
 
 
 def test_an_unexpected_error_shows_its_traceback(tmp_path):
@@ -143,12 +131,12 @@ def test_an_unexpected_error_shows_its_traceback(tmp_path):
         LocalExecutor(Cache(tmp_path), workers=1) as executor,
         pytest.raises(CacheError, match="ZeroDivisionError"),
     ):
-        executor.run([(task("crash"),)], progress=Silent(), label="fleet")
+        executor.run([(Crashing(),)], progress=Silent(), label="fleet")
 
 
 def test_a_worker_that_dies_once_is_replaced_and_one_that_dies_twice_is_an_error(tmp_path):
     cache = Cache(tmp_path / "cache")
-    once = task("die_once", mark=str(tmp_path / "mark"))
+    once = DyingOnce(mark=str(tmp_path / "mark"))
     with LocalExecutor(cache, workers=1) as executor:
         executor.run([(once,)], progress=Silent(), label="fleet")
     assert cache.has(once.key)
@@ -156,14 +144,14 @@ def test_a_worker_that_dies_once_is_replaced_and_one_that_dies_twice_is_an_error
         LocalExecutor(cache, workers=1) as executor,
         pytest.raises(CacheError, match="died twice"),
     ):
-        executor.run([(task("die"),)], progress=Silent(), label="fleet")
+        executor.run([(Dying(),)], progress=Silent(), label="fleet")
 
 
 def test_a_failed_task_leaves_no_entry(tmp_path):
     cache = Cache(tmp_path)
     with pytest.raises(DataError):
-        execute(task("refuse"), cache, Silent())
-    assert not cache.has(task("refuse").key)
+        execute(Refusing(), cache, Silent())
+    assert not cache.has(Refusing().key)
     assert not list(tmp_path.glob("*/*"))
 
 
@@ -182,7 +170,7 @@ def reached(*roots):
 
 def test_a_key_holds_the_code_that_is_reached_and_no_other():
     """A comment in an attack once retrained every recipient."""
-    modules, foreign = reached("sudare.audits.answering")
+    modules, foreign = reached("sudare.audits.checks.recipient_models")
     assert {"sudare.training.loop", "sudare.recipients.train", "sudare.core.seeds"} <= modules
     assert not [name for name in modules if name.startswith(("sudare.attacks", "sudare.report"))]
     assert {"torch", "numpy", "opacus"} <= foreign
@@ -239,7 +227,7 @@ def test_a_worker_that_died_while_idle_is_replaced(tmp_path):
 
 def test_a_cache_sweeps_what_a_killed_run_left(tmp_path):
     cache = Cache(tmp_path)
-    write = task("write_slowly", name="x")
+    write = Slow(name="x")
     draft = cache.path(write.key).parent / f".{write.key}.{_host()}-999999-7.abc"
     draft.mkdir(parents=True)
     Cache(tmp_path)
@@ -251,11 +239,11 @@ def test_a_run_after_one_that_failed_takes_nothing_of_it_for_its_own(tmp_path):
     cache = Cache(tmp_path)
     with LocalExecutor(cache, workers=2) as executor:
         for round_ in range(3):
-            slow = (task("write_slowly", name=f"given up {round_}"),)
-            bad = (task("refuse", round=round_),)
+            slow = (Slow(name=f"given up {round_}"),)
+            bad = (Refusing(turn=str(round_)),)
             with pytest.raises(DataError, match="cannot be"):
                 executor.run([slow, bad], progress=Silent(), label="fails")
-            chains = [(task("write_slowly", name=f"{round_} {k}"),) for k in range(3)]
+            chains = [(Slow(name=f"{round_} {k}"),) for k in range(3)]
             executor.run(chains, progress=Silent(), label="goes on")
             assert all(cache.complete((t.key for t in chain), Silent()) for chain in chains)
 
@@ -265,9 +253,9 @@ def test_two_failures_at_once_are_one_failure(tmp_path):
     with LocalExecutor(cache, workers=2) as executor:
         with pytest.raises(DataError, match="cannot be"):
             executor.run(
-                [(task("refuse", side=side),) for side in "lr"], progress=Silent(), label="fails"
+                [(Refusing(turn=side),) for side in "lr"], progress=Silent(), label="fails"
             )
-        good = [(task("write_slowly", name=name),) for name in "ab"]
+        good = [(Slow(name=name),) for name in "ab"]
         executor.run(good, progress=Silent(), label="goes on")
         assert all(cache.complete((t.key for t in chain), Silent()) for chain in good)
 

@@ -13,17 +13,17 @@ from .common import NET, Clock, Task, auc_of, finish, images_of
 
 def main(folder: Path, task: Task) -> None:
     from sudare.attacks.registry import make_test
+    from sudare.audits.checks.recipient_models import RecipientsJob
     from sudare.audits.measure import (
         MeasureConfig,
-        answering_tasks,
         load_measures,
-        measure_tasks,
+        measure_jobs,
     )
     from sudare.core.progress import Silent
     from sudare.data.images import ImageDataset
     from sudare.data.plan import draw_plan
     from sudare.data.splits import AuditSplit
-    from sudare.fleets.builds import BuildPlan, build_tasks
+    from sudare.fleets.builds import BuildPlan, build_jobs
     from sudare.fleets.cache import Cache
     from sudare.fleets.local import LocalExecutor
     from sudare.recipients.config import RecipientConfig
@@ -63,18 +63,18 @@ def main(folder: Path, task: Task) -> None:
             device="cpu",
             threads=1,
         )
-        tasks = build_tasks(builds, route, cache)
-        answering = answering_tasks(tasks, route.name, cache=cache, config=measuring)
-        measures = measure_tasks(answering, split, cache=cache, config=measuring)
+        jobs = build_jobs(builds, route, cache)
+        models = [RecipientsJob.of_build(job, route.name, measuring.recipients) for job in jobs]
+        measures = measure_jobs(models, split, cache=cache, config=measuring)
 
         def fleet() -> None:
             with LocalExecutor(cache, workers=2, threads=1) as executor:
-                chains = list(zip(tasks, answering, measures, strict=True))
+                chains = list(zip(jobs, models, measures, strict=True))
                 executor.run(chains, progress=Silent(), label="fleet")
 
         clock.time("fleet_s", fleet)
         table = load_measures(
-            tasks, measures, split, plan.membership, cache=cache, config=measuring
+            jobs, measures, split, plan.membership, cache=cache, config=measuring
         ).table
     answers = table.pool("log_posterior").argmax(axis=2)
     right = answers == labels[: task.pool]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -12,32 +12,20 @@ import numpy as np
 
 from sudare.accounting.claims import wrong_claims
 from sudare.audits.checks.config import CheckConfig
-from sudare.audits.checks.work import (
-    applicable,
-    check_task,
-    judge_checks,
-    load_arrays,
-    plan_checks,
-    prepare_checks,
-    show_pictures,
-)
-from sudare.audits.compare import check, device_of, families, few_builds, split_of
+from sudare.audits.checks.jobs import CheckWork, load_arrays, prepare_checks
+from sudare.audits.checks.recipient_models import RecipientsJob
+from sudare.audits.compare import check
 from sudare.audits.config import RunConfig, load_config
 from sudare.audits.decisions.foresight import foreseen, said_of
 from sudare.audits.decisions.gates import parse_gate
 from sudare.audits.evidence import Evidence, membership_nonce
-from sudare.audits.findings import audit_release, maker_of
 from sudare.audits.folder import check_folder, claim
+from sudare.audits.judging import judge_release
 from sudare.audits.labels import Named, Subject
-from sudare.audits.measure import (
-    MeasureConfig,
-    Measured,
-    answering_tasks,
-    artefact_task,
-    load_measures,
-    measure_tasks,
-)
+from sudare.audits.limits import limits_of_artefact
+from sudare.audits.measure import MeasureConfig, Measured, load_measures, measure_jobs
 from sudare.audits.record import RunRecord, RunResult, data_summary
+from sudare.audits.site import PreparedRun, ReleaseJobs, device_of, open_site, prepare_run
 from sudare.core.archives import ArrayFile
 from sudare.core.arrays import BoolArray
 from sudare.core.errors import (
@@ -50,16 +38,11 @@ from sudare.core.files import UNREADABLE
 from sudare.core.progress import Progress
 from sudare.core.runs import Mode, ReleaseSummary
 from sudare.data.images import concatenate, refuse_overlap
-from sudare.data.plan import draw_plan
 from sudare.data.sources import Source, load_source
 from sudare.data.splits import AuditSplit
-from sudare.fleets.builds import BuildPlan, build_tasks
 from sudare.fleets.cache import Cache
-from sudare.fleets.executors import make_executor
-from sudare.fleets.features import compute_features, extractors_of
-from sudare.fleets.lanes import in_lanes
+from sudare.fleets.jobs import Chain
 from sudare.fleets.local import LocalExecutor
-from sudare.fleets.tasks import Chain
 from sudare.releases.card import Card
 from sudare.releases.store import read_card, release_bytes
 from sudare.routes.config import PlannedRelease, RouteConfig
@@ -146,45 +129,18 @@ def audit_artefact(
         mode=Mode.ARTEFACT if shadows else Mode.GIVEN,
         after_stage=after_stage,
     )
-    audit = audit_release(
-        evidence.measured,
-        evidence.split,
-        evidence.route,
-        card,
-        evidence.config,
+    found = Evidence(
+        measured=evidence.measured,
+        pool=evidence.split.pool,
+        test=evidence.split.test,
+        subject=evidence.route,
+        card=card,
+        nonce=membership_nonce(evidence.split.pool.content_hash, evidence.config.seed),
         target=evidence.target,
-        progress=progress,
+        checks={done.kind: load_arrays([entry]) for done, entry in evidence.checks.items()},
     )
-    record.add(evidence.route.name, card, audit)
-    maker = maker_of(evidence.route, card, evidence.measured, builds=1)
-    membership = audit.membership
-    arrays = {done.kind: load_arrays([entry]) for done, entry in evidence.checks.items()}
-    record.add_nearness(maker, [request.release], membership, arrays.get("copies"))
-    record.findings += judge_checks(
-        evidence.config.checks,
-        arrays,
-        maker,
-        membership=membership,
-        units=evidence.measured.table.units,
-        labels=evidence.split,
-        seed=evidence.config.seed,
-        draws=evidence.config.audit.draws,
-    )
-    for done, entry in evidence.checks.items():
-        record.pictures += show_pictures(done, evidence.route.name, entry, record.folder)
-    record.keep(
-        evidence.route.name,
-        Evidence(
-            measured=evidence.measured,
-            pool=evidence.split.pool,
-            test=evidence.split.test,
-            subject=evidence.route,
-            card=card,
-            nonce=membership_nonce(evidence.split.pool.content_hash, evidence.config.seed),
-            target=evidence.target,
-            checks=arrays,
-        ),
-    )
+    judged = judge_release(found, evidence.config, progress=progress)
+    record.add_judged(judged, found, [request.release], evidence.checks)
     record.complete = True
     return record.write()
 
@@ -217,7 +173,8 @@ def _from_key(
     check(config)
     _refuse_other(config.routes[0], read_card(request.release), key)
     check_folder(folder, config, force=request.force)
-    source, split = split_of(config, progress=progress)
+    run = prepare_run(config, progress=progress)
+    split = run.split
     if split.pool.content_hash != pool_hash:
         raise DataError(
             "the collection is not the one this key was made for",
@@ -226,88 +183,63 @@ def _from_key(
         )
     if member.shape != (len(split.pool),) or member.all() or not member.any():
         raise AuditError("the key does not say who was a member", where=str(key))
-    device, route = device_of(config), config.routes[0]
-    plan = draw_plan(
-        split.pool.unit, split.pool.classes, builds=config.fleet.builds, seed=config.seed
-    )
-    builds = BuildPlan(
-        pool=split.pool,
-        public=split.public,
-        membership=plan.membership,
-        seed=config.seed,
-        device=device,
-        threads=config.fleet.threads,
-    )
+    route = config.routes[0]
     planned = _planned_as(route, read_card(request.release))
-    measuring = MeasureConfig.of(config, device, planned)
-    tasks = build_tasks(builds, route, cache)
-    answering = answering_tasks(tasks, planned.name, cache=cache, config=measuring)
-    nets = artefact_task(request.release, config=measuring)
-    *measures, target = measure_tasks([*answering, nets], split, cache=cache, config=measuring)
-    runs_on = config.fleet
+    measuring = run.measuring(planned)
     progress.say(said_of(foreseen(config, split), len(route.releases)))
-    with make_executor(
-        runs_on.executor, cache, workers=runs_on.workers, threads=runs_on.threads, device=device
-    ) as executor:
-        compute_features(
-            extractors_of([route]),
-            [split.pool, split.public, split.population, split.test],
-            cache=cache,
-            executor=executor,
-            device=device,
-            threads=runs_on.threads,
-            progress=progress,
-        )
-        works = plan_checks(
-            config.checks,
-            split,
-            cache=cache,
-            seed=config.seed,
-            device=device,
-            threads=runs_on.threads,
-        )
-        if lanes := in_lanes(tasks, route, cache, device=device, lanes=runs_on.lanes):
-            executor.run(lanes, progress=progress, label=f"shadows of {route.label}")
-        shadows: list[Chain] = list(zip(tasks, answering, measures, strict=True))
-        prepare_checks(works, executor, progress=progress, beside=[(nets, target), *shadows])
-        fits = applicable(config.checks, planned.kind)
-        checks = {
-            work.config: check_task(
-                work,
-                nets,
-                split,
-                cache=cache,
-                recipients=measuring.recipients,
-                threads=runs_on.threads,
-            )
-            for work in works
-            if not fits[work.config]
-        }
-        executor.run(
-            [(nets, target, *checks.values()), *shadows],
-            progress=progress,
-            label=f"shadows of {route.label}",
-        )
+    with open_site(run, cache, progress=progress) as site:
+        site.features([route], [split.pool, split.public, split.population, split.test])
+        builds, models = site.builds(run.plan(), route, planned, measuring)
+        measures = measure_jobs(models, split, cache=cache, config=measuring)
+        works = run.checks(cache)
+        jobs = _jobs_of(request.release, planned.kind, split, measuring, works, cache)
+        label = f"shadows of {route.label}"
+        if lanes := site.at_once(builds, route):
+            site.run(lanes, label=label)
+        shadows: list[Chain] = list(zip(builds, models, measures, strict=True))
+        first = (*jobs.models, *jobs.measures)
+        prepare_checks(works, site.executor, progress=progress, beside=[first, *shadows])
+        site.run([_chain(jobs), *shadows], label=label)
     # The artefact is one more row; a copy of it stands where its complement would, so that
     # leaving the pair out leaves exactly the shadows in.
     measured = load_measures(
-        tasks,
-        [*measures, target, target],
+        builds,
+        [*measures, *jobs.measures, *jobs.measures],
         split,
-        np.concatenate([plan.membership, [member, ~member]]),
+        np.concatenate([run.membership, [member, ~member]]),
         cache=cache,
         config=measuring,
     )
     return _Evidence(
         config=config,
-        source=source,
+        source=run.source,
         split=split,
         route=Named(name=planned.name, kind=route.kind, label=planned.label),
         measured=measured,
-        target=len(plan.membership),
-        limits=_limits(config),
-        checks={done: cache.path(task.key) for done, task in checks.items()},
+        target=len(run.membership),
+        limits=limits_of_artefact(config),
+        checks={check: cache.path(job.key) for check, (job,) in jobs.checks.items()},
     )
+
+
+def _jobs_of(
+    release: Path,
+    kind: str,
+    split: AuditSplit,
+    measuring: MeasureConfig,
+    works: Sequence[CheckWork],
+    cache: Cache,
+) -> ReleaseJobs:
+    """The jobs that measure the artefact itself."""
+    models = RecipientsJob.of_artefact(
+        release, measuring.recipients, device=measuring.device, threads=measuring.threads
+    )
+    return ReleaseJobs.of([models], kind, split, measuring=measuring, checks=works, cache=cache)
+
+
+def _chain(jobs: ReleaseJobs) -> Chain:
+    """Everything about one artefact, one after the other."""
+    return tuple(column[0] for column in jobs.columns)
 
 
 def _refuse_other(route: RouteConfig, card: Card, key: Path) -> None:
@@ -383,39 +315,6 @@ def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Prog
             "audit": {"null": request.null, "fail_on": list(request.fail_on)},
         }
     )
-    measuring = MeasureConfig.of(config, device_of(config))
-    nets = artefact_task(request.release, config=measuring)
-    (task,) = measure_tasks([nets], split, cache=cache, config=measuring)
-    works = plan_checks(
-        [check for check in config.checks if not applicable([check], card.kind)[check]],
-        split,
-        cache=cache,
-        seed=config.seed,
-        device=measuring.device,
-        threads=config.fleet.threads,
-    )
-    checks = {
-        work.config: check_task(
-            work,
-            nets,
-            split,
-            cache=cache,
-            recipients=measuring.recipients,
-            threads=config.fleet.threads,
-        )
-        for work in works
-    }
-    with LocalExecutor(cache, workers=1) as executor:
-        chain = (nets, task, *checks.values())
-        executor.run([chain], progress=progress, label=f"measuring {card.title}")
-    measured = load_measures(
-        [],
-        [task],
-        split,
-        member[None],
-        cache=cache,
-        config=measuring,
-    )
     source = Source(
         train=pool,
         test=None,
@@ -424,14 +323,22 @@ def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Prog
         source=inside.source,
         splits={"members": len(inside), "non-members": len(outside)},
     )
+    run = PreparedRun(config=config, source=source, split=split, device=device_of(config))
+    works = run.checks(cache)
+    jobs = _jobs_of(request.release, card.kind, split, run.measuring(), works, cache)
+    with LocalExecutor(cache, workers=1) as executor:
+        executor.run([_chain(jobs)], progress=progress, label=f"measuring {card.title}")
+    measured = load_measures(
+        [], jobs.measures, split, member[None], cache=cache, config=jobs.measuring
+    )
     return _Evidence(
         config=config,
         source=source,
         split=split,
-        route=_Unknown(kind=card.route, title=card.title, leaves=card.what_leaves),
+        route=Named(name=card.route, kind=card.route, label=card.title),
         measured=measured,
         target=0,
-        checks={done: cache.path(task.key) for done, task in checks.items()},
+        checks={check: cache.path(job.key) for check, (job,) in jobs.checks.items()},
         limits=(
             "Members and non-members were given, not drawn: if they differ in any other way, an "
             "attack may tell them apart by that.",
@@ -439,23 +346,6 @@ def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Prog
             "Accuracy is measured on the given non-members.",
         ),
     )
-
-
-class _Unknown(RouteConfig):
-    """A route that somebody else took; only what the card says is known."""
-
-    title: str
-    leaves: str
-
-    @property
-    def label(self) -> str:
-        """Name for charts and tables."""
-        return self.title
-
-    @property
-    def what_leaves(self) -> str:
-        """One sentence: what the recipient gets."""
-        return self.leaves
 
 
 def _diagnostics(folder: Path, card: Card) -> str:
@@ -469,16 +359,4 @@ def _diagnostics(folder: Path, card: Card) -> str:
             "  numbers computed on private images that leak:" if leaks else "  no number leaks",
             *leaks,
         ]
-    )
-
-
-def _limits(config: RunConfig) -> tuple[str, ...]:
-    builds = config.fleet.builds
-    return (
-        "One artefact was attacked: its figures hold for it, not for the way it was made.",
-        "Members are the images it was trained on, non-members the withheld fifth.",
-        f"{builds} shadow builds were trained on random halves of the collection, the artefact "
-        "on four fifths: the difference in size weakens the attack somewhat.",
-        families(config),
-        *few_builds(builds),
     )

@@ -19,26 +19,26 @@ from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.core.threats import ThreatModel
 from sudare.fleets.cache import Cache, entry_key
-from sudare.fleets.tasks import Task
+from sudare.fleets.jobs import Job
 
 __all__ = ["attacks_key", "kept_audit"]
 
 _FINDINGS, _SCORES, _THREATS = "findings.json", "scores.npz", "threats.json"
 
 
-def attacks_key(config: RunConfig, subject: Subject, measures: Sequence[Task], *, pool: str) -> str:
+def attacks_key(config: RunConfig, subject: Subject, measures: Sequence[Job], *, pool: str) -> str:
     """The key of a release's attack step: what was measured, and how it is judged.
 
     Args:
         config: The run.
         subject: The release.
-        measures: The tasks that measured its builds.
+        measures: The jobs that measured its builds.
         pool: Content hash of the pool, whose labels and units count.
     """
     values: dict[str, Json] = {
         "work": "attacks",
         "subject": [subject.name, subject.kind, subject.label],
-        "measures": [task.key for task in measures],
+        "measures": [job.key for job in measures],
         "pool": pool,
         "attacks": config.attacks.model_dump(mode="json"),
         "audit": config.audit.model_dump(mode="json", exclude={"fail_on", "exposed"}),

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from sudare.accounting.claims import wrong_claims
-from sudare.audits.checks.work import applicable
+from sudare.audits.checks.jobs import applicable
 from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, agreed_on, commitment
 from sudare.core.errors import SudareError

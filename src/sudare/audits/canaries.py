@@ -10,23 +10,13 @@ from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.findings import maker_of, null_seed, redrawn, threat_of
 from sudare.audits.labels import Named, Subject
-from sudare.audits.measure import (
-    MeasureConfig,
-    Measured,
-    answering_tasks,
-    load_measures,
-    measure_tasks,
-)
+from sudare.audits.measure import Measured, load_measures, measure_jobs
 from sudare.audits.membership import JudgedTest
+from sudare.audits.site import PreparedRun, Site
 from sudare.core.findings import Finding
-from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
 from sudare.data.canaries import CanaryConfig, CanaryKind, canary_plan, plant
-from sudare.data.splits import AuditSplit
-from sudare.fleets.builds import BuildPlan, build_tasks, builds_of
-from sudare.fleets.cache import Cache
-from sudare.fleets.executors import Executor
-from sudare.fleets.lanes import in_lanes
+from sudare.fleets.builds import builds_of
 from sudare.releases.card import Card
 from sudare.routes.config import PlannedRelease, RouteConfig
 
@@ -47,17 +37,12 @@ class CanaryAudit:
 
 
 def audit_canaries(
+    run: PreparedRun,
+    site: Site,
     route: RouteConfig,
+    release: PlannedRelease,
     card: Card,
     canaries: CanaryConfig,
-    split: AuditSplit,
-    config: RunConfig,
-    *,
-    release: PlannedRelease,
-    executor: Executor,
-    cache: Cache,
-    device: str,
-    progress: Progress,
 ) -> CanaryAudit:
     """Plant canaries, build and measure a route with them, and judge.
 
@@ -67,28 +52,28 @@ def audit_canaries(
         Aerni, Zhang and Tramer 2024, "Evaluations of machine learning privacy defenses are
         misleading" (arXiv 2404.17399).
     """
+    config, split = run.config, run.split
     seed = integer_seed(config.seed, "canaries", str(canaries.kind))
     planted = plant(split.pool, canaries, seed=seed)
     whole, own = canary_plan(planted, builds=builds_of(route, config.fleet.builds), seed=seed)
-    builds = BuildPlan(
-        pool=planted.pool,
-        public=split.public,
-        membership=whole.membership,
-        seed=seed,
-        device=device,
-        threads=config.fleet.threads,
-    )
     scored = replace(split, pool=planted.pool[planted.rows])
-    measuring = MeasureConfig.of(config, device, release)
-    tasks = build_tasks(builds, route, cache)
-    answering = answering_tasks(tasks, release.name, cache=cache, config=measuring)
-    measures = measure_tasks(answering, scored, cache=cache, config=measuring)
+    measuring = run.measuring(release)
+    builds, models = site.builds(
+        run.plan(planted.pool, whole.membership, seed), route, release, measuring
+    )
+    measures = measure_jobs(models, scored, cache=site.cache, config=measuring)
     label = f"{canaries.count} {canaries.kind} canaries, {release.label}"
-    if lanes := in_lanes(tasks, route, cache, device=device, lanes=config.fleet.lanes):
-        executor.run(lanes, progress=progress, label=label)
-    executor.run(list(zip(tasks, answering, measures, strict=True)), progress=progress, label=label)
+    if lanes := site.at_once(builds, route):
+        site.run(lanes, label=label)
+    site.run(list(zip(builds, models, measures, strict=True)), label=label)
     measured = load_measures(
-        tasks, measures, scored, own.membership, cache=cache, config=measuring, traces=False
+        builds,
+        measures,
+        scored,
+        own.membership,
+        cache=site.cache,
+        config=measuring,
+        traces=False,
     )
     subject = Named(name=release.name, kind=route.kind, label=release.label)
     return CanaryAudit(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,34 +15,31 @@ from sudare.attacks.boundary import BoundaryDistance
 from sudare.attacks.membership.traces import trace_iqr
 from sudare.attacks.nearness import NearestFeatures, NearestPixels
 from sudare.attacks.signals import LogPosterior, Phi, log_posterior
-from sudare.audits.answering import answering_task, load_answering
+from sudare.audits.checks.recipient_models import RecipientsJob, load_models
 from sudare.audits.config import RunConfig
 from sudare.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
-from sudare.core.hashing import Json, hash_json
 from sudare.core.progress import Progress
 from sudare.core.scores import ScoreTable
-from sudare.core.seeds import generator, integer_seed
+from sudare.core.seeds import generator
 from sudare.core.threats import ThreatModel
 from sudare.data.images import ImageDataset, concatenate
 from sudare.data.splits import AuditSplit
-from sudare.data.storage import load_images
-from sudare.fleets.builds import make_deterministic, store
-from sudare.fleets.cache import Cache, entry_key
-from sudare.fleets.tasks import Task
+from sudare.fleets.builds import BuildJob, make_deterministic
+from sudare.fleets.cache import Cache
+from sudare.fleets.collections import collection, store
+from sudare.fleets.jobs import Job
 from sudare.recipients.config import RecipientConfig
 from sudare.releases.kinds import AskedOnce, LabelsView, Release, SetView
-from sudare.releases.store import read_card, read_release, release_bytes
+from sudare.releases.store import read_release, release_bytes
 from sudare.routes.base import Role
 from sudare.routes.config import PlannedRelease
 
 __all__ = [
     "MeasureConfig",
+    "MeasureJob",
     "Measured",
-    "answering_tasks",
-    "artefact_task",
     "load_measures",
-    "measure_tasks",
-    "run_measure",
+    "measure_jobs",
     "signals",
 ]
 
@@ -166,119 +164,84 @@ _NEARNESS = (NearestPixels(), NearestFeatures())
 """Further signals of a set of images."""
 
 
-def measure_tasks(
-    answering: list[Task],
-    split: AuditSplit,
-    *,
-    cache: Cache,
-    config: MeasureConfig,
-) -> list[Task]:
-    """One measuring task for each build of a release, after the task whose nets answer for it."""
-    return [_task(nets, split, cache, config) for nets in answering]
+class MeasureJob(Job):
+    """Scores of pool and population, and answers on the test images, of one build's release.
+
+    Attributes:
+        models: The models that answer for the release.
+        scored: Content of pool and population.
+        test: Content of the test images.
+        queries: 1 for the image alone, 2 for its mirror image too.
+        boundary: Which pool images are searched for the decision boundary.
+        boundary_queries: Questions about each of them.
+        threads: Threads of the worker.
+    """
+
+    weight: ClassVar[float] = 0.15
+
+    models: RecipientsJob
+    scored: str
+    test: str
+    queries: int
+    boundary: tuple[int, ...]
+    boundary_queries: int
+    threads: int
+
+    def run(self, folder: Path, cache: Cache, progress: Progress) -> None:
+        """Measure the release."""
+        device, seed = self.models.device, self.models.seed
+        make_deterministic(device)
+        release = read_release(self.models.release.folder(cache))
+        scored, test = collection(self.scored, cache), collection(self.test, cache)
+        costs = {"storage_mb": release_bytes(release.card) / 1e6}
+        costs |= json.loads((cache.path(self.models.key) / "costs.json").read_text())
+        # Both signals ask about the same images: one pass of the nets serves them.
+        view = AskedOnce(load_models(self.models, release, cache), device)
+        shown = release.expose(release.set_as) if release.set_as is not None else None
+        if isinstance(shown, SetView):
+            released = {image.tobytes() for image in shown.pixels()}
+            copied = np.array([image.tobytes() in released for image in scored.images])
+            np.save(folder / "copied.npy", copied)
+            for nearness in _NEARNESS:
+                values = nearness.measure(shown, scored.images, scored.classes, seed=seed)
+                np.save(folder / f"{nearness.name}.npy", values)
+        start = time.process_time()
+        for signal in signals(self.queries):
+            values = signal.measure(view, scored.images, scored.classes, seed=seed)
+            np.save(folder / f"{signal.name}.npy", values)
+        if ThreatModel.CLASSIFIER_LABELS in release.views and self.boundary:
+            self._measure_boundary(release, scored, folder)
+        costs["measure_cpu_s"] = time.process_time() - start
+        np.save(folder / "test.npy", log_posterior(view.logits(test.images)).astype(np.float32))
+        (folder / "costs.json").write_text(json.dumps(costs))
+
+    def _measure_boundary(self, release: Release, scored: ImageDataset, folder: Path) -> None:
+        columns = np.array(self.boundary, dtype=np.int64)
+        view = release.expose(ThreatModel.CLASSIFIER_LABELS, device=self.models.device)
+        if not isinstance(view, LabelsView):
+            raise TypeError("the labels threat model must give a labels view")
+        signal = BoundaryDistance(budget=self.boundary_queries)
+        values = signal.measure(view, scored.images[columns], scored.classes[columns], seed=0)
+        np.savez(folder / f"{signal.name}.npz", columns=columns, values=values)
 
 
-def answering_tasks(
-    builds: list[Task], release: str, *, cache: Cache, config: MeasureConfig
-) -> list[Task]:
-    """The tasks whose nets answer for each build of a release."""
+def measure_jobs(
+    models: Sequence[RecipientsJob], split: AuditSplit, *, cache: Cache, config: MeasureConfig
+) -> list[MeasureJob]:
+    """One measuring job for each build of a release, after that of the models that answer."""
+    scored = concatenate([split.pool, split.population]) if len(split.population) else split.pool
     return [
-        answering_task(
-            f"{build.key}/{release}",
-            cache.path(build.key) / "releases" / release,
-            config.recipients,
-            # From the build's own seed and never from its key, which any line of code changes.
-            seed=integer_seed(int(str(build.arguments["seed"])), "recipients", release),
-            device=config.device,
+        MeasureJob(
+            models=one,
+            scored=store(scored, cache),
+            test=store(split.test, cache),
+            queries=config.queries,
+            boundary=tuple(_boundary_columns(split, config)),
+            boundary_queries=config.boundary_queries,
             threads=config.threads,
         )
-        for build in builds
+        for one in models
     ]
-
-
-def artefact_task(folder: Path, *, config: MeasureConfig) -> Task:
-    """The task whose nets answer for a release that lies somewhere else."""
-    listed = [[entry.name, entry.sha256] for entry in read_card(folder).files]
-    identity = hash_json(listed)
-    seed = integer_seed(0, "recipients", identity)
-    return answering_task(
-        identity,
-        folder.resolve(),
-        config.recipients,
-        seed=seed,
-        device=config.device,
-        threads=config.threads,
-    )
-
-
-def _task(answering: Task, split: AuditSplit, cache: Cache, config: MeasureConfig) -> Task:
-    scored = concatenate([split.pool, split.population]) if len(split.population) else split.pool
-    values: dict[str, Json] = {
-        "work": "measure",
-        "answering": answering.key,
-        "scored": scored.content_hash,
-        "test": split.test.content_hash,
-        "recipients": config.recipients.model_dump(mode="json"),
-        "queries": config.queries,
-        "boundary": [*_boundary_columns(split, config)],
-        "boundary_queries": config.boundary_queries,
-        "seed": answering.arguments["seed"],
-        "device": config.device,
-        "threads": config.threads,
-    }
-    arguments: dict[str, Json] = {
-        "release": answering.arguments["release"],
-        "answering": str(cache.path(answering.key)),
-        "scored": str(store(scored, cache)),
-        "test": str(store(split.test, cache)),
-        **{
-            name: values[name]
-            for name in (
-                "recipients",
-                "queries",
-                "boundary",
-                "boundary_queries",
-                "seed",
-                "device",
-            )
-        },
-    }
-    key = entry_key(values, roots=[__name__])
-    function = f"{__name__}:run_measure"
-    return Task(key=key, function=function, arguments=arguments, weight=0.15)
-
-
-def run_measure(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:
-    """Measure one release. Runs in a worker."""
-    make_deterministic(str(arguments["device"]))
-    release = read_release(Path(str(arguments["release"])))
-    scored, test = (
-        load_images(Path(str(arguments["scored"]))),
-        load_images(Path(str(arguments["test"]))),
-    )
-    device, seed = str(arguments["device"]), int(str(arguments["seed"]))
-    costs = {"storage_mb": release_bytes(release.card) / 1e6}
-    config, nets = RecipientConfig.model_validate(arguments["recipients"]), arguments["answering"]
-    answering = load_answering(Path(str(nets)), release, config, device=device)
-    costs |= json.loads((Path(str(nets)) / "costs.json").read_text())
-    # Both signals ask about the same images: one pass of the nets serves them.
-    view = AskedOnce(answering, device)
-    shown = release.expose(release.set_as) if release.set_as is not None else None
-    if isinstance(shown, SetView):
-        released = {image.tobytes() for image in shown.pixels()}
-        copied = np.array([image.tobytes() in released for image in scored.images])
-        np.save(folder / "copied.npy", copied)
-        for nearness in _NEARNESS:
-            values = nearness.measure(shown, scored.images, scored.classes, seed=seed)
-            np.save(folder / f"{nearness.name}.npy", values)
-    start = time.process_time()
-    for signal in signals(int(str(arguments["queries"]))):
-        values = signal.measure(view, scored.images, scored.classes, seed=seed)
-        np.save(folder / f"{signal.name}.npy", values)
-    if ThreatModel.CLASSIFIER_LABELS in release.views:
-        _measure_boundary(release, scored, arguments, folder)
-    costs["measure_cpu_s"] = time.process_time() - start
-    np.save(folder / "test.npy", log_posterior(view.logits(test.images)).astype(np.float32))
-    (folder / "costs.json").write_text(json.dumps(costs))
 
 
 def _boundary_columns(split: AuditSplit, config: MeasureConfig) -> list[int]:
@@ -288,24 +251,9 @@ def _boundary_columns(split: AuditSplit, config: MeasureConfig) -> list[int]:
     return sorted(int(column) for column in drawn)
 
 
-def _measure_boundary(
-    release: Release, scored: ImageDataset, arguments: Mapping[str, Json], folder: Path
-) -> None:
-    listed, queries = arguments["boundary"], int(str(arguments["boundary_queries"]))
-    if not isinstance(listed, list) or not listed:
-        return
-    columns = np.array(listed, dtype=np.int64)
-    view = release.expose(ThreatModel.CLASSIFIER_LABELS, device=str(arguments["device"]))
-    if not isinstance(view, LabelsView):
-        raise TypeError("the labels threat model must give a labels view")
-    signal = BoundaryDistance(budget=queries)
-    values = signal.measure(view, scored.images[columns], scored.classes[columns], seed=0)
-    np.savez(folder / f"{signal.name}.npz", columns=columns, values=values)
-
-
 def load_measures(
-    builds: list[Task],
-    measures: list[Task],
+    builds: Sequence[BuildJob],
+    measures: Sequence[MeasureJob],
     split: AuditSplit,
     membership: BoolArray,
     *,
@@ -313,12 +261,12 @@ def load_measures(
     config: MeasureConfig,
     traces: bool = True,
 ) -> Measured:
-    """Collect what the tasks wrote into one score table.
+    """Collect what the jobs wrote into one score table.
 
     ``builds`` may be shorter than ``measures``: a release from elsewhere has no build cost.
     Loss traces are read if the builds were made from the very pool that is scored.
     """
-    folders = [cache.path(task.key) for task in measures]
+    folders = [cache.path(job.key) for job in measures]
     arrays = {
         signal.name: np.stack([np.load(folder / f"{signal.name}.npy") for folder in folders])
         for signal in signals(config.queries)
@@ -330,7 +278,7 @@ def load_measures(
             arrays[nearness.name] = np.stack([np.load(path) for path in paths])
             scales[nearness.name] = nearness.scale
     costs: dict[str, list[float]] = {}
-    for folder in (*(cache.path(task.key) for task in builds), *folders):
+    for folder in (*(cache.path(job.key) for job in builds), *folders):
         for name, value in json.loads((folder / "costs.json").read_text()).items():
             costs.setdefault(name, []).append(float(value))
     table = ScoreTable(
@@ -351,8 +299,8 @@ def load_measures(
     spread = None
     initial = None
     if traces and len(builds) == len(measures):
-        initial = _initial([cache.path(task.key) for task in builds], table.n_images)
-        spread = _trace_spread([cache.path(task.key) for task in builds], table.n_images)
+        initial = _initial([cache.path(job.key) for job in builds], table.n_images)
+        spread = _trace_spread([cache.path(job.key) for job in builds], table.n_images)
     return Measured(
         table=table,
         test=test,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sudare.attacks.membership.dirac import DiracCanaries, MechanismAudit, audit_mechanism
-from sudare.audits.compare import device_of, split_of
 from sudare.audits.config import RunConfig
+from sudare.audits.site import prepare_run
 from sudare.core.errors import ConfigError
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
@@ -64,9 +64,8 @@ def audit_route(
     from sudare.training.loop import TrainingData
 
     route, budget = private_route(config, name)
-    _, split = split_of(config, progress=progress)
-    device = device_of(config)
-    pool = split.pool
+    run = prepare_run(config, progress=progress)
+    pool, device = run.split.pool, run.device
     net = build_net(
         route.net,
         image_shape=pool.image_shape,

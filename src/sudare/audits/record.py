@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sudare.audits.checks.config import CheckConfig
 from sudare.audits.checks.copies import chosen_items, matched_pairs
 from sudare.audits.checks.copies_config import CopiesCheckConfig
+from sudare.audits.checks.jobs import show_pictures
 from sudare.audits.checks.registry import make_check
 from sudare.audits.config import RunConfig
 from sudare.audits.copying import copying_findings, released_sets
@@ -22,6 +24,7 @@ from sudare.audits.decisions.subjects import subject_of
 from sudare.audits.environment import machine, now, versions
 from sudare.audits.evidence import Evidence, write_evidence
 from sudare.audits.findings import ReleaseAudit
+from sudare.audits.judging import JudgedRelease
 from sudare.audits.maker import FindingMaker
 from sudare.audits.membership import group_name
 from sudare.audits.pictures import close_pairs, exposed_images, roc_curve
@@ -164,6 +167,31 @@ class RunRecord:
                 )
             )
             self.warnings += (f"{release.label} was not built: {reason.rstrip('.')}",)
+
+    def add_judged(
+        self,
+        judged: JudgedRelease,
+        evidence: Evidence,
+        folders: Sequence[Path],
+        checks: Mapping[CheckConfig, Path],
+    ) -> None:
+        """Everything about one release: findings, curves, pictures, evidence.
+
+        Args:
+            judged: What follows from the evidence.
+            evidence: The evidence.
+            folders: Where its builds' releases lie.
+            checks: What each check measured of the first build, for its pictures.
+        """
+        name = evidence.subject.name
+        self.add(name, evidence.card, judged.audit)
+        self.add_nearness(
+            judged.maker, folders, judged.audit.membership, evidence.checks.get("copies")
+        )
+        self.findings += judged.checks
+        for config, entry in checks.items():
+            self.pictures += show_pictures(config, name, entry, self.folder)
+        self.keep(name, evidence)
 
     def add_nearness(
         self,

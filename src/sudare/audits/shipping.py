@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from sudare.audits.compare import device_of, split_of, test_size
 from sudare.audits.config import RunConfig
+from sudare.audits.parts import test_size
+from sudare.audits.site import prepare_run
 from sudare.core.arrays import BoolArray, ByteArray
 from sudare.core.decisions import Outcome
 from sudare.core.errors import ConfigError, DataError, ReleaseError, SudareError
@@ -210,13 +211,14 @@ def _built(config: RunConfig, kept: _Unfinished, *, progress: Progress) -> _Buil
     seeds = kept.seeds(entry_key(settings, roots=roots), progress)
     config = config.model_copy(update={"seed": seeds["split"]})
     try:
-        _, split = split_of(config, progress=progress)
+        run = prepare_run(config, progress=progress)
+        split = run.split
         member = _withhold(split.pool, seeds["withheld"])
         context = BuildContext.of(
             split.public,
             seed=seeds["build"],
             leaves=True,
-            device=device_of(config),
+            device=run.device,
             progress=progress,
             stages=FolderStages(kept.folder / "stages"),
         )

@@ -11,10 +11,9 @@ import torch
 
 from sudare.attacks.inversion import PlugAndPlay
 from sudare.audits.checks.inversion_config import InversionCheckConfig
-from sudare.audits.checks.work import prepare_task
 from sudare.audits.checks.yardstick import Prepared, Yardstick, attack_of, pixels_of
-from sudare.audits.compare import device_of, split_of
 from sudare.audits.config import RunConfig
+from sudare.audits.site import prepare_run
 from sudare.core.progress import Progress, Silent
 from sudare.core.seeds import integer_seed
 from sudare.fleets.cache import Cache
@@ -76,20 +75,16 @@ def stage_analysis(
     Source:
         Struppek et al. 2024, "Be careful what you smooth for", who ask it of Plug & Play.
     """
-    check = next(c for c in config.checks if isinstance(c, InversionCheckConfig))
-    device = device_of(config)
-    _, split = split_of(config, progress=Silent())
-    task = prepare_task(
-        check,
-        split,
-        cache=cache,
-        seed=config.seed,
-        device=device,
-        threads=config.fleet.threads,
+    run = prepare_run(config, progress=Silent())
+    split, device = run.split, run.device
+    check, job = next(
+        (work.config, work.prepared)
+        for work in run.checks(cache)
+        if isinstance(work.config, InversionCheckConfig)
     )
-    if task is None:
+    if job is None:
         raise TypeError("the check of inversion prepares nets")
-    prepared = Prepared.load(cache.path(task.key), check, split.pool, device=device)
+    prepared = Prepared.load(cache.path(job.key), check, split.pool, device=device)
     real = split.pool[np.isin(split.pool.classes, prepared.classes)]
     yardstick = Yardstick(prepared.judge, real, device)
     nets = {alpha: _net(folder / "releases" / name, device) for alpha, name in releases.items()}

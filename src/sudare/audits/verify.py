@@ -22,10 +22,9 @@ from sudare.audits.binding import (
 )
 from sudare.audits.canaries import canary_findings
 from sudare.audits.checks.registry import make_check
-from sudare.audits.checks.work import judge_checks
 from sudare.audits.config import RunConfig, load_config, read_toml
 from sudare.audits.evidence import Evidence, read_evidence
-from sudare.audits.findings import audit_release, maker_of
+from sudare.audits.judging import judge_release
 from sudare.core.errors import AuditError, ConfigError
 from sudare.core.figures import declare
 from sudare.core.files import atomic_directory
@@ -269,33 +268,7 @@ def _recompute(
         except ValueError as error:
             raise AuditError("evidence of no kind of planted images", where=stem) from error
         return canary_findings(evidence.measured, evidence.subject, evidence.card, kind, config)
-    audit = audit_release(
-        evidence.measured,
-        evidence,
-        evidence.subject,
-        evidence.card,
-        config,
-        target=evidence.target,
-        progress=progress,
-    )
-    # Of one artefact the checks measured that artefact and none of its shadows.
-    target = evidence.target
-    checks = judge_checks(
-        config.checks,
-        evidence.checks,
-        maker_of(
-            evidence.subject,
-            evidence.card,
-            evidence.measured,
-            builds=None if target is None else 1,
-        ),
-        membership=audit.membership,
-        units=evidence.measured.table.units,
-        labels=evidence,
-        seed=config.seed,
-        draws=config.audit.draws,
-    )
-    return [*audit.findings, *checks]
+    return judge_release(evidence, config, progress=progress).findings
 
 
 def _compared(

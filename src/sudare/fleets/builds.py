@@ -1,30 +1,27 @@
-"""The work of one build: private rows in, releases and a private record in a cache entry."""
+"""The job of one build: private rows in, releases and a private record in a cache entry."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator, SerializeAsAny
 
 from sudare.core.arrays import BoolArray, IntArray
-from sudare.core.errors import SudareError
-from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
 from sudare.data.images import ImageDataset
 from sudare.data.pictures import save_pixels
-from sudare.data.storage import load_images, save_images
-from sudare.fleets.cache import Cache, entry_key
-from sudare.fleets.tasks import Task
+from sudare.fleets.cache import Cache
+from sudare.fleets.collections import collection, store
+from sudare.fleets.jobs import Job
 from sudare.nets.registry import NETS, NetConfig
 from sudare.releases.registry import KINDS
 from sudare.releases.store import write_release
@@ -34,27 +31,28 @@ from sudare.routes.context import BuildContext, FolderStages
 from sudare.routes.registry import make_route, parse_route
 
 __all__ = [
+    "FEATURES",
     "KERNELS",
+    "AnyRoute",
     "BegunBuild",
+    "BuildJob",
     "BuildPlan",
-    "begin_build",
+    "build_jobs",
     "build_seed",
-    "build_tasks",
     "builds_of",
     "kernels_of",
     "lacking_determinism",
     "load_choices",
     "make_deterministic",
     "nets_modules",
-    "releases_folder",
-    "run_build",
-    "store",
     "write_build",
 ]
 
 
 CHOICES = "choices.json"
 KERNELS = "kernels.json"
+FEATURES = "features"
+"""Folder of the cache with features of images, one folder for each extractor's fingerprint."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,41 +81,82 @@ def build_seed(root: int, row: int) -> int:
     return integer_seed(root, "build", row)
 
 
-def releases_folder(cache: Cache, task: Task) -> Path:
-    """Where the releases of a build task lie."""
-    return cache.path(task.key) / "releases"
+AnyRoute: TypeAlias = Annotated[SerializeAsAny[RouteConfig], BeforeValidator(parse_route)]
+"""A route's configuration as a field: its kind says which class."""
 
 
-def build_tasks(plan: BuildPlan, route: RouteConfig, cache: Cache) -> list[Task]:
-    """One task for each row of the plan that the route uses; data are stored in the cache once."""
+class BuildJob(Job):
+    """One row of a plan: private rows in, releases and a private record out.
+
+    Attributes:
+        pool: Content of the pool.
+        public: Content of the images routes may use.
+        rows: Which rows of the pool are private: packed bits, in hexadecimal.
+        route: The route; without a number of builds, which changes none of them.
+        seed: Seed of this build.
+        device: ``cpu`` or ``cuda``.
+        threads: Threads of the worker.
+    """
+
+    pool: str
+    public: str
+    rows: str
+    route: AnyRoute
+    seed: int
+    device: str
+    threads: int
+
+    @property
+    def modules(self) -> set[str]:
+        """Of the route, its kinds of release and its nets."""
+        return modules_of(self.route)
+
+    def releases(self, cache: Cache) -> Path:
+        """Where its releases lie, a folder each."""
+        return cache.path(self.key) / "releases"
+
+    def run(self, folder: Path, cache: Cache, progress: Progress) -> None:
+        """Build its releases into the folder."""
+        make_deterministic(self.device)
+        begun = self.begin(cache, progress)
+        with kernels_of(folder):
+            build = begun.route.build(begun.private, begun.context)
+        write_build(build, begun.rows, folder)
+
+    def begin(self, cache: Cache, progress: Progress) -> BegunBuild:
+        """Read what the fields name."""
+        pool = collection(self.pool, cache)
+        packed = np.frombuffer(bytes.fromhex(self.rows), dtype=np.uint8)
+        rows = np.flatnonzero(np.unpackbits(packed, count=len(pool)))
+        context = BuildContext.of(
+            collection(self.public, cache),
+            seed=self.seed,
+            device=self.device,
+            progress=progress,
+            # Routes with a stage in common share it.
+            stages=FolderStages(cache.root / "stages", {"entry": self.key_without("route")}),
+            shared={"features": cache.root / FEATURES},
+        )
+        return BegunBuild(
+            route=make_route(self.route), private=pool[rows], rows=rows, context=context
+        )
+
+
+def build_jobs(plan: BuildPlan, route: RouteConfig, cache: Cache) -> list[BuildJob]:
+    """One job for each row of the plan that the route uses; data are stored in the cache once."""
     pool, public = store(plan.pool, cache), store(plan.public, cache)
-    tasks, roots = [], [__name__, *modules_of(route)]
-    for row, members in enumerate(plan.membership[: builds_of(route, len(plan.membership))]):
-        rows = np.flatnonzero(members)
-        identity: dict[str, Json] = {
-            "private": plan.pool[rows].content_hash,
-            "public": plan.public.content_hash,
-            "seed": build_seed(plan.seed, row),
-            "device": plan.device,
-            "threads": plan.threads,
-        }
-        # How many builds there are changes none of them.
-        settings = route.model_dump(mode="json", exclude={"builds"})
-        values: dict[str, Json] = {"work": "build", "route": settings, **identity}
-        key = entry_key(values, roots=roots)
-        arguments: dict[str, Json] = {
-            "pool": str(pool),
-            "public": str(public),
-            "rows": np.packbits(members).tobytes().hex(),
-            "route": settings,
-            "seed": identity["seed"],
-            "device": plan.device,
-            "stages": str(cache.root / "stages"),
-            "features": str(cache.root / "features"),
-            "identity": {"entry": entry_key(identity, roots=roots)},
-        }
-        tasks.append(Task(key=key, function=f"{__name__}:run_build", arguments=arguments))
-    return tasks
+    return [
+        BuildJob(
+            pool=pool,
+            public=public,
+            rows=np.packbits(members).tobytes().hex(),
+            route=route.model_copy(update={"builds": None}),
+            seed=build_seed(plan.seed, row),
+            device=plan.device,
+            threads=plan.threads,
+        )
+        for row, members in enumerate(plan.membership[: builds_of(route, len(plan.membership))])
+    ]
 
 
 def modules_of(route: RouteConfig) -> set[str]:
@@ -140,36 +179,9 @@ def builds_of(route: RouteConfig, most: int) -> int:
     return min(route.builds or most, most)
 
 
-def store(data: ImageDataset, cache: Cache) -> Path:
-    """Put a collection into the cache for workers to map, and say where it lies."""
-    folder = cache.root / "data" / data.content_hash
-    looked = not cache.first_look(data.content_hash) or not folder.is_dir()
-    if not looked and not _same_content(folder, data.content_hash):
-        shutil.rmtree(folder)
-    save_images(data, folder)
-    return folder
-
-
-def _same_content(folder: Path, content_hash: str) -> bool:
-    """Whether what lies in a folder is what its name says."""
-    try:
-        return load_images(folder).content_hash == content_hash
-    except (OSError, ValueError, KeyError, SudareError):
-        return False
-
-
-def run_build(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:
-    """Build one row's releases into the folder. Runs in a worker."""
-    make_deterministic(str(arguments["device"]))
-    begun = begin_build(arguments, progress)
-    with kernels_of(folder):
-        build = begun.route.build(begun.private, begun.context)
-    write_build(build, begun.rows, folder)
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BegunBuild:
-    """What a build task is about to do.
+    """What a build is about to do.
 
     Attributes:
         route: The route.
@@ -182,29 +194,6 @@ class BegunBuild:
     private: ImageDataset
     rows: IntArray
     context: BuildContext
-
-
-def begin_build(arguments: Mapping[str, Json], progress: Progress) -> BegunBuild:
-    """Read what the arguments of a build task name."""
-    pool, public = (
-        load_images(Path(str(arguments["pool"]))),
-        load_images(Path(str(arguments["public"]))),
-    )
-    packed = np.frombuffer(bytes.fromhex(str(arguments["rows"])), dtype=np.uint8)
-    rows = np.flatnonzero(np.unpackbits(packed, count=len(pool)))
-    route_values, identity = arguments["route"], arguments["identity"]
-    if not isinstance(route_values, Mapping) or not isinstance(identity, Mapping):
-        raise TypeError("the route and identity of a build task must be mappings")
-    context = BuildContext.of(
-        public,
-        seed=int(str(arguments["seed"])),
-        device=str(arguments["device"]),
-        progress=progress,
-        stages=FolderStages(Path(str(arguments["stages"])), identity),
-        shared={"features": Path(str(arguments["features"]))},
-    )
-    route = make_route(parse_route(route_values))
-    return BegunBuild(route=route, private=pool[rows], rows=rows, context=context)
 
 
 def write_build(build: Build, rows: IntArray, folder: Path) -> None:

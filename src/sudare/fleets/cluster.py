@@ -13,8 +13,8 @@ from sudare.core.errors import CacheError, ConfigError, SudareError
 from sudare.core.memory import keep_memory
 from sudare.core.progress import Progress, Silent
 from sudare.fleets.cache import Cache
+from sudare.fleets.jobs import Chain, execute, job_of, message_of
 from sudare.fleets.local import error_of, search_path
-from sudare.fleets.tasks import Chain, Task, execute
 
 __all__ = ["RayExecutor", "run_chain"]
 
@@ -93,7 +93,7 @@ class RayExecutor:
         missing = [
             chain
             for chain in chains
-            if not self.cache.complete((task.key for task in chain), progress)
+            if not self.cache.complete((job.key for job in chain), progress)
         ]
         with progress.stage(label, len(chains)) as bar:
             bar.advance(len(chains) - len(missing))
@@ -105,7 +105,7 @@ class RayExecutor:
             )(run_chain)
             with _Probe(self.cache) as probe:
                 waiting = [
-                    remote.remote(str(self.cache.root), probe, [dict(vars(task)) for task in chain])
+                    remote.remote(str(self.cache.root), probe, [message_of(job) for job in chain])
                     for chain in missing
                 ]
                 while waiting:
@@ -185,8 +185,8 @@ def run_chain(cache: str, probe: str, chain: Sequence[Mapping[str, Any]]) -> dic
         }
     keep_memory()
     try:
-        for task in chain:
-            execute(Task(**task), Cache(Path(cache)), Silent())
+        for message in chain:
+            execute(job_of(message), Cache(Path(cache)), Silent())
     except SudareError as error:
         kind = type(error).__name__
         return {"kind": kind, "what": error.what, "where": error.where, "fix": error.fix}

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Protocol, TypeAlias
 
 from sudare.core.progress import Progress
 from sudare.fleets.cache import Cache
-from sudare.fleets.tasks import Chain
+from sudare.fleets.jobs import Chain
 
 __all__ = ["Executor", "ExecutorName", "make_executor"]
 

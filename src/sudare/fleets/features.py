@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.data.images import ImageDataset
-from sudare.data.storage import load_images
-from sudare.fleets.builds import make_deterministic, store
-from sudare.fleets.cache import Cache, entry_key
+from sudare.fleets.builds import FEATURES, make_deterministic
+from sudare.fleets.cache import Cache
+from sudare.fleets.collections import collection, store
 from sudare.fleets.executors import Executor
-from sudare.fleets.tasks import Task
+from sudare.fleets.jobs import Job
 from sudare.nets.extractors.base import make_extractor
 from sudare.nets.extractors.config import ExtractorConfig
 from sudare.nets.extractors.features import embed, write_page
 from sudare.routes.config import RouteConfig
 
-__all__ = ["BOOKS", "compute_features", "extractors_of", "run_page"]
-
-BOOKS = "features"
-"""Folder of the cache: one folder for each extractor's fingerprint, one page for each part."""
+__all__ = ["FeaturesJob", "compute_features", "extractors_of"]
 
 _PAGE = 512
-"""Images a task: small enough to keep every worker busy."""
+"""Images a job: small enough to keep every worker busy."""
 
 
 def compute_features(
@@ -47,15 +43,22 @@ def compute_features(
     for config in dict.fromkeys(extractors):
         # Made here first: what is wrong with it is said before any worker starts.
         fingerprint = make_extractor(config).fingerprint
-        tasks = [
-            _task(config, fingerprint, part, rows, cache, device, threads)
+        jobs = [
+            FeaturesJob(
+                extractor=config,
+                fingerprint=fingerprint,
+                images=store(part, cache),
+                first=first,
+                device=device,
+                threads=threads,
+            )
             for part in parts
-            for rows in range(0, len(part), _PAGE)
+            for first in range(0, len(part), _PAGE)
         ]
         label = f"features of {config.label}"
-        executor.run([(task,) for task in tasks], progress=progress, label=label)
-        for task in tasks:
-            _link(cache.path(task.key), cache.root / BOOKS / fingerprint / device)
+        executor.run([(job,) for job in jobs], progress=progress, label=label)
+        for job in jobs:
+            _link(cache.path(job.key), cache.root / FEATURES / fingerprint / device)
 
 
 def extractors_of(routes: Sequence[RouteConfig]) -> list[ExtractorConfig]:
@@ -64,42 +67,31 @@ def extractors_of(routes: Sequence[RouteConfig]) -> list[ExtractorConfig]:
     return [release.extractor for release in planned if release.extractor is not None]
 
 
-def _task(
-    config: ExtractorConfig,
-    fingerprint: str,
-    part: ImageDataset,
-    first: int,
-    cache: Cache,
-    device: str,
-    threads: int,
-) -> Task:
-    page = part[first : first + _PAGE]
-    values: dict[str, Json] = {
-        "work": "features",
-        "fingerprint": fingerprint,
-        "images": page.content_hash,
-        "device": device,
-        "threads": threads,
-    }
-    return Task(
-        key=entry_key(values, roots=[__name__]),
-        function=f"{__name__}:run_page",
-        arguments={
-            "extractor": config.model_dump(mode="json"),
-            "images": str(store(part, cache)),
-            "first": first,
-            "device": device,
-        },
-    )
+class FeaturesJob(Job):
+    """Features of one page of a collection.
 
+    Attributes:
+        extractor: The net.
+        fingerprint: Of its weights.
+        images: Content of the collection.
+        first: First image of the page.
+        device: Where the net runs.
+        threads: Threads of the worker.
+    """
 
-def run_page(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:
-    """Compute the features of one page. Runs in a worker."""
-    device, first = str(arguments["device"]), int(str(arguments["first"]))
-    make_deterministic(device)
-    images = load_images(Path(str(arguments["images"]))).images[first : first + _PAGE]
-    extractor = make_extractor(ExtractorConfig.model_validate(arguments["extractor"]))
-    write_page(folder, images, embed(extractor, images, device=device, progress=progress))
+    extractor: ExtractorConfig
+    fingerprint: str
+    images: str
+    first: int
+    device: str
+    threads: int
+
+    def run(self, folder: Path, cache: Cache, progress: Progress) -> None:
+        """Compute the features of the page."""
+        make_deterministic(self.device)
+        images = collection(self.images, cache).images[self.first : self.first + _PAGE]
+        extractor = make_extractor(self.extractor)
+        write_page(folder, images, embed(extractor, images, device=self.device, progress=progress))
 
 
 def _link(entry: Path, book: Path) -> None:

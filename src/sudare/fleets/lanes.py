@@ -4,39 +4,37 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from sudare.core.files import atomic_directory, seal
-from sudare.core.hashing import Json, hash_json
 from sudare.core.progress import Progress
 from sudare.fleets.builds import (
     KERNELS,
     BegunBuild,
-    begin_build,
+    BuildJob,
     kernels_of,
     make_deterministic,
     write_build,
 )
 from sudare.fleets.cache import Cache
-from sudare.fleets.tasks import Chain, Task
+from sudare.fleets.jobs import Chain, Job
 from sudare.routes.base import Build
 from sudare.routes.config import RouteConfig
 
-__all__ = ["in_lanes", "run_lanes"]
+__all__ = ["LanesJob", "in_lanes"]
 
 
 def in_lanes(
-    tasks: Sequence[Task], route: RouteConfig, cache: Cache, *, device: str, lanes: int
+    jobs: Sequence[BuildJob], route: RouteConfig, cache: Cache, *, device: str, lanes: int
 ) -> list[Chain]:
-    """Chains that fill the entries of build tasks, several builds at once.
+    """Chains that fill the entries of builds, several at once.
 
-    A build is the same to the last bit as alone, so that whoever runs the tasks afterwards finds
+    A build is the same to the last bit as alone, so that whoever runs the jobs afterwards finds
     them done; what is missing (a group that was cut off) is built then.
 
     Args:
-        tasks: Build tasks of one route.
+        jobs: Builds of one route.
         route: The route.
         cache: Where their entries go.
         device: ``cpu`` or ``cuda``.
@@ -45,43 +43,39 @@ def in_lanes(
     Returns:
         Nothing on a CPU, for a route that gains nothing, or for fewer than two missing builds.
     """
-    missing = [task for task in tasks if not cache.has(task.key)]
+    missing = [job for job in jobs if not cache.has(job.key)]
     if device != "cuda" or not route.lanes or lanes < 2 or len(missing) < 2:
         return []
-    groups = [missing[at : at + lanes] for at in range(0, len(missing), lanes)]
-    return [(lanes_task(group, cache),) for group in groups]
+    groups = [tuple(missing[at : at + lanes]) for at in range(0, len(missing), lanes)]
+    return [(LanesJob(builds=group),) for group in groups]
 
 
-def lanes_task(group: Sequence[Task], cache: Cache) -> Task:
-    """The task that makes a group of builds; its own entry only says that it was done."""
-    arguments: dict[str, Json] = {
-        "cache": str(cache.root),
-        "tasks": [asdict(task) for task in group],
-    }
-    key = hash_json({"work": "lanes", "builds": [task.key for task in group]})
-    return Task(key=key, function=f"{__name__}:run_lanes", arguments=arguments)
+class LanesJob(Job):
+    """A group of builds made at once; its own entry only says that it was done.
 
+    Attributes:
+        builds: The builds, of one route.
+    """
 
-def run_lanes(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:
-    """Make a group of builds and fill the entry of each. Runs in a worker."""
-    values, cache = arguments["tasks"], Cache(Path(str(arguments["cache"])))
-    if not isinstance(values, Sequence) or isinstance(values, str):
-        raise TypeError("the builds of a group must be a list")
-    tasks = [task for task in map(_task, values) if not cache.has(task.key)]
-    if not tasks:
-        return
-    make_deterministic(str(tasks[0].arguments["device"]))
-    begun = [begin_build(task.arguments, progress) for task in tasks]
-    with tempfile.TemporaryDirectory() as name:
-        beside = Path(name)
-        with kernels_of(beside):
-            builds = _at_once(begun)
-        for task, one, build in zip(tasks, begun, builds, strict=True):
-            with atomic_directory(cache.path(task.key)) as entry:
-                write_build(build, one.rows, entry)
-                if (beside / KERNELS).is_file():
-                    shutil.copy(beside / KERNELS, entry)
-                seal(entry, task.key)
+    builds: tuple[BuildJob, ...]
+
+    def run(self, folder: Path, cache: Cache, progress: Progress) -> None:
+        """Make the group and fill the entry of each."""
+        jobs = [job for job in self.builds if not cache.has(job.key)]
+        if not jobs:
+            return
+        make_deterministic(jobs[0].device)
+        begun = [job.begin(cache, progress) for job in jobs]
+        with tempfile.TemporaryDirectory() as name:
+            beside = Path(name)
+            with kernels_of(beside):
+                builds = _at_once(begun)
+            for job, one, build in zip(jobs, begun, builds, strict=True):
+                with atomic_directory(cache.path(job.key)) as entry:
+                    write_build(build, one.rows, entry)
+                    if (beside / KERNELS).is_file():
+                        shutil.copy(beside / KERNELS, entry)
+                    seal(entry, job.key)
 
 
 def _at_once(begun: Sequence[BegunBuild]) -> list[Build]:
@@ -99,13 +93,3 @@ def _at_once(begun: Sequence[BegunBuild]) -> list[Build]:
     torch.cuda.empty_cache()
     half = len(begun) // 2
     return [*_at_once(begun[:half]), *_at_once(begun[half:])]
-
-
-def _task(values: Json) -> Task:
-    if not isinstance(values, Mapping) or not isinstance(values["arguments"], Mapping):
-        raise TypeError("a build of a group must be a task")
-    return Task(
-        key=str(values["key"]),
-        function=str(values["function"]),
-        arguments=values["arguments"],
-    )

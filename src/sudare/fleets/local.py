@@ -22,7 +22,7 @@ from sudare.core.machine import cores
 from sudare.core.progress import Progress
 from sudare.core.progress import Task as ProgressTask
 from sudare.fleets.cache import Cache
-from sudare.fleets.tasks import Chain
+from sudare.fleets.jobs import Chain, message_of
 
 __all__ = ["LocalExecutor", "error_of", "search_path"]
 
@@ -105,7 +105,7 @@ class LocalExecutor:
         missing = [
             index
             for index, chain in enumerate(chains)
-            if not self.cache.complete((task.key for task in chain), progress)
+            if not self.cache.complete((job.key for job in chain), progress)
         ]
         with progress.stage(label, len(chains)) as bar:
             bar.advance(len(chains) - len(missing))
@@ -160,7 +160,7 @@ class LocalExecutor:
         if not run.waiting or stream is None:
             return
         worker.chain, worker.run = run.waiting.popleft(), run
-        chain = [vars(task) for task in run.chains[worker.chain]]
+        chain = [message_of(job) for job in run.chains[worker.chain]]
         message = {"cache": str(self.cache.root), "chain": chain}
         try:
             stream.write(json.dumps(message) + "\n")

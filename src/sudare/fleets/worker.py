@@ -20,7 +20,7 @@ from sudare.core.errors import SudareError
 from sudare.core.memory import keep_memory
 from sudare.core.progress import CallbackProgress
 from sudare.fleets.cache import Cache
-from sudare.fleets.tasks import Task, execute
+from sudare.fleets.jobs import execute, job_of
 
 __all__ = ["main"]
 
@@ -48,8 +48,8 @@ def _listen(inbox: queue.Queue[str]) -> None:
 def _serve(message: dict[str, Any], channel: TextIO) -> None:
     cache = Cache(Path(message["cache"]))
     done, weight = 0.0, 0.0
-    tasks = [Task(**task) for task in message["chain"]]
-    total = sum(task.weight for task in tasks)
+    jobs = [job_of(one) for one in message["chain"]]
+    total = sum(job.weight for job in jobs)
 
     def send(**values: Any) -> None:  # noqa: ANN401
         try:
@@ -62,9 +62,9 @@ def _serve(message: dict[str, Any], channel: TextIO) -> None:
         send(at=(done + weight * fraction) / total)
 
     try:
-        for task in tasks:
-            weight = task.weight
-            execute(task, cache, CallbackProgress(report))
+        for job in jobs:
+            weight = job.weight
+            execute(job, cache, CallbackProgress(report))
             done += weight
     except SudareError as error:
         send(

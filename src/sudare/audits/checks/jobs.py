@@ -1,4 +1,4 @@
-"""The work of checks: one entry for what is prepared, one for each build that is measured."""
+"""The jobs of checks: one for what is prepared, one for each build that is measured."""
 
 from __future__ import annotations
 
@@ -6,46 +6,44 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BeforeValidator, SerializeAsAny
 
-from sudare.audits.answering import load_answering
 from sudare.audits.checks.base import Measurement, Preparation, Stack, Tested
 from sudare.audits.checks.config import CheckConfig
+from sudare.audits.checks.recipient_models import RecipientsJob, load_models
 from sudare.audits.checks.registry import make_check, parse_check
 from sudare.audits.labels import LabelledParts
 from sudare.audits.maker import FindingMaker
 from sudare.core.arrays import BoolArray, IntArray
 from sudare.core.errors import AuditError
 from sudare.core.findings import Finding
-from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.core.runs import ShownPicture
 from sudare.core.seeds import integer_seed
 from sudare.data.pictures import save_pixels
 from sudare.data.splits import AuditSplit
-from sudare.data.storage import load_images
-from sudare.fleets.builds import make_deterministic, store
-from sudare.fleets.cache import Cache, entry_key
+from sudare.fleets.builds import make_deterministic
+from sudare.fleets.cache import Cache
+from sudare.fleets.collections import collection, store
 from sudare.fleets.executors import Executor
-from sudare.fleets.tasks import Chain, Task
-from sudare.recipients.config import RecipientConfig
+from sudare.fleets.jobs import Chain, Job
 from sudare.releases.registry import kind_class
 from sudare.releases.store import read_release
 
 __all__ = [
+    "AnyCheck",
+    "CheckJob",
     "CheckWork",
+    "PrepareJob",
     "applicable",
-    "check_task",
     "judge_checks",
     "load_arrays",
     "plan_checks",
     "prepare_checks",
-    "prepare_task",
-    "run_check",
-    "run_prepare",
     "show_pictures",
 ]
 
@@ -53,17 +51,120 @@ _ARRAYS, _CAPTIONS = "arrays.npz", "captions.json"
 _PARTS = ("public", "population", "auxiliary")
 
 
+AnyCheck: TypeAlias = Annotated[SerializeAsAny[CheckConfig], BeforeValidator(parse_check)]
+"""A check's configuration as a field: its kind says which class."""
+
+
+class PrepareJob(Job):
+    """What a check makes once a run, for all releases; of nothing private.
+
+    Attributes:
+        check: Its settings.
+        parts: Name of a part of the collection to its content.
+        classes: Names of all classes.
+        seed: Seed of the preparation.
+        device: Where nets run.
+        threads: Threads of the worker.
+    """
+
+    check: AnyCheck
+    parts: dict[str, str]
+    classes: tuple[str, ...]
+    seed: int
+    device: str
+    threads: int
+
+    @property
+    def modules(self) -> list[str]:
+        """Of the check."""
+        return _modules_of(self.check)
+
+    def run(self, folder: Path, cache: Cache, progress: Progress) -> None:
+        """Prepare the check."""
+        make_deterministic(self.device)
+        parts = {name: collection(content, cache) for name, content in self.parts.items()}
+        given = Preparation(
+            public=parts["public"],
+            population=parts["population"],
+            auxiliary=parts.get("auxiliary"),
+            class_names=self.classes,
+            seed=self.seed,
+            device=self.device,
+            progress=progress,
+        )
+        make_check(self.check).prepare(given, folder)
+
+
+class CheckJob(Job):
+    """Measures one build's release.
+
+    Attributes:
+        check: Its settings; without a number of builds, which changes nothing about one of them.
+        prepared: What the check shares among all releases, or None.
+        models: The models that answer for the release.
+        parts: Name of a part of the collection to its content.
+        threads: Threads of the worker.
+    """
+
+    weight: ClassVar[float] = 0.3
+
+    check: AnyCheck
+    prepared: PrepareJob | None
+    models: RecipientsJob
+    parts: dict[str, str]
+    threads: int
+
+    @property
+    def modules(self) -> list[str]:
+        """Of the check."""
+        return _modules_of(self.check)
+
+    def run(self, folder: Path, cache: Cache, progress: Progress) -> None:
+        """Measure the release."""
+        make_deterministic(self.models.device)
+        release = read_release(self.models.release.folder(cache))
+        measured = make_check(self.check).measure(
+            Tested(
+                release=release,
+                nets=load_models(self.models, release, cache),
+                **{name: collection(content, cache) for name, content in self.parts.items()},
+                prepared=None if self.prepared is None else cache.path(self.prepared.key),
+                seed=integer_seed(self.models.seed, "check", self.check.kind),
+                device=self.models.device,
+                progress=progress,
+            )
+        )
+        _write(folder, measured)
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckWork:
-    """A check and where it prepared what its measurements share.
+    """A check and what prepares what its measurements share.
 
     Attributes:
         config: Its settings.
-        prepared: The task that prepared it, or None.
+        prepared: The job that prepares it, or None.
     """
 
     config: CheckConfig
-    prepared: Task | None
+    prepared: PrepareJob | None
+
+    def job(self, models: RecipientsJob, split: AuditSplit, cache: Cache) -> CheckJob:
+        """The job that measures one build's release.
+
+        Args:
+            models: The models that answer for it.
+            split: Images that are scored.
+            cache: Where data lie.
+        """
+        parts = {"pool": split.pool, "population": split.population, "test": split.test}
+        return CheckJob(
+            check=self.config.model_copy(update={"builds": None}),
+            prepared=self.prepared,
+            models=models,
+            parts={name: store(part, cache) for name, part in parts.items()},
+            threads=models.threads,
+        )
 
 
 def applicable(configs: Sequence[CheckConfig], kind: str) -> dict[CheckConfig, str]:
@@ -80,13 +181,21 @@ def plan_checks(
     device: str,
     threads: int,
 ) -> list[CheckWork]:
-    """Every check with the task that makes what it shares among all releases."""
+    """Every check with the job that makes what it shares among all releases."""
+    parts = {name: getattr(split, name) for name in _PARTS}
     return [
         CheckWork(
             config=config,
-            prepared=prepare_task(
-                config, split, cache=cache, seed=seed, device=device, threads=threads
-            ),
+            prepared=PrepareJob(
+                check=config,
+                parts={n: store(part, cache) for n, part in parts.items() if part is not None},
+                classes=split.pool.class_names,
+                seed=integer_seed(seed, "prepare", config.kind),
+                device=device,
+                threads=threads,
+            )
+            if make_check(config).shares()
+            else None,
         )
         for config in configs
     ]
@@ -111,128 +220,6 @@ def prepare_checks(
     if chains:
         label = "preparing checks" + (", first builds" if beside else "")
         executor.run([*chains, *beside], progress=progress, label=label)
-
-
-def prepare_task(
-    config: CheckConfig, split: AuditSplit, *, cache: Cache, seed: int, device: str, threads: int
-) -> Task | None:
-    """The task that prepares a check, before the first build; None where nothing is to do."""
-    if not make_check(config).shares():
-        return None
-    parts = {name: getattr(split, name) for name in _PARTS}
-    values: dict[str, Json] = {
-        "work": "prepare",
-        "check": config.model_dump(mode="json"),
-        "parts": {name: part.content_hash for name, part in parts.items() if part is not None},
-        "classes": list(split.pool.class_names),
-        "seed": integer_seed(seed, "prepare", config.kind),
-        "device": device,
-        "threads": threads,
-    }
-    return Task(
-        key=entry_key(values, roots=_modules_of(config)),
-        function=f"{__name__}:run_prepare",
-        arguments={
-            "check": values["check"],
-            "parts": {n: str(store(p, cache)) for n, p in parts.items() if p is not None},
-            "classes": values["classes"],
-            "seed": values["seed"],
-            "device": device,
-        },
-    )
-
-
-def run_prepare(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:
-    """Prepare a check. Runs in a worker."""
-    make_deterministic(str(arguments["device"]))
-    parts, classes = arguments["parts"], arguments["classes"]
-    if not isinstance(parts, Mapping) or not isinstance(classes, Sequence):
-        raise TypeError("parts and classes of a preparation must be a mapping and a list")
-    loaded = {name: load_images(Path(str(path))) for name, path in parts.items()}
-    given = Preparation(
-        public=loaded["public"],
-        population=loaded["population"],
-        auxiliary=loaded.get("auxiliary"),
-        class_names=tuple(map(str, classes)),
-        seed=int(str(arguments["seed"])),
-        device=str(arguments["device"]),
-        progress=progress,
-    )
-    make_check(_config_of(arguments)).prepare(given, folder)
-
-
-def check_task(
-    work: CheckWork,
-    answering: Task,
-    split: AuditSplit,
-    *,
-    cache: Cache,
-    recipients: RecipientConfig,
-    threads: int,
-) -> Task:
-    """The task that measures one build's release.
-
-    Args:
-        work: The check, prepared.
-        answering: The task whose nets answer for the release.
-        split: Images that are scored.
-        cache: Where data lie.
-        recipients: How recipients' nets were trained.
-        threads: Threads of a worker.
-    """
-    seed = integer_seed(int(str(answering.arguments["seed"])), "check", work.config.kind)
-    parts = {name: getattr(split, name) for name in ("pool", "population", "test")}
-    values: dict[str, Json] = {
-        "work": "check",
-        # How many builds are measured changes nothing about one of them.
-        "check": work.config.model_dump(mode="json", exclude={"builds"}),
-        "prepared": work.prepared.key if work.prepared is not None else "",
-        "answering": answering.key,
-        "parts": {name: part.content_hash for name, part in parts.items()},
-        "seed": seed,
-        "threads": threads,
-    }
-    return Task(
-        key=entry_key(values, roots=_modules_of(work.config)),
-        function=f"{__name__}:run_check",
-        arguments={
-            "check": values["check"],
-            "prepared": str(cache.path(work.prepared.key)) if work.prepared is not None else "",
-            "release": answering.arguments["release"],
-            "answering": str(cache.path(answering.key)),
-            "recipients": recipients.model_dump(mode="json"),
-            "parts": {name: str(store(part, cache)) for name, part in parts.items()},
-            "seed": seed,
-            "device": answering.arguments["device"],
-        },
-        weight=0.3,
-    )
-
-
-def run_check(folder: Path, arguments: Mapping[str, Json], progress: Progress) -> None:
-    """Measure one release. Runs in a worker."""
-    make_deterministic(str(arguments["device"]))
-    parts = arguments["parts"]
-    if not isinstance(parts, Mapping):
-        raise TypeError("the parts of a check must be a mapping")
-    loaded = {name: load_images(Path(str(path))) for name, path in parts.items()}
-    release, device = read_release(Path(str(arguments["release"]))), str(arguments["device"])
-    config = RecipientConfig.model_validate(arguments["recipients"])
-    prepared = str(arguments["prepared"])
-    measured = make_check(_config_of(arguments)).measure(
-        Tested(
-            release=release,
-            nets=load_answering(Path(str(arguments["answering"])), release, config, device=device),
-            pool=loaded["pool"],
-            population=loaded["population"],
-            test=loaded["test"],
-            prepared=Path(prepared) if prepared else None,
-            seed=int(str(arguments["seed"])),
-            device=device,
-            progress=progress,
-        )
-    )
-    _write(folder, measured)
 
 
 def load_arrays(folders: Sequence[Path]) -> dict[str, npt.NDArray[Any]]:
@@ -326,13 +313,6 @@ def _write(folder: Path, measured: Measurement) -> None:
         save_pixels(picture.image, folder / f"{name}.png")
     captions = {name: picture.caption for name, picture in measured.pictures.items()}
     (folder / _CAPTIONS).write_text(json.dumps(captions))
-
-
-def _config_of(arguments: Mapping[str, Json]) -> CheckConfig:
-    values = arguments["check"]
-    if not isinstance(values, Mapping):
-        raise TypeError("the settings of a check must be a mapping")
-    return parse_check(values)
 
 
 def _modules_of(config: CheckConfig) -> list[str]:
