@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from sudare.audits.checks.base import Check, Measurement, Picture
+from sudare.audits.checks.base import Check, Judgement, Measurement, Picture
 from sudare.audits.checks.config import CheckConfig
 from sudare.core.errors import ReleaseError
 from sudare.core.figures import Figure
@@ -179,7 +179,8 @@ class ShiftCheck(Check[ShiftConfig]):
     def judge(self, stack, maker):
         right = stack.arrays["right"]
         drop = mean_over_builds(right[:, 0] - right[:, 1])
-        return [maker.finding("shift.drop", drop), maker.finding("shift.secret", drop)]
+        found = [maker.finding("shift.drop", drop), maker.finding("shift.secret", drop)]
+        return Judgement(findings=found)
 
 
 def toy_section(run):

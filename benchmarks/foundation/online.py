@@ -16,12 +16,13 @@ import numpy as np
 
 from sudare.attacks.membership.shadows import shadow_moments
 from sudare.attacks.registry import make_test
+from sudare.audits.checks.membership import table_of
 from sudare.audits.evidence import read_evidence
 from sudare.metrics import auc
 
 
 def main(path: Path) -> None:
-    table = read_evidence(path).measured.table
+    table = table_of(read_evidence(path))
     moments, values = shadow_moments(table, "phi"), table.pool("phi")
     count = moments.count
     effects = moments.mean_in - moments.mean_out

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from sudare.attacks.registry import make_test
+from sudare.audits.checks.membership import table_of
 from sudare.audits.environment import made_by
 from sudare.audits.evidence import read_evidence
 from sudare.core.scores import ScoreTable
@@ -68,7 +69,7 @@ def fleet(folder: Path, *, quick: bool) -> ScoreTable:
         unused = ("attacks.boundary_images=0", 'attacks.membership=["rmia"]', "checks=[]")
         off = [part for setting in unused for part in ("--set", setting)]
         subprocess.run([*run, *options, *off, "--out", str(folder)], check=True)
-    return read_evidence(evidence).measured.table
+    return table_of(read_evidence(evidence))
 
 
 def some(table: ScoreTable, builds: int) -> ScoreTable:

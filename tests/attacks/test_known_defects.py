@@ -8,7 +8,7 @@ import pytest
 from sudare.attacks.membership.dirac import check_sampling
 from sudare.attacks.registry import make_test
 from sudare.attacks.signals import logit_confidence
-from sudare.audits.findings import redrawn
+from sudare.audits.checks.trial import Trial
 from sudare.core.errors import ConfigError
 from sudare.core.scores import Scale, ScoreTable
 from sudare.data.plan import draw_plan
@@ -144,7 +144,8 @@ def test_worthless_scores_prove_no_gaussian_epsilon():
 def test_the_null_control_really_redraws():
     """A permutation elsewhere rebinds local names, so that nothing is permuted."""
     small = table()
-    null = redrawn(small, 0, None)
+    trial = Trial.of(small.membership, small.units, small.labels[: small.n_images], seed=0)
+    null = small.with_membership(trial.nulls[0])
     agree = np.mean(null.membership == small.membership)
     assert agree == pytest.approx(0.5, abs=0.05)
     test = make_test("rmia", {})

@@ -7,7 +7,7 @@ import pytest
 
 from sudare.attacks.boundary import BoundaryDistance
 from sudare.attacks.nearness import NearestPixels
-from sudare.audits.measure import _thumbnails
+from sudare.audits.checks.covariates import _thumbnails
 from sudare.data.images import ImageDataset
 from sudare.releases.kinds import SetView
 

@@ -2,14 +2,21 @@ import numpy as np
 
 from sudare.audits.canaries import canary_findings
 from sudare.audits.config import apply_overrides, load_config, read_toml
-from sudare.audits.labels import Named
-from sudare.audits.measure import Measured
-from sudare.core.scores import Scale, ScoreTable
+from sudare.audits.evidence import Evidence
+from sudare.audits.labels import Labels, Named
 from sudare.data.canaries import CanaryKind
 from sudare.data.plan import draw_plan
 from sudare.releases.card import Card
 
 BUILDS, CANARIES = 16, 60
+CARD = Card(
+    kind="classifier",
+    route="plain",
+    title="Plain",
+    what_leaves="a classifier",
+    class_names=("a", "b", "c"),
+    image_shape=(1, 8, 8),
+)
 
 
 def memorised():
@@ -18,30 +25,23 @@ def memorised():
     labels = np.arange(CANARIES) % 3
     plan = draw_plan(np.arange(CANARIES), labels, builds=BUILDS, seed=1)
     phi = 4.0 * plan.membership + rng.normal(size=(BUILDS, CANARIES))
-    table = ScoreTable(
-        signals={"phi": phi[..., None].astype(np.float32)},
-        scales={"phi": Scale.LOGIT},
+    return Evidence(
         membership=plan.membership,
-        complement=plan.complement,
         units=np.arange(CANARIES),
-        labels=labels,
+        pool=Labels(classes=labels, class_names=("a", "b", "c")),
+        population=np.zeros(0, dtype=np.int64),
+        test=Labels(classes=labels[:5], class_names=("a", "b", "c")),
+        subject=Named(name="plain", kind="plain", label="Plain"),
+        card=CARD,
+        nonce="",
+        checks={"membership": {"phi": phi[..., None].astype(np.float32)}},
     )
-    return Measured(table=table, test=np.zeros((BUILDS, 1, 5, 3), dtype=np.float32), costs={})
 
 
 def auc_of_canaries(*overrides):
     chosen = ('attacks.membership=["lira"]', *overrides)
     config = load_config(apply_overrides(read_toml("smoke"), chosen))
-    card = Card(
-        kind="classifier",
-        route="plain",
-        title="Plain",
-        what_leaves="a classifier",
-        class_names=("a", "b", "c"),
-        image_shape=(1, 8, 8),
-    )
-    subject = Named(name="plain", kind="plain", label="Plain")
-    found = canary_findings(memorised(), subject, card, CanaryKind.MISLABELLED, config)
+    found = canary_findings(memorised(), CanaryKind.MISLABELLED, config)
     return next(item for item in found if item.id == "canaries.mislabelled.lira.auc")
 
 

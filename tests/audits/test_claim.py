@@ -4,7 +4,7 @@ import pytest
 
 from sudare.accounting import LedgerEntry, epsilon_spent
 from sudare.accounting.ledger import EXACT, SEEDED
-from sudare.audits.findings import _claim
+from sudare.audits.checks.claim import claim_findings as _claim
 from sudare.audits.maker import FindingMaker
 from sudare.releases.card import Card
 

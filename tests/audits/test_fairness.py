@@ -127,15 +127,26 @@ def test_plain_classifiers_get_better_with_more_images(
 ) -> None:
     own = check(2)
     own.prepare(given(digits[:400]), tmp_path)
-    net = build(NET, image_shape=digits.image_shape, n_classes=10, seed=0).eval()
-    unused: Any = None
-    tested = base.Tested(
-        release=unused,
-        nets=(net,),
+    pooled = tmp_path / "pooled"
+    pooled.mkdir()
+    images = base.Pooled(
         pool=digits[:0],
         population=digits[:0],
         test=digits[400:],
         prepared=tmp_path,
+        device="cpu",
+        progress=Silent(),
+    )
+    own.prepare_pool(images, pooled)
+    unused: Any = None
+    tested = base.Tested(
+        release=unused,
+        nets=(build(NET, image_shape=digits.image_shape, n_classes=10, seed=0).eval(),),
+        pool=digits[:0],
+        population=digits[:0],
+        test=digits[400:],
+        prepared=tmp_path,
+        pooled=pooled,
         seed=0,
         device="cpu",
         progress=Silent(),

@@ -83,9 +83,8 @@ class Folder:
         """A commitment that fits what the folder now says."""
         config = load_config(read_toml(str(self.path / "config.toml")))
         found = read_evidence(self.path / f"{self.names[0]}.npz")
-        table = found.measured.table
-        plan = table.membership if found.plan is None else found.plan
-        agreed = agreed_on(config, units=table.units, pool=found.pool, test=found.test)
+        plan = found.membership if found.plan is None else found.plan
+        agreed = agreed_on(config, units=found.units, pool=found.pool, test=found.test)
         made = commitment(plan, found.nonce, agreed)
         self.json(lambda v: v.update(membership_commitment=made), "manifest.json")
 
@@ -139,6 +138,14 @@ def without_checks(folder):
         folder.write(arrays, name)
     kinds = ("evasion.", "fairness.", "outsider.", "copies.", "sampler.", "inversion.")
     folder.findings(lambda f: not f["id"].startswith(kinds))
+
+
+def without(array):
+    def forge(folder):
+        for name in folder.names:
+            folder.write({k: v for k, v in folder.arrays(name).items() if k != array}, name)
+
+    return forge
 
 
 def one_build_checked(folder):
@@ -222,12 +229,9 @@ FORGERIES = {
         "plain is in the manifest or in the evidence",
     ),
     "half of the builds": (halved, "4 builds, and 8 were planned"),
-    "copied dropped": (
-        lambda f: [
-            f.write({k: v for k, v in f.arrays(n).items() if k != "copied"}, n) for n in f.names
-        ],
-        "released set is missing",
-    ),
+    "exact copies dropped": (without("check.copies.exact"), "lacks what a check.*'exact'"),
+    "answers dropped": (without("check.utility.test"), "check utility was configured"),
+    "the search's control dropped": (without("check.copies.source"), "lacks.*'source'"),
     "copying figures dropped": (
         lambda f: f.findings(lambda x: not x["id"].startswith("copying.")),
         r"copying\.\* are missing",
@@ -360,28 +364,28 @@ FORGERIES = {
         "test labels are not between",
     ),
     "NaN among scores": (
-        lambda f: f.change(signal__phi=lambda v: np.where(v == v.max(), np.nan, v)),
+        lambda f: f.change(check__membership__phi=lambda v: np.where(v == v.max(), np.nan, v)),
         "NaN or infinity",
     ),
     "infinity among scores": (
-        lambda f: f.change(signal__phi=lambda v: np.where(v == v.max(), np.inf, v)),
+        lambda f: f.change(check__membership__phi=lambda v: np.where(v == v.max(), np.inf, v)),
         "NaN or infinity",
     ),
     "scores of fewer images": (
-        lambda f: f.change(signal__phi=lambda v: v[:, :-5]),
+        lambda f: f.change(check__membership__phi=lambda v: v[:, :-5]),
         "has shape",
     ),
     "predictions of fewer images": (
-        lambda f: f.change(test=lambda v: v[..., :-1, :]),
+        lambda f: f.change(check__utility__test=lambda v: v[..., :-1, :]),
         "test predictions of",
     ),
-    "complements out of range": (
-        lambda f: f.change(complement=lambda v: v + 100),
+    "builds in another order": (
+        lambda f: f.change(membership=lambda v: v[[0, 2, 1, 3]]),
         "complements do not pair the builds",
     ),
-    "complements turned round": (
-        lambda f: f.change(complement=lambda v: v[::-1]),
-        "complement",
+    "a build more": (
+        lambda f: f.change(membership=lambda v: np.concatenate([v, v[:1]])),
+        "complements do not pair the builds",
     ),
     "packed arrays": (
         lambda f: f.write(f.arrays(), pack=np.savez_compressed),

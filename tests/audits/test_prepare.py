@@ -35,7 +35,10 @@ def task(name: str) -> Job:
 
 def works(*prepared: Any) -> list[CheckWork]:
     config: Any = None
-    return [CheckWork(config=config, prepared=made) for made in prepared]
+    return [
+        CheckWork(config=config, prepared=made, pooled=None, parts={}, threads=1)
+        for made in prepared
+    ]
 
 
 def test_what_checks_share_is_made_first_and_builds_fill_idle_workers() -> None:

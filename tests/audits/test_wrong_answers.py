@@ -6,13 +6,13 @@ import torch
 from PIL import Image
 
 import sudare
+from sudare.audits.checks.built_in import MembershipCheckConfig
+from sudare.audits.checks.trial import null_seed
 from sudare.audits.config import apply_overrides, load_config, read_toml
 from sudare.audits.decisions.gates import WRONG_WAY, exit_status
-from sudare.audits.findings import null_seed
 from sudare.audits.folder import claim
 from sudare.audits.foreign import audit_scores
 from sudare.audits.given_scores import GivenTable, read_scores
-from sudare.audits.measure import MeasureConfig
 from sudare.audits.parts import split_of
 from sudare.audits.verify import export
 from sudare.core.errors import AuditError, ConfigError
@@ -38,7 +38,7 @@ def scores_of(shift, n=600, *, seed=0):
 def queries(preset, *overrides):
     config = load_config(apply_overrides(read_toml(preset), overrides))
     planned = {r.name: r for route in config.routes for r in route.releases} | {"": None}
-    return {name: MeasureConfig.of(config, "cpu", one).queries for name, one in planned.items()}
+    return {name: MembershipCheckConfig.of(config, one).queries for name, one in planned.items()}
 
 
 def test_mirrors_are_asked_about_only_where_training_showed_them():
@@ -302,7 +302,7 @@ def test_few_builds_are_said_to_be_few(smoke):
 def test_runs_of_neighbouring_seeds_share_no_null_draw():
     """Seeds 0 and 1 shared four of five."""
     seeds = [
-        {null_seed(load_config({**read_toml("smoke"), "seed": seed}), d) for d in range(20)}
+        {null_seed(load_config({**read_toml("smoke"), "seed": seed}).seed, d) for d in range(20)}
         for seed in (0, 1)
     ]
     assert len(seeds[0]) == len(seeds[1]) == 20

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from sudare.audits.checks.jobs import CheckJob, PrepareJob
+from sudare.audits.checks.jobs import CheckJob, PoolJob, PrepareJob
 from sudare.audits.checks.recipient_models import ArtefactRelease, BuiltRelease, RecipientsJob
 from sudare.audits.checks.registry import parse_check
-from sudare.audits.measure import MeasureJob
 from sudare.fleets.builds import BuildJob
 from sudare.fleets.features import FeaturesJob
 from sudare.fleets.jobs import Job, job_of, message_of
@@ -37,6 +36,13 @@ PREPARED = PrepareJob(
     device="cpu",
     threads=1,
 )
+POOLED = PoolJob(
+    check=parse_check({"kind": "fairness"}),
+    prepared=PREPARED,
+    parts={"pool": "h", "population": "i", "test": "j"},
+    device="cpu",
+    threads=1,
+)
 JOBS = {
     "build": BUILD,
     "lanes": LanesJob(builds=(BUILD,)),
@@ -45,18 +51,16 @@ JOBS = {
     ),
     "recipients": MODELS,
     "prepare": PREPARED,
+    "pool": POOLED,
     "check": CheckJob(
         check=parse_check({"kind": "fairness"}),
         prepared=PREPARED,
+        pooled=POOLED,
         models=MODELS,
         parts={"pool": "h", "population": "i", "test": "j"},
         threads=1,
     ),
-    "measure": MeasureJob(
-        models=MODELS, scored="k", test="l", queries=1, boundary=(1, 2), boundary_queries=5,
-        threads=1,
-    ),
-}  # fmt: skip
+}
 OTHER = {
     "route": parse_route({"kind": "plain", "recipe": {"epochs": 7}}),
     "check": parse_check({"kind": "copies"}),
@@ -67,8 +71,8 @@ OTHER = {
     "parts": {"pool": "else", "population": "i", "test": "j", "public": "c"},
     "classes": ("x", "z"),
     "prepared": None,
+    "pooled": None,
     "models": MODELS.model_copy(update={"key": "other"}),
-    "boundary": (1,),
 }
 
 

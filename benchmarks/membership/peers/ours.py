@@ -13,12 +13,11 @@ from .common import NET, Clock, Task, auc_of, finish, images_of
 
 def main(folder: Path, task: Task) -> None:
     from sudare.attacks.registry import make_test
+    from sudare.audits.checks.built_in import MembershipCheckConfig
+    from sudare.audits.checks.jobs import load_arrays, plan_check
+    from sudare.audits.checks.membership import SignalTables
     from sudare.audits.checks.recipient_models import RecipientsJob
-    from sudare.audits.measure import (
-        MeasureConfig,
-        load_measures,
-        measure_jobs,
-    )
+    from sudare.audits.checks.trial import Trial
     from sudare.core.progress import Silent
     from sudare.data.images import ImageDataset
     from sudare.data.plan import draw_plan
@@ -51,7 +50,6 @@ def main(folder: Path, task: Task) -> None:
         "augmentation": [],
     }
     route = parse_route({"kind": "plain", "net": NET, "recipe": recipe})
-    measuring = MeasureConfig(recipients=RecipientConfig(), queries=1, device="cpu", threads=1)
     clock = Clock()
     with tempfile.TemporaryDirectory(dir=folder) as name:
         cache = Cache(Path(name))
@@ -64,8 +62,10 @@ def main(folder: Path, task: Task) -> None:
             threads=1,
         )
         jobs = build_jobs(builds, route, cache)
-        models = [RecipientsJob.of_build(job, route.name, measuring.recipients) for job in jobs]
-        measures = measure_jobs(models, split, cache=cache, config=measuring)
+        recipients, check = RecipientConfig(), MembershipCheckConfig(queries=1)
+        models = [RecipientsJob.of_build(job, route.name, recipients) for job in jobs]
+        work = plan_check(check, split, cache=cache, seed=0, device="cpu", threads=1)
+        measures = [work.job(one) for one in models]
 
         def fleet() -> None:
             with LocalExecutor(cache, workers=2, threads=1) as executor:
@@ -73,9 +73,9 @@ def main(folder: Path, task: Task) -> None:
                 executor.run(chains, progress=Silent(), label="fleet")
 
         clock.time("fleet_s", fleet)
-        table = load_measures(
-            jobs, measures, split, plan.membership, cache=cache, config=measuring
-        ).table
+        arrays = load_arrays([cache.path(job.key) for job in measures])
+        trial = Trial.of(plan.membership, pool.unit, pool.classes, seed=0)
+        table = SignalTables.read(arrays, trial, population=population.classes).whole
     answers = table.pool("log_posterior").argmax(axis=2)
     right = answers == labels[: task.pool]
     table = replace(table, signals={n: np.asarray(v) for n, v in table.signals.items()})

@@ -12,7 +12,7 @@ from sudare.attacks.signals import Signal
 from sudare.core.arrays import BoolArray, ByteArray, FloatArray, IntArray
 from sudare.core.scores import Scale
 from sudare.core.seeds import generator
-from sudare.releases.kinds import LabelsView
+from sudare.releases.kinds import LabelsView, View
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -49,6 +49,8 @@ class BoundaryDistance(Signal[LabelsView]):
 
     name: ClassVar[str] = "boundary"
     scale: ClassVar[Scale] = Scale.DISTANCE
+    view: ClassVar[type[View]] = LabelsView
+    dear: ClassVar[bool] = True
 
     budget: int = Field(default=300, ge=20, description="Questions about each image.")
 

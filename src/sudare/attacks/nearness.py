@@ -10,7 +10,7 @@ from sudare.attacks.signals import Signal
 from sudare.core.arrays import ByteArray, Float32Array, FloatArray, IntArray
 from sudare.core.scores import Scale
 from sudare.metrics import nearest
-from sudare.releases.kinds import SetView
+from sudare.releases.kinds import SetView, View
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -32,6 +32,7 @@ class NearestPixels(Signal[SetView]):
 
     name: ClassVar[str] = "nearest_pixels"
     scale: ClassVar[Scale] = Scale.DISTANCE
+    view: ClassVar[type[View]] = SetView
 
     def _measure(self, view: SetView, images: ByteArray, labels: IntArray, seed: int) -> FloatArray:
         released = pixels(view.images)
@@ -48,6 +49,7 @@ class NearestFeatures(Signal[SetView]):
 
     name: ClassVar[str] = "nearest_features"
     scale: ClassVar[Scale] = Scale.DISTANCE
+    view: ClassVar[type[View]] = SetView
 
     def _measure(self, view: SetView, images: ByteArray, labels: IntArray, seed: int) -> FloatArray:
         return nearest(features(images), features(view.images))[0]

@@ -1,4 +1,4 @@
-"""Membership tests by name."""
+"""Membership tests and the signals they read, by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sudare.core.registry import Registry
 if TYPE_CHECKING:
     from sudare.attacks.membership.base import MembershipTest
 
-__all__ = ["MEMBERSHIP_TESTS", "make_test"]
+__all__ = ["MEMBERSHIP_TESTS", "SIGNALS", "make_test"]
 
 MEMBERSHIP_TESTS = Registry(
     "membership test",
@@ -36,7 +36,21 @@ MEMBERSHIP_TESTS = Registry(
         "nearest_calibrated": "sudare.attacks.membership.distances:CalibratedNearest",
         "shokri": "sudare.attacks.membership.shokri:ShokriClassifier",
     },
+    group="sudare.membership",
 )
+
+SIGNALS = Registry(
+    "signal",
+    {
+        "phi": "sudare.attacks.signals:Phi",
+        "log_posterior": "sudare.attacks.signals:LogPosterior",
+        "nearest_pixels": "sudare.attacks.nearness:NearestPixels",
+        "nearest_features": "sudare.attacks.nearness:NearestFeatures",
+        "boundary": "sudare.attacks.boundary:BoundaryDistance",
+    },
+    group="sudare.signals",
+)
+"""What is measured of every build where its release shows it; a test names the one it reads."""
 
 
 def make_test(name: str, settings: Mapping[str, Any]) -> MembershipTest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, final
+from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar, final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sudare.core.arrays import ByteArray, Float32Array, FloatArray, IntArray
 from sudare.core.errors import AuditError
 from sudare.core.scores import Scale
-from sudare.releases.kinds import LabelsView, LogitsView, SetView
+from sudare.releases.kinds import LabelsView, LogitsView, SetView, View
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt8
@@ -29,6 +29,21 @@ class Signal(BaseModel, ABC, Generic[ViewT]):
 
     name: ClassVar[str]
     scale: ClassVar[Scale]
+    view: ClassVar[type[View]] = LogitsView
+    """What it is measured on."""
+    dear: ClassVar[bool] = False
+    """Whether it costs too much for every image, so that it is measured on some only."""
+
+    @classmethod
+    def asking(cls, *, queries: int, budget: int) -> Self:
+        """The signal with the settings of a run, those of them that it has.
+
+        Args:
+            queries: 1 for the image itself, 2 for it and its mirror image.
+            budget: Questions about each image, where that is what it costs.
+        """
+        given = {"queries": queries, "budget": budget}
+        return cls(**{name: value for name, value in given.items() if name in cls.model_fields})
 
     @final
     def measure(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from sudare.accounting.claims import wrong_claims
+from sudare.audits.checks.built_in import checks_of
 from sudare.audits.checks.config import CheckConfig
-from sudare.audits.checks.jobs import CheckWork, load_arrays, prepare_checks
+from sudare.audits.checks.jobs import prepare_checks
 from sudare.audits.checks.recipient_models import RecipientsJob
 from sudare.audits.compare import check
 from sudare.audits.config import RunConfig, load_config
@@ -21,13 +23,19 @@ from sudare.audits.decisions.gates import parse_gate
 from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.folder import check_folder, claim
 from sudare.audits.judging import judge_release
-from sudare.audits.labels import Named, Subject
+from sudare.audits.labels import Named
 from sudare.audits.limits import limits_of_artefact
-from sudare.audits.measure import MeasureConfig, Measured, load_measures, measure_jobs
 from sudare.audits.record import RunRecord, RunResult, data_summary
-from sudare.audits.site import PreparedRun, ReleaseJobs, device_of, open_site, prepare_run
+from sudare.audits.site import (
+    PreparedRun,
+    ReleaseJobs,
+    Site,
+    device_of,
+    open_site,
+    prepare_run,
+)
 from sudare.core.archives import ArrayFile
-from sudare.core.arrays import BoolArray
+from sudare.core.arrays import BoolArray, Float32Array
 from sudare.core.errors import (
     AuditError,
     DataError,
@@ -40,9 +48,9 @@ from sudare.core.runs import Mode, ReleaseSummary
 from sudare.data.images import concatenate, refuse_overlap
 from sudare.data.sources import Source, load_source
 from sudare.data.splits import AuditSplit
+from sudare.fleets.builds import build_jobs
 from sudare.fleets.cache import Cache
-from sudare.fleets.jobs import Chain
-from sudare.fleets.local import LocalExecutor
+from sudare.recipients.config import RecipientConfig
 from sudare.releases.card import Card
 from sudare.releases.store import read_card, release_bytes
 from sudare.routes.config import PlannedRelease, RouteConfig
@@ -90,13 +98,13 @@ def audit_artefact(
         # Text that is no gate is refused before any work.
         parse_gate(expression)
     if request.key is not None:
-        evidence = _from_key(request, request.key, folder, cache, progress)
+        measured = _from_key(request, request.key, folder, cache, progress)
     elif request.members is not None and request.non_members is not None:
         progress.say(
             "Attacks without shadow builds can condemn a release and cannot acquit it: whatever "
             'they find, "share" takes a key (sudare release writes one).'
         )
-        evidence = _from_images(request, card, cache, progress)
+        measured = _from_images(request, card, cache, progress)
     else:
         progress.say(_diagnostics(request.release, card))
         raise NotEvaluableError(
@@ -104,64 +112,55 @@ def audit_artefact(
             where=str(request.release),
             fix="Give --key, or --members and --non-members.",
         )
-    claim(folder, evidence.config, force=request.force)
-    shadows = evidence.measured.table.has_shadows
+    config, subject = measured.config, measured.evidence.subject
+    claim(folder, config, force=request.force)
+    shadows = measured.evidence.trial(config.seed).has_shadows
     planned = ReleaseSummary(
-        name=evidence.route.name,
-        label=evidence.route.label,
+        name=subject.name,
+        label=subject.label,
         route=card.route,
         kind=card.kind,
         what_leaves=card.what_leaves,
-        builds_planned=evidence.config.fleet.builds if shadows else 1,
+        builds_planned=config.fleet.builds if shadows else 1,
     )
     record = RunRecord(
-        config=evidence.config,
+        config=config,
         folder=folder,
-        pool=evidence.split.pool,
-        data=data_summary(evidence.source, evidence.split, evidence.config.data.public_groups),
+        pool=measured.split.pool,
+        data=data_summary(measured.source, measured.split, config.data.public_groups),
         command=request.command,
         planned=[planned],
         gates=[
-            parse_gate(expression, primary=evidence.config.attacks.primary)
-            for expression in request.fail_on
+            parse_gate(expression, primary=config.attacks.primary) for expression in request.fail_on
         ],
-        limits=evidence.limits,
+        limits=measured.limits,
         mode=Mode.ARTEFACT if shadows else Mode.GIVEN,
         after_stage=after_stage,
     )
-    found = Evidence(
-        measured=evidence.measured,
-        pool=evidence.split.pool,
-        test=evidence.split.test,
-        subject=evidence.route,
-        card=card,
-        nonce=membership_nonce(evidence.split.pool.content_hash, evidence.config.seed),
-        target=evidence.target,
-        checks={done.kind: load_arrays([entry]) for done, entry in evidence.checks.items()},
+    judged = judge_release(
+        measured.evidence, config, progress=progress, covariates=measured.covariates
     )
-    judged = judge_release(found, evidence.config, progress=progress)
-    record.add_judged(judged, found, [request.release], evidence.checks)
+    record.add_judged(judged, measured.evidence, [request.release], measured.pictures)
     record.complete = True
     return record.write()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Evidence:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Measured:
     """What an audit of one artefact works with."""
 
     config: RunConfig
     source: Source
     split: AuditSplit
-    route: Subject
-    measured: Measured
-    target: int
+    evidence: Evidence
+    covariates: Float32Array | None
     limits: tuple[str, ...]
-    checks: Mapping[CheckConfig, Path] = field(default_factory=dict)
+    pictures: Mapping[CheckConfig, Path]
 
 
 def _from_key(
     request: AuditRequest, key: Path, folder: Path, cache: Cache, progress: Progress
-) -> _Evidence:
+) -> _Measured:
     member, config, pool_hash = _read_key(key)
     fleet = {"builds": request.builds, "workers": request.workers}
     values = config.model_dump(mode="json")
@@ -185,61 +184,90 @@ def _from_key(
         raise AuditError("the key does not say who was a member", where=str(key))
     route = config.routes[0]
     planned = _planned_as(route, read_card(request.release))
-    measuring = run.measuring(planned)
+    recipients, checks = run.recipients(planned), checks_of(config, planned)
     progress.say(said_of(foreseen(config, split), len(route.releases)))
     with open_site(run, cache, progress=progress) as site:
         site.features([route], [split.pool, split.public, split.population, split.test])
-        builds, models = site.builds(run.plan(), route, planned, measuring)
-        measures = measure_jobs(models, split, cache=cache, config=measuring)
-        works = run.checks(cache)
-        jobs = _jobs_of(request.release, planned.kind, split, measuring, works, cache)
+        builds = build_jobs(run.plan(), route, cache)
+        shadows = site.release_jobs(
+            run,
+            site.models(builds, planned, recipients),
+            planned.kind,
+            [check for check in checks if check.of_shadows],
+        )
+        artefact = _jobs_of(request.release, site, run, planned.kind, recipients, checks)
         label = f"shadows of {route.label}"
         if lanes := site.at_once(builds, route):
             site.run(lanes, label=label)
-        shadows: list[Chain] = list(zip(builds, models, measures, strict=True))
-        first = (*jobs.models, *jobs.measures)
-        prepare_checks(works, site.executor, progress=progress, beside=[first, *shadows])
-        site.run([_chain(jobs), *shadows], label=label)
-    # The artefact is one more row; a copy of it stands where its complement would, so that
-    # leaving the pair out leaves exactly the shadows in.
-    measured = load_measures(
-        builds,
-        [*measures, *jobs.measures, *jobs.measures],
-        split,
-        np.concatenate([run.membership, [member, ~member]]),
-        cache=cache,
-        config=measuring,
-    )
-    return _Evidence(
+        beside = [*artefact.chains(first=True), *shadows.chains(builds)]
+        prepare_checks(artefact.works, site.executor, progress=progress, beside=beside)
+        site.run([*artefact.chains(), *shadows.chains(builds)], label=label)
+    arrays, of_shadows = artefact.arrays(cache), shadows.arrays(cache)
+    for kind, named in of_shadows.items():
+        # The artefact is one more row; a copy of it stands where its complement would, so that
+        # leaving the pair out leaves exactly the shadows in.
+        own = arrays[kind]
+        arrays[kind] = {n: np.concatenate([named[n], own[n], own[n]]) for n in own}
+    membership = np.concatenate([run.membership, [member, ~member]])
+    return _Measured(
         config=config,
         source=run.source,
         split=split,
-        route=Named(name=planned.name, kind=route.kind, label=planned.label),
-        measured=measured,
-        target=len(run.membership),
+        evidence=_evidence(
+            run,
+            Named(name=planned.name, kind=route.kind, label=planned.label),
+            request.release,
+            membership,
+            len(run.membership),
+            arrays,
+        ),
+        covariates=run.covariates,
         limits=limits_of_artefact(config),
-        checks={check: cache.path(job.key) for check, (job,) in jobs.checks.items()},
+        pictures=_first_entries(artefact, cache),
     )
 
 
 def _jobs_of(
     release: Path,
+    site: Site,
+    run: PreparedRun,
     kind: str,
-    split: AuditSplit,
-    measuring: MeasureConfig,
-    works: Sequence[CheckWork],
-    cache: Cache,
+    recipients: RecipientConfig,
+    checks: Sequence[CheckConfig],
 ) -> ReleaseJobs:
     """The jobs that measure the artefact itself."""
     models = RecipientsJob.of_artefact(
-        release, measuring.recipients, device=measuring.device, threads=measuring.threads
+        release, recipients, device=site.device, threads=site.threads
     )
-    return ReleaseJobs.of([models], kind, split, measuring=measuring, checks=works, cache=cache)
+    return site.release_jobs(run, [models], kind, checks)
 
 
-def _chain(jobs: ReleaseJobs) -> Chain:
-    """Everything about one artefact, one after the other."""
-    return tuple(column[0] for column in jobs.columns)
+def _first_entries(jobs: ReleaseJobs, cache: Cache) -> dict[CheckConfig, Path]:
+    return {check: entries[0] for check, entries in jobs.entries(cache).items()}
+
+
+def _evidence(
+    run: PreparedRun,
+    subject: Named,
+    release: Path,
+    membership: BoolArray,
+    target: int,
+    arrays: Mapping[str, Mapping[str, npt.NDArray[Any]]],
+) -> Evidence:
+    """Evidence of one artefact."""
+    split = run.split
+    return Evidence(
+        membership=membership,
+        units=split.pool.unit,
+        pool=split.pool,
+        population=split.population.classes,
+        test=split.test,
+        subject=subject,
+        card=read_card(release),
+        nonce=membership_nonce(split.pool.content_hash, run.config.seed),
+        checks=arrays,
+        target=target,
+    )
 
 
 def _refuse_other(route: RouteConfig, card: Card, key: Path) -> None:
@@ -277,7 +305,7 @@ def _read_key(key: Path) -> tuple[BoolArray, RunConfig, str]:
     return member, config, pool
 
 
-def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Progress) -> _Evidence:
+def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Progress) -> _Measured:
     # What the release takes is known: images of another size are resized to it.
     size = request.image_size or card.image_shape[1]
     inside, outside = (
@@ -324,27 +352,32 @@ def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Prog
         splits={"members": len(inside), "non-members": len(outside)},
     )
     run = PreparedRun(config=config, source=source, split=split, device=device_of(config))
-    works = run.checks(cache)
-    jobs = _jobs_of(request.release, card.kind, split, run.measuring(), works, cache)
-    with LocalExecutor(cache, workers=1) as executor:
-        executor.run([_chain(jobs)], progress=progress, label=f"measuring {card.title}")
-    measured = load_measures(
-        [], jobs.measures, split, member[None], cache=cache, config=jobs.measuring
-    )
-    return _Evidence(
+    one = config.model_copy(update={"fleet": config.fleet.model_copy(update={"workers": 1})})
+    with open_site(replace(run, config=one), cache, progress=progress) as site:
+        checks = checks_of(config)
+        jobs = _jobs_of(request.release, site, run, card.kind, run.recipients(), checks)
+        prepare_checks(jobs.works, site.executor, progress=progress)
+        site.run(jobs.chains(), label=f"measuring {card.title}")
+    return _Measured(
         config=config,
         source=source,
         split=split,
-        route=Named(name=card.route, kind=card.route, label=card.title),
-        measured=measured,
-        target=0,
-        checks={check: cache.path(job.key) for check, (job,) in jobs.checks.items()},
+        evidence=_evidence(
+            run,
+            Named(name=card.route, kind=card.route, label=card.title),
+            request.release,
+            member[None],
+            0,
+            jobs.arrays(cache),
+        ),
+        covariates=None,
         limits=(
             "Members and non-members were given, not drawn: if they differ in any other way, an "
             "attack may tell them apart by that.",
             "No shadow builds: only attacks that need none were run, the weakest there are.",
             "Accuracy is measured on the given non-members.",
         ),
+        pictures=_first_entries(jobs, cache),
     )
 
 

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from sudare.accounting.claims import wrong_claims
+from sudare.audits.checks.built_in import checks_of
 from sudare.audits.checks.jobs import applicable
 from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, agreed_on, commitment
@@ -46,11 +47,11 @@ def opens(evidence: Evidence, config: RunConfig, published: str) -> bool:
         config: The run's.
         published: The commitment.
     """
-    table = evidence.measured.table
-    plan = table.membership if evidence.plan is None else evidence.plan
-    if not np.array_equal(plan[: table.n_builds], table.membership):
+    members = evidence.membership
+    plan = members if evidence.plan is None else evidence.plan
+    if not np.array_equal(plan[: len(members)], members):
         return False
-    agreed = agreed_on(config, units=table.units, pool=evidence.pool, test=evidence.test)
+    agreed = agreed_on(config, units=evidence.units, pool=evidence.pool, test=evidence.test)
     return commitment(plan, evidence.nonce, agreed) == published
 
 
@@ -101,7 +102,7 @@ def shown_absent(config: RunConfig, evidence: Mapping[str, Evidence]) -> dict[st
         for release in route.releases:
             if release.name in evidence or some is None:
                 continue
-            members = some.measured.table.membership if some.plan is None else some.plan
+            members = some.membership if some.plan is None else some.plan
             counts = [
                 np.bincount(some.pool.classes[row], minlength=len(some.pool.class_names)).min()
                 for row in members[: builds_of(route, len(members))]
@@ -119,9 +120,8 @@ def _of_one_run(evidence: Mapping[str, Evidence]) -> Iterator[str]:
     first = next(iter(evidence.values()), None)
     for name, other in evidence.items():
         assert first is not None
-        one, two = first.measured.table, other.measured.table
         for what, same in (
-            ("units", np.array_equal(one.units, two.units)),
+            ("units", np.array_equal(first.units, other.units)),
             ("labels", np.array_equal(first.pool.classes, other.pool.classes)),
             ("groups", _equal(first.pool.groups, other.pool.groups)),
             ("class names", first.pool.class_names == other.pool.class_names),
@@ -159,7 +159,7 @@ def _compared(
 def _as_planned(
     config: RunConfig, route: RouteConfig, release: PlannedRelease, found: Evidence
 ) -> Iterator[str]:
-    table, builds = found.measured.table, config.fleet.builds
+    builds = config.fleet.builds
     if found.target is not None:
         yield "it is said to be one artefact of a run that compares"
     subject = (found.subject.kind, found.subject.label)
@@ -168,9 +168,9 @@ def _as_planned(
     if (found.card.route, found.card.kind) != (route.kind, release.kind):
         yield "its card is of another route or kind than is planned"
     wanted = builds_of(route, builds)
-    if table.n_builds != wanted:
-        yield f"{table.n_builds} builds, and {wanted} were planned"
-    plan = table.membership if found.plan is None else found.plan
+    if len(found.membership) != wanted:
+        yield f"{len(found.membership)} builds, and {wanted} were planned"
+    plan = found.membership if found.plan is None else found.plan
     if len(plan) != builds:
         yield f"a plan of {len(plan)} builds, and {builds} were configured"
     elif not _draws(plan, found, config.seed):
@@ -179,9 +179,8 @@ def _as_planned(
 
 def _draws(plan: np.ndarray, found: Evidence, seed: int) -> bool:
     """Whether a seed draws this plan for the evidence's units and labels."""
-    table = found.measured.table
     try:
-        drawn = draw_plan(table.units, found.pool.classes, builds=len(plan), seed=seed)
+        drawn = draw_plan(found.units, found.pool.classes, builds=len(plan), seed=seed)
     except SudareError:
         return False
     return np.array_equal(drawn.membership, plan)
@@ -204,12 +203,12 @@ def _canaries(
         found = planted.get(stem)
         if found is None or name not in planned:
             continue
-        table, route = found.measured.table, planned[name][0]
+        members, route = found.membership, planned[name][0]
         if found.subject.name != name or found.card != evidence[name].card:
             yield f"{stem}: it is of another release"
         seed = integer_seed(config.seed, "canaries", str(kind))
         wanted = builds_of(route, config.fleet.builds)
-        if table.n_builds != wanted or not _draws(table.membership, found, seed):
+        if len(members) != wanted or not _draws(members, found, seed):
             yield f"{stem}: the builds are not those that the configuration's seed draws"
 
 
@@ -221,28 +220,27 @@ def _artefact(
         yield f"{len(evidence)} releases without a commitment; only one artefact has none"
         return
     ((name, found),) = evidence.items()
-    table = found.measured.table
     rows = config.fleet.builds + 2 if planned else None
     if planned and name not in planned:
         yield f"{name} is not planned by the configuration"
     if found.target is None:
         yield f"{name}: no commitment, and it is not said to be an artefact"
-    elif rows is not None and (table.n_builds, found.target) != (rows, rows - 2):
-        yield f"{name}: {table.n_builds} rows, and {rows} were planned"
-    elif rows is not None and not _draws(table.membership[:-2], found, config.seed):
+    elif rows is not None and (len(found.membership), found.target) != (rows, rows - 2):
+        yield f"{name}: {len(found.membership)} rows, and {rows} were planned"
+    elif rows is not None and not _draws(found.membership[:-2], found, config.seed):
         yield f"{name}: the shadows' membership is not what the configuration's seed draws"
 
 
 def _checks(config: RunConfig, found: Evidence, printed: Findings) -> Iterator[str]:
     """Every check that applies was measured, on as many builds as it asks for."""
-    fits = applicable(config.checks, found.card.kind)
+    fits = applicable(checks_of(config), found.card.kind)
     asked = {check.kind: check for check, reason in fits.items() if not reason}
-    builds = found.measured.table.n_builds if found.target is None else 1
     for kind, check in asked.items():
         arrays = found.checks.get(kind)
         if not arrays:
             yield f"check {kind} was configured, and there is no evidence of it"
             continue
+        builds = len(found.membership) if found.target is None or check.of_shadows else 1
         wanted = min(check.builds or builds, builds)
         if any(np.ndim(values) < 1 or len(values) != wanted for values in arrays.values()):
             yield f"check {kind} was planned on {wanted} builds, and the evidence has others"
@@ -259,14 +257,11 @@ def _unrecomputed(config: RunConfig, found: Evidence, printed: Findings) -> Iter
         if f.release == found.subject.name and not recomputable(f)
     }
     # Counted against pixels of released sets; a null control compares with nothing.
-    has_set = found.measured.copied is not None and not config.audit.null
+    has_set = kind_class(found.card.kind).set_as is not None and not config.audit.null
     for family, expected in (("copying", has_set), ("cost", True)):
         if expected != (family in ids):
             how = "missing" if expected else "there"
             yield f"figures {family}.* are {how}, and the evidence says otherwise"
-    holds_set = kind_class(found.card.kind).set_as is not None
-    if holds_set != (found.measured.copied is not None):
-        yield "whether members are in the released set is missing, or of another kind of release"
 
 
 def recomputable(finding: Finding) -> bool:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sudare.attacks.registry import make_test
+from sudare.audits.checks.built_in import checks_of
+from sudare.audits.checks.covariates import covariates_of
+from sudare.audits.checks.membership import SignalTables, judge_test, tests_of, threat_of
 from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, membership_nonce
-from sudare.audits.findings import maker_of, null_seed, redrawn, threat_of
-from sudare.audits.labels import Named, Subject
-from sudare.audits.measure import Measured, load_measures, measure_jobs
-from sudare.audits.membership import JudgedTest
+from sudare.audits.judging import maker_of, stack_of, trial_of
+from sudare.audits.labels import Named
 from sudare.audits.site import PreparedRun, Site
+from sudare.core.arrays import Float32Array
 from sudare.core.findings import Finding
 from sudare.core.seeds import integer_seed
 from sudare.data.canaries import CanaryConfig, CanaryKind, canary_plan, plant
-from sudare.fleets.builds import builds_of
+from sudare.fleets.builds import build_jobs, builds_of
 from sudare.releases.card import Card
 from sudare.routes.config import PlannedRelease, RouteConfig
 
@@ -57,64 +57,64 @@ def audit_canaries(
     planted = plant(split.pool, canaries, seed=seed)
     whole, own = canary_plan(planted, builds=builds_of(route, config.fleet.builds), seed=seed)
     scored = replace(split, pool=planted.pool[planted.rows])
-    measuring = run.measuring(release)
-    builds, models = site.builds(
-        run.plan(planted.pool, whole.membership, seed), route, release, measuring
+    builds = build_jobs(run.plan(planted.pool, whole.membership, seed), route, site.cache)
+    checks = [check for check in checks_of(config, release) if check.kind in ("membership", "cost")]
+    jobs = site.release_jobs(
+        run, site.models(builds, release, run.recipients(release)), release.kind, checks, scored
     )
-    measures = measure_jobs(models, scored, cache=site.cache, config=measuring)
     label = f"{canaries.count} {canaries.kind} canaries, {release.label}"
     if lanes := site.at_once(builds, route):
         site.run(lanes, label=label)
-    site.run(list(zip(builds, models, measures, strict=True)), label=label)
-    measured = load_measures(
-        builds,
-        measures,
-        scored,
-        own.membership,
-        cache=site.cache,
-        config=measuring,
-        traces=False,
+    site.run(jobs.chains(builds), label=label)
+    evidence = Evidence(
+        membership=own.membership,
+        units=scored.pool.unit,
+        pool=scored.pool,
+        population=scored.population.classes,
+        test=scored.test,
+        subject=Named(name=release.name, kind=route.kind, label=release.label),
+        card=card,
+        nonce=membership_nonce(planted.pool.content_hash, seed),
+        checks=jobs.arrays(site.cache),
     )
-    subject = Named(name=release.name, kind=route.kind, label=release.label)
     return CanaryAudit(
-        evidence=Evidence(
-            measured=measured,
-            pool=scored.pool,
-            test=scored.test,
-            subject=subject,
-            card=card,
-            nonce=membership_nonce(planted.pool.content_hash, seed),
-        ),
-        findings=canary_findings(measured, subject, card, canaries.kind, config),
+        evidence=evidence,
+        findings=canary_findings(evidence, canaries.kind, config, covariates=covariates_of(scored)),
     )
 
 
 def canary_findings(
-    measured: Measured, route: Subject, card: Card, kind: CanaryKind, config: RunConfig
+    evidence: Evidence,
+    kind: CanaryKind,
+    config: RunConfig,
+    *,
+    covariates: Float32Array | None = None,
 ) -> list[Finding]:
-    """Findings ``canaries.<kind>.<test>.<figure>``, apart from the average."""
-    whole = measured.table
-    if config.audit.null:
-        whole = redrawn(whole, null_seed(config, 0), None)
-    maker = maker_of(route, card, measured)
+    """Findings ``canaries.<kind>.<test>.<figure>``, apart from the average.
+
+    Args:
+        evidence: Scores of the planted images.
+        kind: What was planted.
+        config: The run.
+        covariates: ``float32 [n + m, d]`` of the scored images, or None.
+    """
+    stack = stack_of(
+        evidence,
+        config,
+        "membership",
+        trial=trial_of(evidence, config),
+        builds=len(evidence.membership),
+        covariates=covariates,
+    )
+    maker, tables = maker_of(evidence), SignalTables.of(stack)
     findings: list[Finding] = []
-    settings: Mapping[str, dict[str, object]] = config.attacks.settings
-    for name in config.attacks.membership:
-        test = make_test(name, settings.get(name, {}))
-        table, threat = measured.table_for(test.signal, whole), threat_of(test, card.kind)
+    for test in tests_of(config).values():
+        table = tables.of_signal(test.signal)
         prefix = f"canaries.{kind}.{test.id.removeprefix('membership.')}"
         if reason := test.attackable(table):
+            threat = threat_of(test, evidence.card.kind)
             findings.append(maker.not_applicable(f"{prefix}.auc", threat, reason))
             continue
-        judged = JudgedTest(
-            maker=maker,
-            test=test,
-            scores=test.scores(table),
-            members=table.membership,
-            units=table.units,
-            threat=threat,
-            config=config,
-            prefix=prefix,
-        )
-        findings += judged.findings()
+        judged = judge_test(test, table, stack, maker, name=prefix)
+        findings += judged.findings(prior=config.audit.prior)
     return findings

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sudare.attacks.registry import make_test
-from sudare.audits.attacked import attacks_key, kept_audit
+from sudare.audits.cached_findings import cached_judgement, judgement_key
 from sudare.audits.canaries import audit_canaries
-from sudare.audits.checks.jobs import CheckWork, load_arrays, prepare_checks
+from sudare.audits.checks.built_in import checks_of
+from sudare.audits.checks.jobs import prepare_checks
 from sudare.audits.config import RunConfig
 from sudare.audits.decisions.foresight import foreseen, said_of
 from sudare.audits.decisions.gates import check_gates, parse_gate
@@ -20,7 +21,6 @@ from sudare.audits.forecast import Forecast, RunClock, foretell
 from sudare.audits.judging import judge_release
 from sudare.audits.labels import Named
 from sudare.audits.limits import limits_of_builds
-from sudare.audits.measure import load_measures
 from sudare.audits.record import RunRecord, RunResult, data_summary
 from sudare.audits.site import PreparedRun, ReleaseJobs, Site, open_site, prepare_run
 from sudare.core.errors import ConfigError, DataError
@@ -31,6 +31,7 @@ from sudare.data.canaries import parse_canaries, plant
 from sudare.data.sources.metadata import NO_UNIT
 from sudare.fleets.builds import BuildJob, build_jobs, builds_of, lacking_determinism
 from sudare.fleets.cache import Cache
+from sudare.fleets.jobs import Chain
 from sudare.fleets.turns import in_turn
 from sudare.releases.registry import kind_class
 from sudare.releases.store import read_card, read_release, write_release
@@ -106,7 +107,7 @@ def compare(
         plant(split.pool, canaries, seed=config.seed)
     with open_site(run, cache, progress=progress) as site:
         site.features(config.routes, [split.pool, split.public, split.population, split.test])
-        stages = _Stages(run=run, site=site, record=record, nonce=nonce, checks=run.checks(cache))
+        stages = _Stages(run=run, site=site, record=record, nonce=nonce)
         progress.say(forecast.said(cache.root))
         progress.say(f"Commitment before the first build: {record.commitment}")
         if not config.audit.null:
@@ -168,49 +169,36 @@ class _Stages:
     site: Site
     record: RunRecord
     nonce: str
-    checks: list[CheckWork]
 
     def prepare(self, first: RouteConfig, builds: list[BuildJob]) -> None:
         """Make what checks share; workers without a part in it begin with the first route."""
+        site, works = self.site, self.site.works(self.run)
         planned = [self._plan(release, builds).jobs for release in first.releases]
-        columns = [column for jobs in planned for column in (jobs.models, jobs.measures)]
-        beside = list(zip(builds, *columns, strict=True))
-        if self.site.at_once(builds, first):
+        beside = _joined(builds, [jobs.chains(first=True) for jobs in planned])
+        if site.at_once(builds, first):
             beside = []
-        site = self.site
         try:
-            prepare_checks(self.checks, site.executor, progress=site.progress, beside=beside)
+            prepare_checks(works, site.executor, progress=site.progress, beside=beside)
         except DataError:
             if not beside:
                 raise
             # If it was the route's fault it becomes a row when its turn comes; if it was that of
             # a check it is raised again.
-            prepare_checks(self.checks, site.executor, progress=site.progress, beside=[])
+            prepare_checks(works, site.executor, progress=site.progress, beside=[])
 
     def build(self, route: RouteConfig, builds: list[BuildJob], *, label: str) -> list[_Planned]:
         """Build and measure all of a route's releases."""
         planned = [self._plan(release, builds) for release in route.releases]
-        columns = [column for one in planned for column in one.jobs.columns]
-        # A check may measure fewer builds than there are.
-        chains = [
-            (build, *(column[row] for column in columns if row < len(column)))
-            for row, build in enumerate(builds)
-        ]
         if lanes := self.site.at_once(builds, route):
             self.site.run(lanes, label=f"{label}, builds at once")
-        self.site.run(chains, label=label)
+        self.site.run(_joined(builds, [one.jobs.chains() for one in planned]), label=label)
         return planned
 
     def _plan(self, release: PlannedRelease, builds: list[BuildJob]) -> _Planned:
-        measuring, cache = self.run.measuring(release), self.site.cache
-        jobs = ReleaseJobs.of(
-            self.site.models(builds, release, measuring),
-            release.kind,
-            self.run.split,
-            measuring=measuring,
-            checks=self.checks,
-            cache=cache,
-        )
+        run = self.run
+        models = self.site.models(builds, release, run.recipients(release))
+        checks = checks_of(run.config, release)
+        jobs = self.site.release_jobs(run, models, release.kind, checks)
         return _Planned(release=release, jobs=jobs)
 
     def judge(
@@ -220,38 +208,32 @@ class _Stages:
         config, record, cache = self.run.config, self.record, self.site.cache
         release, split = planned.release, self.run.split
         folders = [build.releases(cache) / release.name for build in builds]
-        entries = {
-            check: [cache.path(job.key) for job in column]
-            for check, column in planned.jobs.checks.items()
-        }
+        entries = planned.jobs.entries(cache)
         evidence = Evidence(
-            measured=load_measures(
-                builds,
-                planned.jobs.measures,
-                split,
-                self.run.membership[: len(builds)],
-                cache=cache,
-                config=planned.jobs.measuring,
-            ),
+            membership=self.run.membership[: len(builds)],
+            units=split.pool.unit,
             pool=split.pool,
+            population=split.population.classes,
             test=split.test,
             subject=Named(name=release.name, kind=route.kind, label=release.label),
             card=read_card(folders[0]),
             nonce=self.nonce,
+            checks=planned.jobs.arrays(cache),
             plan=self.run.membership,
-            checks={check.kind: load_arrays(folders) for check, folders in entries.items()},
         )
-        key = attacks_key(
+        key = judgement_key(
             config,
             evidence.subject,
-            [*builds, *planned.jobs.measures],
+            [job for column in planned.jobs.checks.values() for job in column],
             pool=split.pool.content_hash,
+            planned=release,
         )
-        judged = judge_release(
-            evidence,
-            config,
+        covariates = self.run.covariates
+        judged = cached_judgement(
+            cache,
+            key,
+            lambda: judge_release(evidence, config, progress=progress, covariates=covariates),
             progress=progress,
-            kept=lambda make: kept_audit(cache, key, make, progress=progress),
         )
         if kernels := lacking_determinism(cache.path(build.key) for build in builds):
             record.warnings += (
@@ -267,6 +249,14 @@ class _Stages:
             record.findings += planted.findings
             record.keep(f"{release.name}.canaries-{canaries.kind}", planted.evidence)
             record.write()
+
+
+def _joined(builds: Sequence[BuildJob], releases: Sequence[Sequence[Chain]]) -> list[Chain]:
+    """One chain a build: the build, then what measures each of its releases."""
+    return [
+        (build, *(job for chains in releases for job in chains[row]))
+        for row, build in enumerate(builds)
+    ]
 
 
 def check(config: RunConfig) -> None:

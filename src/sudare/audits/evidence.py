@@ -6,23 +6,22 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sudare.audits.checks.trial import Trial
 from sudare.audits.config import RunConfig
 from sudare.audits.folder import identity
 from sudare.audits.labels import Labelled, Labels, Named, Subject
-from sudare.audits.measure import Measured, PartialSignals
 from sudare.core.archives import ArrayFile
 from sudare.core.arrays import BoolArray, IntArray
 from sudare.core.errors import AuditError, DataError
 from sudare.core.files import UNREADABLE
 from sudare.core.hashing import hash_arrays, hash_json
-from sudare.core.scores import Scale, ScoreTable
 from sudare.core.strict_json import read_json
 from sudare.releases.card import Card
 
@@ -41,27 +40,36 @@ class Evidence:
     """What one release's findings were computed from.
 
     Attributes:
-        measured: Scores, predictions and costs of every build. Covariates are left out: they
-            show what images look like.
+        membership: ``bool [N, n]``, who was a member of which build.
+        units: ``int64 [n]``.
         pool: Labels of the pool.
+        population: ``int64 [m]``, classes of the population.
         test: Labels of the test set.
         subject: What findings call the release.
         card: Its card.
         nonce: Opens the commitment to the membership.
+        checks: Kind of check to its named arrays, one row a build.
         target: Row of the artefact the findings are about; None for every build.
         plan: ``bool [N, n]`` of the whole run, where a route has fewer builds; None: the same.
-        checks: Kind of check to its named arrays, one row a build.
     """
 
-    measured: Measured
+    membership: BoolArray
+    units: IntArray
     pool: Labelled
+    population: IntArray
     test: Labelled
     subject: Subject
     card: Card
     nonce: str
+    checks: Mapping[str, Mapping[str, npt.NDArray[Any]]]
     target: int | None = None
     plan: BoolArray | None = None
-    checks: Mapping[str, Mapping[str, npt.NDArray[Any]]] = field(default_factory=dict)
+
+    def trial(self, seed: int) -> Trial:
+        """Who was a member, for a run of a seed."""
+        return Trial.of(
+            self.membership, self.units, self.pool.classes, seed=seed, target=self.target
+        )
 
 
 def membership_nonce(content_hash: str, seed: int, part: str = "") -> str:
@@ -102,10 +110,7 @@ def commitment(membership: BoolArray, nonce: str, agreed: str) -> str:
 
 def write_evidence(path: Path, evidence: Evidence) -> None:
     """Write evidence as an .npz file; private, since it says who was a member."""
-    measured, table = evidence.measured, evidence.measured.table
     about = {
-        "scales": {name: scale.value for name, scale in table.scales.items()},
-        "costs": measured.costs,
         "subject": [evidence.subject.name, evidence.subject.kind, evidence.subject.label],
         "card": evidence.card.model_dump(mode="json", by_alias=True),
         "class_names": evidence.pool.class_names,
@@ -113,32 +118,19 @@ def write_evidence(path: Path, evidence: Evidence) -> None:
         "nonce": evidence.nonce,
         "target": evidence.target,
     }
-    # Units by rank: their names may be those of patients.
-    units = np.unique(table.units, return_inverse=True)[1]
     arrays: dict[str, Any] = {
-        **{f"signal.{name}": np.asarray(values) for name, values in table.signals.items()},
-        "membership": table.membership,
-        "complement": table.complement,
-        "units": units,
-        "labels": table.labels,
-        "test": measured.test,
+        "membership": evidence.membership,
+        # Units by rank: their names may be those of patients.
+        "units": np.unique(evidence.units, return_inverse=True)[1],
+        "labels": evidence.pool.classes,
+        "population_labels": evidence.population,
         "test_labels": evidence.test.classes,
         "about": np.array(json.dumps(about)),
     }
-    optional: dict[str, npt.NDArray[Any] | None] = {
-        "copied": measured.copied,
-        "trace_spread": measured.trace_spread,
-        "initial": measured.initial,
-        "groups": evidence.pool.groups,
-        "plan": evidence.plan,
-    }
-    if measured.partial is not None:
-        optional["partial"] = measured.partial.columns
-        for name, values in measured.partial.signals.items():
-            optional[f"partial.{name}"] = values
+    optional = {"groups": evidence.pool.groups, "plan": evidence.plan}
     arrays |= {name: values for name, values in optional.items() if values is not None}
     for kind, named in evidence.checks.items():
-        arrays |= {f"check.{kind}.{name}": values for name, values in named.items()}
+        arrays |= {f"check.{kind}.{name}": np.asarray(values) for name, values in named.items()}
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     partial = path.with_suffix(".partial.npz")
     np.savez(partial, **arrays)
@@ -184,86 +176,76 @@ def _refuse_ranges(found: Evidence) -> None:
     Raises:
         ValueError: There are some.
     """
-    table, classes = found.measured.table, len(found.pool.class_names)
-    n = table.n_images
+    n, classes = len(found.units), len(found.pool.class_names)
     for name, values, most in (
-        ("labels", table.labels, classes),
+        ("labels", found.pool.classes, classes),
+        ("population labels", found.population, classes),
         ("test labels", found.test.classes, classes),
         ("groups", found.pool.groups, len(found.pool.group_names)),
-        ("units", table.units, n),
+        ("units", found.units, n),
     ):
         if values is not None and len(values) and not 0 <= values.min() <= values.max() < most:
             raise ValueError(f"{name} are not between 0 and {most - 1}")
-    if len(np.unique(table.units)) != table.units.max(initial=-1) + 1:
+    if len(np.unique(found.units)) != found.units.max(initial=-1) + 1:
         raise ValueError("units are not numbered from 0")
     for name, length, wanted in (
-        ("membership", table.membership.shape[1], n),
-        ("units", len(table.units), n),
-        ("test predictions", found.measured.test.shape[-2], len(found.test.classes)),
+        ("membership", found.membership.shape[1], n),
+        ("labels", len(found.pool.classes), n),
         ("groups", n if found.pool.groups is None else len(found.pool.groups), n),
         ("the plan", n if found.plan is None else found.plan.shape[1], n),
+        *(("test predictions", shape[-2], len(found.test.classes)) for shape in _answers(found)),
     ):
         if length != wanted:
             raise ValueError(f"{name} of {length} images, where there are {wanted}")
+    _refuse_builds(found)
+
+
+def _answers(found: Evidence) -> list[tuple[int, ...]]:
+    """The shape of the answers to test images, where there are some."""
+    test = found.checks.get("utility", {}).get("test")
+    return [] if test is None else [test.shape]
+
+
+def _refuse_builds(found: Evidence) -> None:
+    """Refuse rows that are not each other's complement, or a target that is none of them.
+
+    Raises:
+        ValueError: There are some.
+    """
+    builds = len(found.membership)
+    paired = np.array_equal(found.membership[0::2], ~found.membership[1::2])
+    if builds != 1 and (builds % 2 or not paired):
+        raise ValueError("complements do not pair the builds")
+    if found.target is not None and not 0 <= found.target < builds:
+        raise ValueError(f"the target is row {found.target} of {builds}")
 
 
 def _evidence(
     arrays: Mapping[str, npt.NDArray[np.generic]], about: Mapping[str, object]
 ) -> Evidence:
-    scales, costs, target = about["scales"], about["costs"], about["target"]
-    if not isinstance(scales, dict) or not isinstance(costs, dict):
-        raise TypeError("scales and costs must be tables")
     names = tuple(map(str, _list(about["class_names"])))
     group_names = tuple(map(str, _list(about["group_names"])))
     name, kind, label = map(str, _list(about["subject"]))
-    labels = arrays["labels"].astype(np.int64)
-    membership = arrays["membership"].astype(bool)
-    complement = arrays["complement"].astype(np.int64)
-    if not np.array_equal(np.sort(complement), np.arange(len(membership))):
-        raise ValueError("complements do not pair the builds")
-    table = ScoreTable(
-        signals={name: arrays[f"signal.{name}"].astype(np.float32) for name in scales},
-        scales={str(name): Scale(scale) for name, scale in scales.items()},
-        membership=membership,
-        complement=complement,
-        units=arrays["units"].astype(np.int64),
-        labels=labels,
-    )
-    measured = Measured(
-        partial=_partial(arrays),
-        table=table,
-        test=arrays["test"].astype(np.float32),
-        costs={str(name): [float(v) for v in values] for name, values in costs.items()},
-        copied=arrays["copied"].astype(bool) if "copied" in arrays else None,
-        initial=arrays["initial"].astype(bool) if "initial" in arrays else None,
-        trace_spread=(
-            arrays["trace_spread"].astype(np.float64) if "trace_spread" in arrays else None
-        ),
-    )
+    target = about["target"]
     groups = arrays["groups"].astype(np.int64) if "groups" in arrays else None
-    pool = labels[: table.n_images]
     return Evidence(
-        measured=measured,
-        pool=Labels(classes=pool, class_names=names, groups=groups, group_names=group_names),
+        membership=arrays["membership"].astype(bool),
+        units=arrays["units"].astype(np.int64),
+        pool=Labels(
+            classes=arrays["labels"].astype(np.int64),
+            class_names=names,
+            groups=groups,
+            group_names=group_names,
+        ),
+        population=arrays["population_labels"].astype(np.int64),
         test=Labels(classes=arrays["test_labels"].astype(np.int64), class_names=names),
         subject=Named(name=name, kind=kind, label=label),
         card=Card.model_validate(about["card"]),
         nonce=str(about["nonce"]),
+        checks=_checks(arrays),
         target=target if isinstance(target, int) else None,
         plan=arrays["plan"].astype(bool) if "plan" in arrays else None,
-        checks=_checks(arrays),
     )
-
-
-def _partial(arrays: Mapping[str, npt.NDArray[np.generic]]) -> PartialSignals | None:
-    if "partial" not in arrays:
-        return None
-    named = {
-        name.removeprefix("partial."): values.astype(np.float32)
-        for name, values in arrays.items()
-        if name.startswith("partial.")
-    }
-    return PartialSignals(columns=arrays["partial"].astype(np.int64), signals=named)
 
 
 def _checks(

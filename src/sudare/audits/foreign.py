@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,22 +9,21 @@ import numpy as np
 
 from sudare.attacks.membership.given import GivenScores
 from sudare.attacks.signals import logit_confidence
+from sudare.audits.checks.judge import JudgedScores
 from sudare.audits.config import RunConfig, load_config
 from sudare.audits.decisions.gates import check_gates, parse_gate
-from sudare.audits.findings import ReleaseAudit, audit_release
+from sudare.audits.evidence import Evidence
 from sudare.audits.folder import claim
 from sudare.audits.given_models import answers_of, load_model, pair_of
 from sudare.audits.given_scores import GivenTable, given_table
-from sudare.audits.labels import Labels, Named
+from sudare.audits.judging import JudgedRelease, judge_release
+from sudare.audits.labels import Labels, Named, Subject
 from sudare.audits.maker import FindingMaker
-from sudare.audits.measure import Measured
-from sudare.audits.membership import JudgedTest
 from sudare.audits.record import RunRecord, RunResult
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import AuditError, DataError
 from sudare.core.progress import Progress, Silent
 from sudare.core.runs import DataSummary, Mode, ReleaseSummary
-from sudare.core.scores import Scale, ScoreTable
 from sudare.core.threats import ThreatModel
 from sudare.data.duplicates import record_clusters
 from sudare.data.images import ImageDataset, refuse_overlap
@@ -116,40 +114,33 @@ def audit_model(
     names = (*class_names[: answers.shape[1]], *map(str, numbers))
     card = _card(title, names)
     outside = ~membership
-    measured = Measured(
-        table=ScoreTable(
-            signals={
+    evidence = Evidence(
+        membership=membership[None],
+        units=unit,
+        pool=Labels(classes=classes, class_names=names),
+        population=np.zeros(0, dtype=np.int64),
+        test=Labels(classes=classes[outside], class_names=names),
+        subject=Named(name="given", kind="given", label=title),
+        card=card,
+        nonce="",
+        checks={
+            "membership": {
                 "phi": logit_confidence(answers, classes)[None, :, None],
                 "log_posterior": answers[None],
             },
-            scales={"phi": Scale.LOGIT, "log_posterior": Scale.LOGLIK},
-            membership=membership[None],
-            complement=np.arange(1),
-            units=unit,
-            labels=classes,
-        ),
-        test=answers[None, None, outside].astype(np.float32),
-        costs={},
+            "utility": {"test": answers[None, None, outside].astype(np.float32)},
+        },
+        target=0,
     )
     config = _config(title, fail_on)
     attacks = config.attacks
     check_gates(fail_on, ["given"], attacks.membership, primary=attacks.primary)
-    subject = Named(name="given", kind="given", label=title)
-    record = _record(config, folder, command, subject, names, membership, unit, force=force)
-    record.warnings = tuple(warnings)
-    audit = audit_release(
-        measured,
-        _Parts(
-            pool=Labels(classes=classes, class_names=names),
-            test=Labels(classes=classes[outside], class_names=names),
-        ),
-        Named(name="given", kind="given", label=title),
-        card,
-        config,
-        target=0,
-        progress=progress or Silent(),
+    record = _record(
+        config, folder, command, evidence.subject, names, membership, unit, force=force
     )
-    record.add("given", card, audit)
+    record.warnings = tuple(warnings)
+    judged = judge_release(evidence, config, progress=progress or Silent())
+    record.add("given", card, judged)
     record.complete = True
     return record.write() if folder is not None else record.result()
 
@@ -215,22 +206,27 @@ def audit_scores(
         table.units,
         force=force,
     )
-    judged = JudgedTest(
+    test = GivenScores()
+    judged = JudgedScores(
+        name=test.id,
         maker=FindingMaker(release="given", route="given", builds=len(table.scores), recipients=0),
-        test=GivenScores(),
         scores=table.scores,
         members=table.membership,
         units=table.units,
         threat=ThreatModel.CLASSIFIER_LOGITS,
-        config=config,
+        alphas=config.audit.alphas,
+        draws=config.audit.draws,
+        seed=(config.seed, "bootstrap", "given"),
+        config_hash=test.config_hash,
     )
     card = _card(title, ("given", "given too"))
-    audit = ReleaseAudit(
-        findings=tuple(judged.findings()),
-        scores={judged.test.id: table.scores},
+    release = JudgedRelease(
+        findings=tuple(judged.findings(prior=config.audit.prior)),
         membership=table.membership,
+        scores={test.id: table.scores},
+        threats={},
     )
-    record.add("given", card, audit)
+    record.add("given", card, release)
     record.complete = True
     return record.write() if folder is not None else record.result()
 
@@ -386,17 +382,11 @@ def _config(title: str, fail_on: tuple[str, ...], primary: str = "loss") -> RunC
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Parts:
-    pool: Labels
-    test: Labels
-
-
 def _record(
     config: RunConfig,
     folder: Path | None,
     command: str,
-    subject: Named,
+    subject: Subject,
     names: tuple[str, ...],
     membership: BoolArray,
     units: IntArray,

@@ -15,6 +15,7 @@ from sudare.audits.checks.config import CheckConfig
 from sudare.audits.checks.copies import chosen_items, matched_pairs
 from sudare.audits.checks.copies_config import CopiesCheckConfig
 from sudare.audits.checks.jobs import show_pictures
+from sudare.audits.checks.membership import group_name
 from sudare.audits.checks.registry import make_check
 from sudare.audits.config import RunConfig
 from sudare.audits.copying import copying_findings, released_sets
@@ -23,10 +24,8 @@ from sudare.audits.decisions.gates import Gate, judge
 from sudare.audits.decisions.subjects import subject_of
 from sudare.audits.environment import machine, now, versions
 from sudare.audits.evidence import Evidence, write_evidence
-from sudare.audits.findings import ReleaseAudit
-from sudare.audits.judging import JudgedRelease
+from sudare.audits.judging import JudgedRelease, maker_of
 from sudare.audits.maker import FindingMaker
-from sudare.audits.membership import group_name
 from sudare.audits.pictures import close_pairs, exposed_images, roc_curve
 from sudare.core.arrays import BoolArray, ByteArray
 from sudare.core.decisions import Decision
@@ -131,8 +130,8 @@ class RunRecord:
     failed: set[str] = field(default_factory=set)
     complete: bool = False
 
-    def add(self, name: str, card: Card, audit: ReleaseAudit) -> None:
-        """Take in one release's audit."""
+    def add(self, name: str, card: Card, audit: JudgedRelease) -> None:
+        """Take in what follows about one release."""
         self.cards[name] = card
         self.findings += audit.findings
         threat = kind_class(card.kind).scores_as
@@ -184,11 +183,10 @@ class RunRecord:
             checks: What each check measured of the first build, for its pictures.
         """
         name = evidence.subject.name
-        self.add(name, evidence.card, judged.audit)
+        self.add(name, evidence.card, judged)
         self.add_nearness(
-            judged.maker, folders, judged.audit.membership, evidence.checks.get("copies")
+            maker_of(evidence), folders, judged.membership, evidence.checks.get("copies")
         )
-        self.findings += judged.checks
         for config, entry in checks.items():
             self.pictures += show_pictures(config, name, entry, self.folder)
         self.keep(name, evidence)

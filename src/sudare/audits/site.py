@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
 
 from sudare.audits.checks.config import CheckConfig
-from sudare.audits.checks.jobs import CheckJob, CheckWork, applicable, plan_checks
+from sudare.audits.checks.covariates import covariates_of
+from sudare.audits.checks.jobs import CheckJob, CheckWork, applicable, load_arrays, plan_check
 from sudare.audits.checks.recipient_models import RecipientsJob
 from sudare.audits.config import RunConfig
-from sudare.audits.measure import MeasureConfig, MeasureJob, measure_jobs
 from sudare.audits.parts import split_of
-from sudare.core.arrays import BoolArray
+from sudare.core.arrays import BoolArray, Float32Array
 from sudare.core.errors import ConfigError
 from sudare.core.progress import Progress
 from sudare.data.images import ImageDataset
 from sudare.data.plan import draw_plan
 from sudare.data.sources import Source
 from sudare.data.splits import AuditSplit
-from sudare.fleets.builds import BuildJob, BuildPlan, build_jobs
+from sudare.fleets.builds import BuildJob, BuildPlan
 from sudare.fleets.cache import Cache
 from sudare.fleets.executors import Executor, make_executor
 from sudare.fleets.features import compute_features, extractors_of
 from sudare.fleets.jobs import Chain, Job
 from sudare.fleets.lanes import in_lanes
+from sudare.recipients.config import RecipientConfig
 from sudare.routes.config import PlannedRelease, RouteConfig
 
 __all__ = ["PreparedRun", "ReleaseJobs", "Site", "device_of", "open_site", "prepare_run"]
@@ -75,20 +80,19 @@ class PreparedRun:
             threads=self.config.fleet.threads,
         )
 
-    def measuring(self, release: PlannedRelease | None = None) -> MeasureConfig:
-        """How a release is measured; None where nobody knows how it was trained."""
-        return MeasureConfig.of(self.config, self.device, release)
+    @cached_property
+    def covariates(self) -> Float32Array | None:
+        """Components of the scored images, the same for every release."""
+        return covariates_of(self.split)
 
-    def checks(self, cache: Cache) -> list[CheckWork]:
-        """Every check of the run."""
-        return plan_checks(
-            self.config.checks,
-            self.split,
-            cache=cache,
-            seed=self.config.seed,
-            device=self.device,
-            threads=self.config.fleet.threads,
-        )
+    def recipients(self, release: PlannedRelease | None = None) -> RecipientConfig:
+        """How recipients train; code that the run's own configuration names is trusted.
+
+        Args:
+            release: What they train on; None where nobody knows how it was made.
+        """
+        own, recipients = release and release.extractor, self.config.recipients
+        return recipients.model_copy(update={"extractor": own}) if own else recipients
 
 
 def prepare_run(config: RunConfig, *, progress: Progress) -> PreparedRun:
@@ -112,54 +116,41 @@ class ReleaseJobs:
     """The jobs behind one release, one of each column for each build.
 
     Attributes:
-        measuring: How it is measured.
         models: What trains the models that answer for it.
-        measures: Scores and answers.
-        checks: What each check measures; it may measure fewer builds than there are.
+        works: The checks that apply to it.
+        checks: What each check measures, by its kind; it may measure fewer builds than there are.
     """
 
-    measuring: MeasureConfig
     models: Sequence[RecipientsJob]
-    measures: Sequence[MeasureJob]
-    checks: dict[CheckConfig, list[CheckJob]]
+    works: Sequence[CheckWork]
+    checks: Mapping[str, Sequence[CheckJob]]
 
-    @classmethod
-    def of(
-        cls,
-        models: Sequence[RecipientsJob],
-        kind: str,
-        split: AuditSplit,
-        *,
-        measuring: MeasureConfig,
-        checks: Sequence[CheckWork],
-        cache: Cache,
-    ) -> ReleaseJobs:
-        """The jobs for a release of a kind whose builds' models are trained so.
+    def chains(self, builds: Sequence[BuildJob] = (), *, first: bool = False) -> list[Chain]:
+        """Everything about each build, one after the other.
 
         Args:
-            models: What trains the models that answer for each build.
-            kind: The kind of release.
-            split: Images that are scored.
-            measuring: How it is measured.
-            checks: The checks; those that do not apply to the kind measure nothing.
-            cache: Where data lie.
+            builds: What builds them; none where they are there.
+            first: Only what needs nothing that a check makes before.
         """
-        fits = applicable([work.config for work in checks], kind)
-        return cls(
-            measuring=measuring,
-            models=models,
-            measures=measure_jobs(models, split, cache=cache, config=measuring),
-            checks={
-                work.config: [work.job(one, split, cache) for one in models[: work.config.builds]]
-                for work in checks
-                if not fits[work.config]
-            },
-        )
+        checks = [
+            self.checks[work.config.kind] for work in self.works if not (first and work.before)
+        ]
+        columns: list[Sequence[Job]] = [builds, self.models, *checks]
+        return [
+            tuple(column[row] for column in columns if row < len(column))
+            for row in range(len(self.models))
+        ]
 
-    @property
-    def columns(self) -> list[Sequence[Job]]:
-        """All jobs, a column for each kind of work."""
-        return [self.models, self.measures, *self.checks.values()]
+    def entries(self, cache: Cache) -> dict[CheckConfig, list[Path]]:
+        """Where what each check measured lies."""
+        return {
+            work.config: [cache.path(job.key) for job in self.checks[work.config.kind]]
+            for work in self.works
+        }
+
+    def arrays(self, cache: Cache) -> dict[str, dict[str, npt.NDArray[Any]]]:
+        """What each check measured, by its kind, one row a build."""
+        return {check.kind: load_arrays(folders) for check, folders in self.entries(cache).items()}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -198,19 +189,54 @@ class Site:
             progress=self.progress,
         )
 
-    def builds(
-        self, plan: BuildPlan, route: RouteConfig, release: PlannedRelease, measuring: MeasureConfig
-    ) -> tuple[list[BuildJob], list[RecipientsJob]]:
-        """A route's builds, and what trains the models of one of their releases."""
-        jobs = build_jobs(plan, route, self.cache)
-        return jobs, self.models(jobs, release, measuring)
-
     def models(
-        self, builds: Sequence[BuildJob], release: PlannedRelease, measuring: MeasureConfig
+        self, builds: Sequence[BuildJob], release: PlannedRelease, recipients: RecipientConfig
     ) -> list[RecipientsJob]:
         """What trains the models that answer for each build of a release."""
-        recipients = measuring.recipients
         return [RecipientsJob.of_build(build, release.name, recipients) for build in builds]
+
+    def release_jobs(
+        self,
+        run: PreparedRun,
+        models: Sequence[RecipientsJob],
+        kind: str,
+        checks: Sequence[CheckConfig],
+        split: AuditSplit | None = None,
+    ) -> ReleaseJobs:
+        """The jobs for a release of a kind.
+
+        Args:
+            run: The run.
+            models: What trains the models that answer for each build.
+            kind: The kind of release.
+            checks: The checks; those that do not apply to the kind measure nothing.
+            split: Images that are scored; those of the run if None.
+        """
+        split = run.split if split is None else split
+        fits = applicable(checks, kind)
+        works = [self._work(run, check, split) for check in checks if not fits[check]]
+        return ReleaseJobs(
+            models=models,
+            works=works,
+            checks={
+                work.config.kind: [work.job(one) for one in models[: work.config.builds]]
+                for work in works
+            },
+        )
+
+    def works(self, run: PreparedRun) -> list[CheckWork]:
+        """The checks that the configuration asks for, with what they share among releases."""
+        return [self._work(run, check, run.split) for check in run.config.checks]
+
+    def _work(self, run: PreparedRun, check: CheckConfig, split: AuditSplit) -> CheckWork:
+        return plan_check(
+            check,
+            split,
+            cache=self.cache,
+            seed=run.config.seed,
+            device=self.device,
+            threads=self.threads,
+        )
 
     def at_once(self, builds: Sequence[BuildJob], route: RouteConfig) -> list[Chain]:
         """Chains that make several builds at once; none where that gains nothing."""

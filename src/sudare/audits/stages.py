@@ -11,6 +11,7 @@ import torch
 
 from sudare.attacks.inversion import PlugAndPlay
 from sudare.audits.checks.inversion_config import InversionCheckConfig
+from sudare.audits.checks.jobs import plan_check
 from sudare.audits.checks.yardstick import Prepared, Yardstick, attack_of, pixels_of
 from sudare.audits.config import RunConfig
 from sudare.audits.site import prepare_run
@@ -77,11 +78,15 @@ def stage_analysis(
     """
     run = prepare_run(config, progress=Silent())
     split, device = run.split, run.device
-    check, job = next(
-        (work.config, work.prepared)
-        for work in run.checks(cache)
-        if isinstance(work.config, InversionCheckConfig)
-    )
+    check = next(c for c in config.checks if isinstance(c, InversionCheckConfig))
+    job = plan_check(
+        check,
+        split,
+        cache=cache,
+        seed=config.seed,
+        device=device,
+        threads=config.fleet.threads,
+    ).prepared
     if job is None:
         raise TypeError("the check of inversion prepares nets")
     prepared = Prepared.load(cache.path(job.key), check, split.pool, device=device)

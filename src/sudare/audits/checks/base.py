@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -11,23 +11,29 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import numpy.typing as npt
 
 from sudare.audits.checks.config import CheckConfig
+from sudare.audits.checks.trial import Trial
 from sudare.audits.labels import LabelledParts
 from sudare.audits.maker import FindingMaker
-from sudare.core.arrays import BoolArray, ByteArray, IntArray
+from sudare.core.arrays import BoolArray, ByteArray, Float32Array, FloatArray, IntArray
 from sudare.core.figures import Figure
 from sudare.core.findings import Finding
 from sudare.core.progress import Progress
 from sudare.core.threats import ThreatModel
 from sudare.data.images import ImageDataset
+from sudare.releases.card import Card
 from sudare.releases.kinds import Release
 
 if TYPE_CHECKING:
     import torch
 
+    from sudare.audits.config import RunConfig
+
 __all__ = [
     "Check",
+    "Judgement",
     "Measurement",
     "Picture",
+    "Pooled",
     "Preparation",
     "Stack",
     "Tested",
@@ -58,17 +64,43 @@ class Preparation:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Pooled:
+    """What a check may make once for all builds and releases of a run: of images, never of builds.
+
+    Attributes:
+        pool: Images whose membership is in question.
+        population: Images that attackers may use.
+        test: Scoring only.
+        prepared: Folder of what the check prepared, or None.
+        device: Where nets run.
+        progress: Where to report.
+    """
+
+    pool: ImageDataset
+    population: ImageDataset
+    test: ImageDataset
+    prepared: Path | None
+    device: str
+    progress: Progress
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Tested:
     """One build's release under test.
 
     Attributes:
         release: The release; views through ``expose``.
         nets: The nets that answer for it: its own, or those of recipients.
+        recipients: How many of them recipients trained; 0 where the release answers by itself.
         pool: Images whose membership is in question.
         population: Images that attackers may use.
         test: Scoring only.
         prepared: Folder of what the check prepared, or None.
+        pooled: Folder of what the check made once for these images, or None.
+        record: Folder of the build that made it, with its private record; None of an artefact.
+        costs: Seconds that were spent on it so far, by name.
         seed: Seed of this measurement.
+        models_seed: Seed of the models that answer, the same for every check.
         device: Where nets run.
         progress: Where to report.
     """
@@ -78,10 +110,15 @@ class Tested:
     pool: ImageDataset
     population: ImageDataset
     test: ImageDataset
-    prepared: Path | None
     seed: int
     device: str
     progress: Progress
+    recipients: int = 0
+    prepared: Path | None = None
+    pooled: Path | None = None
+    record: Path | None = None
+    costs: Mapping[str, float] = field(default_factory=dict)
+    models_seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,24 +148,76 @@ class Measurement:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Judgement:
+    """What follows from what a check measured.
+
+    Attributes:
+        findings: In a stable order.
+        scores: Id of an attack to its scores ``[targets, n]``, for curves.
+        threats: Id of an attack to what its attacker sees.
+    """
+
+    findings: list[Finding]
+    scores: Mapping[str, FloatArray] = field(default_factory=dict)
+    threats: Mapping[str, ThreatModel] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Stack:
     """What was measured on every build of a release.
 
     Attributes:
         arrays: Name to an array with one row a build.
-        membership: ``bool [N, n]`` of those builds.
-        units: ``int64 [n]``, which images belong together.
+        every: Kind of check to its arrays, of all checks.
+        judged: What checks that were judged before this one said, by kind.
+        trial: Who was a member; of the shadows of an artefact too.
         labels: Labels of pool and test.
+        population: ``int64 [m]``, classes of the population.
+        covariates: ``float32 [n + m, d]`` of images, or None: never in the evidence, so what is
+            judged by them cannot be recomputed.
+        card: The release's card.
+        config: The run.
         seed: Seed of resampling; named parts of it, never itself.
-        draws: Bootstrap draws.
+        builds: How many of the trial's targets the check measured.
+        controls: Null controls of the whole run, among which their error is shared.
+        step: Called after each of several attacks, for the progress bar.
     """
 
     arrays: Mapping[str, npt.NDArray[Any]]
-    membership: BoolArray
-    units: IntArray
+    every: Mapping[str, Mapping[str, npt.NDArray[Any]]]
+    judged: Mapping[str, Judgement]
+    trial: Trial
     labels: LabelledParts
+    population: IntArray
+    covariates: Float32Array | None
+    card: Card
+    config: RunConfig
     seed: int
-    draws: int
+    builds: int
+    controls: int
+    step: Callable[[], None] = lambda: None
+
+    @property
+    def membership(self) -> BoolArray:
+        """``bool [builds, n]`` of the builds that were measured."""
+        return self.trial.members[: self.builds]
+
+    @property
+    def nulls(self) -> list[BoolArray]:
+        """The same drawn anew, several times; none in a run that is a control itself."""
+        if self.config.audit.null:
+            return []
+        return [null[self.trial.rows][: self.builds] for null in self.trial.nulls]
+
+    @property
+    def units(self) -> IntArray:
+        """``int64 [n]``, which images belong together."""
+        return self.trial.units
+
+    @property
+    def draws(self) -> int:
+        """Bootstrap draws."""
+        return self.config.audit.draws
 
 
 ConfigT = TypeVar("ConfigT", bound=CheckConfig)
@@ -170,13 +259,20 @@ class Check(ABC, Generic[ConfigT]):
     def prepare(self, given: Preparation, folder: Path) -> None:
         """Make what all measurements share; deterministic from the seed."""
 
+    def pools(self) -> bool:
+        """Whether these settings need what ``prepare_pool`` makes."""
+        return False
+
+    def prepare_pool(self, given: Pooled, folder: Path) -> None:
+        """Make what is equal for every build on the same images, in a worker."""
+
     @abstractmethod
     def measure(self, tested: Tested) -> Measurement:
         """Measure one build, within the budget of the settings. Runs in a worker."""
 
     @abstractmethod
-    def judge(self, stack: Stack, maker: FindingMaker) -> list[Finding]:
-        """Findings about the release from all builds, with the check's own null control.
+    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
+        """Findings about the release from all builds, with the null control of each attack.
 
         It must use nothing but the stack: a third party computes it again from the evidence.
         """

@@ -18,6 +18,10 @@ class CheckConfig(BaseModel):
     """Dotted name of the class that runs it."""
     label: ClassVar[str]
     """What the family is called in a sentence, such as "evasion"."""
+    always: ClassVar[bool] = False
+    """Whether it runs unasked, with settings that follow from the run's other sections."""
+    of_shadows: ClassVar[bool] = False
+    """Whether it measures the shadows of an artefact too, not only the artefact."""
 
     kind: str = Field(description="Name of the check.")
     builds: int | None = Field(

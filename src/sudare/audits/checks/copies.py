@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sudare.attacks.near_copies import altered, matches, search
-from sudare.audits.checks.base import Check, Measurement, Stack, Tested
+from sudare.audits.checks.base import Check, Judgement, Measurement, Pooled, Stack, Tested
 from sudare.audits.checks.copies_config import CopiesCheckConfig
 from sudare.audits.checks.nearest import SPACES, counted, found_in, padded
 from sudare.audits.maker import FindingMaker
@@ -21,12 +22,15 @@ from sudare.core.hashing import hash_json
 from sudare.core.seeds import generator
 from sudare.core.threats import ThreatModel
 from sudare.metrics import clopper_pearson
-from sudare.releases.kinds import Lesson
+from sudare.releases.kinds import Lesson, SetView
 
 if TYPE_CHECKING:
     from sudare.releases.kinds import Release
 
 __all__ = ["CopiesCheck", "chosen_items", "matched_pairs"]
+
+
+_PLANTED = "planted.npz"
 
 
 class CopiesCheck(Check[CopiesCheckConfig]):
@@ -92,24 +96,37 @@ class CopiesCheck(Check[CopiesCheckConfig]):
         return "" if kind.holds_images else "it holds no images"
 
     def measure(self, tested: Tested) -> Measurement:
-        """Neighbours of released images, and of private ones that were altered."""
+        """Neighbours of released images, and which pool images are among them to the pixel."""
         lesson, pool = tested.release.lesson(), tested.pool
         if not isinstance(lesson, Lesson):
             raise TypeError("a release that holds images must give a lesson")
         chosen = chosen_items(len(lesson.images), self.config.items)
         items = lesson.images[chosen]
         arrays = padded(search(items, pool.images), "near", self.config.items)
-        rng = generator(0, "copies", "planted")
-        source = np.sort(rng.permutation(len(pool))[: self.config.planted])
-        planted = altered(np.array(pool.images[source]), rng)
-        arrays |= padded(search(planted, pool.images), "planted", self.config.planted)
-        arrays["source"] = np.concatenate(
-            [source, np.full(self.config.planted - len(source), -1)]
-        ).astype(np.int64)
+        if tested.pooled is None:
+            raise TypeError("this check searches for altered images once")
+        with np.load(tested.pooled / _PLANTED, allow_pickle=False) as planted:
+            arrays |= {name: planted[name] for name in planted.files}
         arrays["items"] = np.array(len(items))
+        arrays["exact"] = _exact(tested)
         return Measurement(arrays=arrays)
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> list[Finding]:
+    def pools(self) -> bool:
+        """Whether the search finds altered images is the same beside every build."""
+        return True
+
+    def prepare_pool(self, given: Pooled, folder: Path) -> None:
+        """Neighbours of private images that were altered: what the search can find."""
+        pool, most = given.pool, self.config.planted
+        rng = generator(0, "copies", "planted")
+        source = np.sort(rng.permutation(len(pool))[:most])
+        planted = altered(np.array(pool.images[source]), rng)
+        arrays: dict[str, Any] = padded(search(planted, pool.images), "planted", most)
+        missing = np.full(most - len(source), -1)
+        arrays["source"] = np.concatenate([source, missing]).astype(np.int64)
+        np.savez(folder / _PLANTED, **arrays)
+
+    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
         """Copies and phantoms of every build, counted once a unit, and the power of the search."""
         arrays = stack.arrays
         found = counted(arrays, stack.membership, stack.units, total=int(arrays["items"].sum()))
@@ -120,7 +137,7 @@ class CopiesCheck(Check[CopiesCheckConfig]):
             "excess": found.excess,
             "power": self._power(stack),
         }
-        return [
+        findings = [
             maker.finding(
                 f"copies.{name}",
                 estimate,
@@ -129,6 +146,7 @@ class CopiesCheck(Check[CopiesCheckConfig]):
             )
             for name, estimate in named.items()
         ]
+        return Judgement(findings=[*_counted_exactly(stack, maker), *findings])
 
     def _power(self, stack: Stack) -> Estimate:
         arrays, hits = stack.arrays, []
@@ -146,6 +164,30 @@ class CopiesCheck(Check[CopiesCheckConfig]):
         # The same images in every build: builds are no further draws of them.
         share = np.mean(hits, axis=0)
         return clopper_pearson(round(float(share.sum())), len(share))
+
+
+def _exact(tested: Tested) -> BoolArray:
+    """Which pool images are in the released set to the pixel, ``[n]``."""
+    release, images = tested.release, tested.pool.images
+    shown = release.expose(release.set_as) if release.set_as is not None else None
+    if not isinstance(shown, SetView):
+        return np.zeros(len(images), dtype=bool)
+    released = {image.tobytes() for image in shown.pixels()}
+    return np.array([image.tobytes() in released for image in images], dtype=bool)
+
+
+def _counted_exactly(stack: Stack, maker: FindingMaker) -> list[Finding]:
+    """Members that are in the released set to the pixel, in any build: counted, not estimated."""
+    exact, members = stack.arrays["exact"], stack.membership
+    count = f"counted in {len(exact)} build{'s' * (len(exact) > 1)}, mean"
+    found = []
+    for name, side in (("tpr", members), ("fpr", ~members)):
+        share = float(((exact & side).sum(axis=1) / side.sum(axis=1)).mean())
+        estimate = Estimate(value=share, low=share, high=share, n=0, method=count)
+        found.append(
+            maker.finding(f"membership.copies.{name}", estimate, threat=ThreatModel.SAMPLES_SET)
+        )
+    return found
 
 
 def chosen_items(count: int, most: int) -> IntArray:

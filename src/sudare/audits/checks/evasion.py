@@ -20,7 +20,7 @@ from sudare.attacks.evasion import (
 )
 from sudare.attacks.evasion.base import fooled
 from sudare.attacks.evasion.corruptions import CORRUPTIONS, corrupt
-from sudare.audits.checks.base import Check, Measurement, Picture, Stack, Tested
+from sudare.audits.checks.base import Check, Judgement, Measurement, Picture, Stack, Tested
 from sudare.audits.checks.evasion_config import EvasionCheckConfig
 from sudare.audits.maker import FindingMaker
 from sudare.core.figures import Figure
@@ -128,7 +128,7 @@ class EvasionCheck(Check[EvasionCheckConfig]):
             arrays["corrupted"] = self._corrupted(net, images, labels, tested.seed)
         return Measurement(arrays=arrays, pictures=_pictures(images, worst))
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> list[Finding]:
+    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
         """Accuracies over builds, AutoAttack as all of its attacks, and signs of masking."""
         config, robust = self.config, stack.arrays["robust"]
         settings = hash_json(config.model_dump(mode="json", exclude={"builds"}))
@@ -151,7 +151,7 @@ class EvasionCheck(Check[EvasionCheckConfig]):
         if "corrupted" in stack.arrays:
             corrupted = stack.arrays["corrupted"]
             found.append(_share(maker, "evasion.corruptions.accuracy", corrupted))
-        return found
+        return Judgement(findings=found)
 
     def _attacked(
         self,

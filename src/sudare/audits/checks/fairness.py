@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sudare.audits.checks.base import Check, Measurement, Preparation, Stack, Tested
+from sudare.audits.checks.base import (
+    Check,
+    Judgement,
+    Measurement,
+    Pooled,
+    Preparation,
+    Stack,
+    Tested,
+)
 from sudare.audits.checks.fairness_config import FairnessCheckConfig
 from sudare.audits.checks.plain import plain_nets, train_plain
 from sudare.audits.maker import FindingMaker
@@ -16,7 +24,6 @@ from sudare.core.arrays import FloatArray, IntArray
 from sudare.core.errors import DataError
 from sudare.core.estimates import Estimate
 from sudare.core.figures import Figure
-from sudare.core.findings import Finding
 from sudare.core.seeds import generator, integer_seed
 from sudare.metrics import largest_gap, mean_gap, worst_share
 from sudare.nets.predict import predict
@@ -29,8 +36,7 @@ build's own."""
 
 _LEAST, _NEAR = 40, 0.02
 _DRAWS = 200
-_MATCHED: dict[tuple[str, str, str], IntArray] = {}
-"""Answers of the plain classifiers: the same beside every build that this process measures."""
+_MATCHED = "matched.npy"
 
 
 class FairnessCheck(Check[FairnessCheckConfig]):
@@ -125,26 +131,29 @@ class FairnessCheck(Check[FairnessCheckConfig]):
         logits = [predict(net, tested.test.images, device=tested.device) for net in tested.nets]
         answers = np.mean(logits, axis=0).argmax(axis=1).astype(np.int64)
         arrays: dict[str, npt.NDArray[Any]] = {"answers": answers}
-        if tested.prepared is not None:
-            arrays["matched"] = self._matched(tested, tested.prepared)
+        if tested.pooled is not None:
+            arrays["matched"] = np.load(tested.pooled / _MATCHED)
         return Measurement(arrays=arrays)
 
-    def _matched(self, tested: Tested, prepared: Path) -> IntArray:
-        """Answers of the plain classifiers, ``[matched, sizes, n]``; the same for every build."""
-        test, device = tested.test, tested.device
-        key = (str(prepared), test.content_hash, device)
-        if key not in _MATCHED:
-            _MATCHED.clear()
-            count = self.config.matched * len(SHARES)
-            nets = plain_nets(prepared, count, test, net=self.config.net, device=device)
-            each = [
-                predict(net, test.images, device=device).argmax(axis=1).astype(np.int64)
-                for net in nets
-            ]
-            _MATCHED[key] = np.stack(each).reshape(self.config.matched, len(SHARES), -1)
-        return _MATCHED[key]
+    def pools(self) -> bool:
+        """Where plain classifiers answer beside every build."""
+        return self.shares()
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> list[Finding]:
+    def prepare_pool(self, given: Pooled, folder: Path) -> None:
+        """Answers of the plain classifiers, ``[matched, sizes, n]``."""
+        if given.prepared is None:
+            raise TypeError("this check prepares nets")
+        count = self.config.matched * len(SHARES)
+        nets = plain_nets(
+            given.prepared, count, given.test, net=self.config.net, device=given.device
+        )
+        each = [
+            predict(net, given.test.images, device=given.device).argmax(axis=1).astype(np.int64)
+            for net in nets
+        ]
+        np.save(folder / _MATCHED, np.stack(each).reshape(self.config.matched, len(SHARES), -1))
+
+    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
         """Means over builds."""
         labels = stack.labels.test
         answers_of_builds = stack.arrays["answers"]
@@ -167,7 +176,7 @@ class FairnessCheck(Check[FairnessCheckConfig]):
             plain = (stack.arrays["matched"][0] == labels.classes).astype(np.float64)
             beyond = amplified(right, plain, labels.classes, rng=halves("amplification"))
             found.append(maker.finding("fairness.amplification", beyond))
-        return found
+        return Judgement(findings=found)
 
 
 def amplified(

@@ -12,7 +12,15 @@ from safetensors.torch import save_file
 
 from sudare.attacks.inversion import fit_prior, save_prior
 from sudare.attacks.near_copies import search
-from sudare.audits.checks.base import Check, Measurement, Picture, Preparation, Stack, Tested
+from sudare.audits.checks.base import (
+    Check,
+    Judgement,
+    Measurement,
+    Picture,
+    Preparation,
+    Stack,
+    Tested,
+)
 from sudare.audits.checks.inversion_config import InversionCheckConfig
 from sudare.audits.checks.nearest import counted, padded
 from sudare.audits.checks.yardstick import (
@@ -31,7 +39,6 @@ from sudare.core.arrays import ByteArray, IntArray
 from sudare.core.errors import DataError
 from sudare.core.estimates import Estimate
 from sudare.core.figures import Figure
-from sudare.core.findings import Finding
 from sudare.core.hashing import hash_json
 from sudare.core.seeds import integer_seed
 from sudare.core.threats import ThreatModel
@@ -269,7 +276,7 @@ class InversionCheck(Check[InversionCheckConfig]):
         nearest = yardstick.nearest_images(kept, labels)
         return Measurement(arrays=arrays, pictures=self._pictures(kept, labels, nearest))
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> list[Finding]:
+    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
         """Means over builds; controls were measured once."""
         arrays = stack.arrays
         threat = ThreatModel(str(arrays["sees"][0]))
@@ -316,7 +323,7 @@ class InversionCheck(Check[InversionCheckConfig]):
                     attack_hash="" if control else settings,
                 )
             )
-        return found
+        return Judgement(findings=found)
 
     def _extracted(
         self, kept: ByteArray, labels: IntArray, real: ImageDataset, tested: Tested

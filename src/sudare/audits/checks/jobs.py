@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeAlias
 
@@ -12,15 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, SerializeAsAny
 
-from sudare.audits.checks.base import Measurement, Preparation, Stack, Tested
+from sudare.audits.checks.base import Measurement, Pooled, Preparation, Tested
 from sudare.audits.checks.config import CheckConfig
 from sudare.audits.checks.recipient_models import RecipientsJob, load_models
 from sudare.audits.checks.registry import make_check, parse_check
-from sudare.audits.labels import LabelledParts
-from sudare.audits.maker import FindingMaker
-from sudare.core.arrays import BoolArray, IntArray
 from sudare.core.errors import AuditError
-from sudare.core.findings import Finding
 from sudare.core.progress import Progress
 from sudare.core.runs import ShownPicture
 from sudare.core.seeds import integer_seed
@@ -38,17 +34,18 @@ __all__ = [
     "AnyCheck",
     "CheckJob",
     "CheckWork",
+    "PoolJob",
     "PrepareJob",
     "applicable",
-    "judge_checks",
     "load_arrays",
-    "plan_checks",
+    "plan_check",
     "prepare_checks",
     "show_pictures",
 ]
 
 _ARRAYS, _CAPTIONS = "arrays.npz", "captions.json"
 _PARTS = ("public", "population", "auxiliary")
+_SCORED = ("pool", "population", "test")
 
 
 AnyCheck: TypeAlias = Annotated[SerializeAsAny[CheckConfig], BeforeValidator(parse_check)]
@@ -95,12 +92,47 @@ class PrepareJob(Job):
         make_check(self.check).prepare(given, folder)
 
 
+class PoolJob(Job):
+    """What a check makes once for all builds of a run on the same images.
+
+    Attributes:
+        check: Its settings.
+        prepared: What the check shares among all runs of these images, or None.
+        parts: Name of a part of the collection to its content.
+        device: Where nets run.
+        threads: Threads of the worker.
+    """
+
+    check: AnyCheck
+    prepared: PrepareJob | None
+    parts: dict[str, str]
+    device: str
+    threads: int
+
+    @property
+    def modules(self) -> list[str]:
+        """Of the check."""
+        return _modules_of(self.check)
+
+    def run(self, folder: Path, cache: Cache, progress: Progress) -> None:
+        """Make it."""
+        make_deterministic(self.device)
+        given = Pooled(
+            **{name: collection(content, cache) for name, content in self.parts.items()},
+            prepared=None if self.prepared is None else cache.path(self.prepared.key),
+            device=self.device,
+            progress=progress,
+        )
+        make_check(self.check).prepare_pool(given, folder)
+
+
 class CheckJob(Job):
     """Measures one build's release.
 
     Attributes:
         check: Its settings; without a number of builds, which changes nothing about one of them.
         prepared: What the check shares among all releases, or None.
+        pooled: What the check made once for these images, or None.
         models: The models that answer for the release.
         parts: Name of a part of the collection to its content.
         threads: Threads of the worker.
@@ -110,6 +142,7 @@ class CheckJob(Job):
 
     check: AnyCheck
     prepared: PrepareJob | None
+    pooled: PoolJob | None
     models: RecipientsJob
     parts: dict[str, str]
     threads: int
@@ -121,16 +154,27 @@ class CheckJob(Job):
 
     def run(self, folder: Path, cache: Cache, progress: Progress) -> None:
         """Measure the release."""
-        make_deterministic(self.models.device)
-        release = read_release(self.models.release.folder(cache))
+        models = self.models
+        make_deterministic(models.device)
+        release = read_release(models.release.folder(cache))
+        costs = json.loads((cache.path(models.key) / "costs.json").read_text())
+        recipients = models.recipients.count if costs else 0
+        record = models.release.record(cache)
+        if record is not None:
+            costs |= json.loads((record / "costs.json").read_text())
         measured = make_check(self.check).measure(
             Tested(
                 release=release,
-                nets=load_models(self.models, release, cache),
+                nets=load_models(models, release, cache),
+                recipients=recipients,
                 **{name: collection(content, cache) for name, content in self.parts.items()},
                 prepared=None if self.prepared is None else cache.path(self.prepared.key),
-                seed=integer_seed(self.models.seed, "check", self.check.kind),
-                device=self.models.device,
+                pooled=None if self.pooled is None else cache.path(self.pooled.key),
+                record=record,
+                costs=costs,
+                seed=integer_seed(models.seed, "check", self.check.kind),
+                models_seed=models.seed,
+                device=models.device,
                 progress=progress,
             )
         )
@@ -139,31 +183,40 @@ class CheckJob(Job):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckWork:
-    """A check and what prepares what its measurements share.
+    """A check and what is made for it before one build is measured.
 
     Attributes:
         config: Its settings.
         prepared: The job that prepares it, or None.
+        pooled: The job that makes what all builds on the scored images share, or None.
+        parts: Name of a scored part of the collection to its content.
+        threads: Threads of a worker.
     """
 
     config: CheckConfig
     prepared: PrepareJob | None
+    pooled: PoolJob | None
+    parts: Mapping[str, str]
+    threads: int
 
-    def job(self, models: RecipientsJob, split: AuditSplit, cache: Cache) -> CheckJob:
+    @property
+    def before(self) -> Chain:
+        """What must be there before a build is measured."""
+        return tuple(job for job in (self.prepared, self.pooled) if job is not None)
+
+    def job(self, models: RecipientsJob) -> CheckJob:
         """The job that measures one build's release.
 
         Args:
             models: The models that answer for it.
-            split: Images that are scored.
-            cache: Where data lie.
         """
-        parts = {"pool": split.pool, "population": split.population, "test": split.test}
         return CheckJob(
             check=self.config.model_copy(update={"builds": None}),
             prepared=self.prepared,
+            pooled=self.pooled,
             models=models,
-            parts={name: store(part, cache) for name, part in parts.items()},
-            threads=models.threads,
+            parts=dict(self.parts),
+            threads=self.threads,
         )
 
 
@@ -172,33 +225,28 @@ def applicable(configs: Sequence[CheckConfig], kind: str) -> dict[CheckConfig, s
     return {config: make_check(config).not_for(kind_class(kind)) for config in configs}
 
 
-def plan_checks(
-    configs: Sequence[CheckConfig],
-    split: AuditSplit,
-    *,
-    cache: Cache,
-    seed: int,
-    device: str,
-    threads: int,
-) -> list[CheckWork]:
-    """Every check with the job that makes what it shares among all releases."""
-    parts = {name: getattr(split, name) for name in _PARTS}
-    return [
-        CheckWork(
-            config=config,
-            prepared=PrepareJob(
-                check=config,
-                parts={n: store(part, cache) for n, part in parts.items() if part is not None},
-                classes=split.pool.class_names,
-                seed=integer_seed(seed, "prepare", config.kind),
-                device=device,
-                threads=threads,
-            )
-            if make_check(config).shares()
-            else None,
+def plan_check(
+    config: CheckConfig, split: AuditSplit, *, cache: Cache, seed: int, device: str, threads: int
+) -> CheckWork:
+    """A check with the jobs that make what it shares among releases and builds."""
+    check = make_check(config)
+    prepared = pooled = None
+    if check.shares():
+        parts = {name: getattr(split, name) for name in _PARTS}
+        prepared = PrepareJob(
+            check=config,
+            parts={n: store(part, cache) for n, part in parts.items() if part is not None},
+            classes=split.pool.class_names,
+            seed=integer_seed(seed, "prepare", config.kind),
+            device=device,
+            threads=threads,
         )
-        for config in configs
-    ]
+    scored = {name: store(getattr(split, name), cache) for name in _SCORED}
+    if check.pools():
+        pooled = PoolJob(
+            check=config, prepared=prepared, parts=scored, device=device, threads=threads
+        )
+    return CheckWork(config=config, prepared=prepared, pooled=pooled, parts=scored, threads=threads)
 
 
 def prepare_checks(
@@ -208,7 +256,7 @@ def prepare_checks(
     progress: Progress,
     beside: Sequence[Chain] = (),
 ) -> None:
-    """Make what the checks share among all releases, before one of them measures.
+    """Make what the checks share among releases and builds, before one of them measures.
 
     Args:
         works: The checks.
@@ -216,7 +264,7 @@ def prepare_checks(
         progress: Where to report.
         beside: Chains that need nothing of it, for the workers that it leaves idle.
     """
-    chains: list[Chain] = [(work.prepared,) for work in works if work.prepared is not None]
+    chains = [work.before for work in works if work.before]
     if chains:
         label = "preparing checks" + (", first builds" if beside else "")
         executor.run([*chains, *beside], progress=progress, label=label)
@@ -262,48 +310,6 @@ def show_pictures(
             )
         )
     return shown
-
-
-def judge_checks(
-    configs: Sequence[CheckConfig],
-    arrays: Mapping[str, Mapping[str, npt.NDArray[Any]]],
-    maker: FindingMaker,
-    *,
-    membership: BoolArray,
-    units: IntArray,
-    labels: LabelledParts,
-    seed: int,
-    draws: int,
-) -> list[Finding]:
-    """Findings of all checks that measured something.
-
-    Args:
-        configs: The checks of the run.
-        arrays: Kind of check to its arrays, one row a build.
-        maker: Fills in what findings about the release share.
-        membership: ``bool [N, n]``.
-        units: ``int64 [n]``.
-        labels: Labels of pool and test.
-        seed: Seed of the run.
-        draws: Bootstrap draws.
-    """
-    findings = []
-    for config in configs:
-        if config.kind not in arrays:
-            continue
-        named = arrays[config.kind]
-        # A check may measure the first builds only.
-        measured = min((len(values) for values in named.values()), default=len(membership))
-        stack = Stack(
-            arrays=named,
-            membership=membership[:measured],
-            units=units,
-            labels=labels,
-            seed=integer_seed(seed, "judge", maker.release, config.kind),
-            draws=draws,
-        )
-        findings += make_check(config).judge(stack, replace(maker, builds=measured))
-    return findings
 
 
 def _write(folder: Path, measured: Measurement) -> None:

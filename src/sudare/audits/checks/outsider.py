@@ -10,18 +10,26 @@ import numpy as np
 import torch
 
 from sudare.attacks.signals import Phi
-from sudare.audits.checks.base import Check, Measurement, Preparation, Stack, Tested
+from sudare.audits.checks.base import (
+    Check,
+    Judgement,
+    Measurement,
+    Pooled,
+    Preparation,
+    Stack,
+    Tested,
+)
+from sudare.audits.checks.judge import judge_scores
 from sudare.audits.checks.outsider_config import OutsiderCheckConfig
 from sudare.audits.checks.plain import plain_nets, train_plain
-from sudare.audits.checks.scores import judge_scores
 from sudare.audits.maker import FindingMaker
 from sudare.core.arrays import Float32Array
 from sudare.core.errors import DataError
 from sudare.core.figures import Figure
-from sudare.core.findings import Finding
 from sudare.core.hashing import hash_json
 from sudare.core.seeds import generator, integer_seed
 from sudare.core.threats import ThreatModel
+from sudare.data.images import ImageDataset
 from sudare.recipients.train import recipients_view
 
 if TYPE_CHECKING:
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["OutsiderCheck"]
 
 _LEAST = 20
+_USUAL = "usual.npy"
 
 
 class OutsiderCheck(Check[OutsiderCheckConfig]):
@@ -108,26 +117,33 @@ class OutsiderCheck(Check[OutsiderCheckConfig]):
 
     def measure(self, tested: Tested) -> Measurement:
         """Confidence of the release's nets above the mean of the plain ones, each pool image."""
-        if tested.prepared is None:
-            raise TypeError("this check prepares nets")
-        key = (str(tested.prepared), tested.pool.content_hash, tested.device)
-        if key not in _USUAL:
-            _USUAL.clear()
-            shadows = plain_nets(
-                tested.prepared,
-                self.config.shadows,
-                tested.pool,
-                net=self.config.net,
-                device=tested.device,
-            )
-            _USUAL[key] = _confidence(shadows, tested)
-        scores = _confidence(tested.nets, tested) - _USUAL[key]
+        if tested.pooled is None:
+            raise TypeError("this check measures plain nets once")
+        usual = np.load(tested.pooled / _USUAL)
+        scores = _confidence(tested.nets, tested.pool, tested.device) - usual
         sees = np.array(str(tested.release.scores_as))
         return Measurement(arrays={"scores": scores, "sees": sees})
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> list[Finding]:
+    def pools(self) -> bool:
+        """What the plain nets say is the same beside every build."""
+        return True
+
+    def prepare_pool(self, given: Pooled, folder: Path) -> None:
+        """Mean confidence of the plain nets in the class of each pool image, ``[n]``."""
+        if given.prepared is None:
+            raise TypeError("this check prepares nets")
+        shadows = plain_nets(
+            given.prepared,
+            self.config.shadows,
+            given.pool,
+            net=self.config.net,
+            device=given.device,
+        )
+        np.save(folder / _USUAL, _confidence(shadows, given.pool, given.device))
+
+    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
         """AUC, TPR and the null control."""
-        return judge_scores(
+        found = judge_scores(
             "outsider",
             stack.arrays["scores"],
             stack,
@@ -135,15 +151,11 @@ class OutsiderCheck(Check[OutsiderCheckConfig]):
             threat=ThreatModel(str(stack.arrays["sees"][0])),
             config_hash=hash_json(self.config.model_dump(mode="json", exclude={"builds"})),
         )
+        return Judgement(findings=found)
 
 
-_USUAL: dict[tuple[str, str, str], Float32Array] = {}
-"""What the plain nets say of a pool: the same beside every build that this process measures."""
-
-
-def _confidence(nets: tuple[torch.nn.Module, ...], tested: Tested) -> Float32Array:
-    """Mean confidence of some nets in the class of each pool image, ``[n]``."""
-    view = recipients_view(nets, device=tested.device)
-    pool = tested.pool
+def _confidence(nets: tuple[torch.nn.Module, ...], pool: ImageDataset, device: str) -> Float32Array:
+    """Mean confidence of some nets in the class of each image, ``[n]``."""
+    view = recipients_view(nets, device=device)
     found: Float32Array = Phi(queries=1).measure(view, pool.images, pool.classes, seed=0)[:, 0]
     return found

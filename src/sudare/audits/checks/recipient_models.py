@@ -47,7 +47,11 @@ class BuiltRelease(BaseModel):
 
     def folder(self, cache: Cache) -> Path:
         """Where it lies."""
-        return cache.path(self.build) / "releases" / self.name
+        return self.record(cache) / "releases" / self.name
+
+    def record(self, cache: Cache) -> Path:
+        """Where the private record of its build lies."""
+        return cache.path(self.build)
 
 
 class ArtefactRelease(BaseModel):
@@ -72,6 +76,9 @@ class ArtefactRelease(BaseModel):
     def folder(self, cache: Cache) -> Path:
         """Where it lies."""
         return self.place
+
+    def record(self, cache: Cache) -> None:
+        """Nobody knows how it was built."""
 
 
 ReleaseSource: TypeAlias = BuiltRelease | ArtefactRelease

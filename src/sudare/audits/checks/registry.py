@@ -17,11 +17,15 @@ CHECKS = Registry(
     "check",
     {
         "copies": "sudare.audits.checks.copies_config:CopiesCheckConfig",
+        "cost": "sudare.audits.checks.built_in:CostCheckConfig",
         "evasion": "sudare.audits.checks.evasion_config:EvasionCheckConfig",
         "fairness": "sudare.audits.checks.fairness_config:FairnessCheckConfig",
         "inversion": "sudare.audits.checks.inversion_config:InversionCheckConfig",
+        "membership": "sudare.audits.checks.built_in:MembershipCheckConfig",
         "outsider": "sudare.audits.checks.outsider_config:OutsiderCheckConfig",
         "sampler": "sudare.audits.checks.sampler_config:SamplerCheckConfig",
+        "traces": "sudare.audits.checks.built_in:TracesCheckConfig",
+        "utility": "sudare.audits.checks.built_in:UtilityCheckConfig",
     },
     group="sudare.checks",
 )

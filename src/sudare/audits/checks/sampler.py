@@ -10,9 +10,9 @@ import torch
 from sudare.attacks.features.bounds import bounds_touched
 from sudare.attacks.features.latent import LatentSearch
 from sudare.attacks.features.nearest import covered, nearest_distance
-from sudare.audits.checks.base import Check, Measurement, Stack, Tested
+from sudare.audits.checks.base import Check, Judgement, Measurement, Stack, Tested
+from sudare.audits.checks.judge import judge_scores
 from sudare.audits.checks.sampler_config import SamplerCheckConfig
-from sudare.audits.checks.scores import judge_scores
 from sudare.audits.maker import FindingMaker
 from sudare.core.arrays import Float32Array, FloatArray, IntArray
 from sudare.core.errors import AuditError
@@ -170,10 +170,11 @@ class SamplerCheck(Check[SamplerCheckConfig]):
         )
         return {"latent": -distances, "latent_columns": columns}
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> list[Finding]:
+    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
         """AUC and TPR of each attack, bounds touched by members and others, spread, coverage."""
-        arrays, found = stack.arrays, []
-        settings = hash_json(self.config.model_dump(mode="json"))
+        arrays = stack.arrays
+        found: list[Finding] = []
+        settings = hash_json(self.config.model_dump(mode="json", exclude={"builds"}))
         if "bounds" in arrays:
             touched = arrays["bounds"] > 0
             for name, side in (("tpr", stack.membership), ("fpr", ~stack.membership)):
@@ -205,11 +206,9 @@ class SamplerCheck(Check[SamplerCheckConfig]):
             )
         spread = mean_over_builds(arrays["spread"].astype(np.float64), bounds=(0.0, np.inf))
         share = arrays["covered"].mean(axis=1)
-        return [
-            *found,
-            maker.finding("sampler.variance_ratio", spread, unit="ratio"),
-            maker.finding("sampler.coverage", mean_over_builds(share, bounds=(0.0, 1.0))),
-        ]
+        found.append(maker.finding("sampler.variance_ratio", spread, unit="ratio"))
+        coverage = mean_over_builds(share, bounds=(0.0, 1.0))
+        return Judgement(findings=[*found, maker.finding("sampler.coverage", coverage)])
 
 
 def _spread_kept(

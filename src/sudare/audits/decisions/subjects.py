@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sudare.attacks.registry import make_test
+from sudare.audits.checks.membership import primary_for, threat_of
 from sudare.audits.checks.registry import make_check
 from sudare.audits.config import RunConfig
 from sudare.audits.decisions.questions import Subject
-from sudare.audits.findings import primary_for, threat_of
 from sudare.core.runs import DataSummary, Mode, ReleaseSummary
 from sudare.core.threats import ThreatModel
 from sudare.releases.registry import kind_class

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sudare.audits.labels import LabelledParts
+from sudare.attacks.signals import log_posterior
+from sudare.audits.checks.base import Check, Judgement, Measurement, Stack, Tested
+from sudare.audits.checks.built_in import UtilityCheckConfig
 from sudare.audits.maker import FindingMaker
-from sudare.audits.measure import Measured
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.estimates import Estimate
-from sudare.core.findings import Finding
 from sudare.metrics import (
     clopper_pearson,
     crossed_share,
@@ -19,34 +19,69 @@ from sudare.metrics import (
     mean_over_builds,
     mean_recall,
 )
+from sudare.recipients.train import recipients_view
 
-__all__ = ["utility_findings"]
+__all__ = ["UtilityCheck"]
 
 _LEAST_RECORDS, _IMAGE_DRAWS = 30, 50
 
 
-def utility_findings(
-    maker: FindingMaker, measured: Measured, split: LabelledParts, rows: IntArray
-) -> list[Finding]:
-    """Accuracy, calibration and recall; also on the images that builds did and did not see.
+class UtilityCheck(Check[UtilityCheckConfig]):
+    """Accuracy, calibration and recall; also on the images that builds did and did not see."""
 
-    Args:
-        maker: Fills in what findings about the release share.
-        measured: Predictions of every build.
-        split: Labels of pool and test.
-        rows: Builds the findings are about; one build alone gets intervals over its records.
+    def measure(self, tested: Tested) -> Measurement:
+        """Log-posteriors of the test images, ``float32 [R, n, C]``."""
+        view = recipients_view(tested.nets, device=tested.device)
+        test = log_posterior(view.logits(tested.test.images)).astype(np.float32)
+        return Measurement(arrays={"test": test})
+
+    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
+        """Over builds; of one build alone over its records."""
+        answers = _Answers.of(stack)
+        found = _of_one(answers) if len(answers.test) == 1 else None
+        found = found or _over_builds(answers)
+        return Judgement(
+            findings=[
+                maker.finding(name, estimate, group=group)
+                for (name, group), estimate in found.items()
+            ]
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Answers:
+    """What builds said of test and pool images.
+
+    Attributes:
+        test: ``float64 [N, R, n, C]``, log-posteriors.
+        labels: ``int64 [n]``, classes of the test images.
+        class_names: One name per class.
+        hits: ``bool [N, n_pool]``, whether the pool image was recognised.
+        members: ``bool [N, n_pool]``.
     """
-    found = _of_one(measured, split, int(rows[0])) if len(rows) == 1 else None
-    found = found or _over_builds(measured, split, rows)
-    return [maker.finding(name, estimate, group=group) for (name, group), estimate in found.items()]
+
+    test: FloatArray
+    labels: IntArray
+    class_names: tuple[str, ...]
+    hits: BoolArray
+    members: BoolArray
+
+    @classmethod
+    def of(cls, stack: Stack) -> _Answers:
+        classes = stack.labels.pool.classes
+        posterior = stack.every["membership"]["log_posterior"][stack.trial.rows]
+        return cls(
+            test=stack.arrays["test"].astype(np.float64),
+            labels=stack.labels.test.classes,
+            class_names=stack.labels.test.class_names,
+            hits=posterior[:, : len(classes)].argmax(axis=2) == classes,
+            members=stack.membership,
+        )
 
 
-def _over_builds(
-    measured: Measured, split: LabelledParts, rows: IntArray
-) -> dict[tuple[str, str], Estimate]:
+def _over_builds(answers: _Answers) -> dict[tuple[str, str], Estimate]:
     # Recipients of one build share its data: their mean is one number, the build is the unit.
-    test = measured.test[rows].astype(np.float64)
-    labels = split.test.classes
+    test, labels = answers.test, answers.labels
     found: dict[tuple[str, str], Estimate] = {}
 
     # Builds share their test images: both were drawn.
@@ -54,14 +89,12 @@ def _over_builds(
     found["utility.accuracy", ""] = crossed_share(right)
     found["utility.balanced_accuracy", ""] = crossed_share(right, strata=labels)
     found["utility.ece", ""] = _calibration(test, labels)
-    for index, group in enumerate(split.test.class_names):
+    for index, group in enumerate(answers.class_names):
         if (labels == index).any():
             found["utility.recall", group] = crossed_share(right[:, labels == index])
-    posterior = measured.table.pool("log_posterior")[rows]
-    hits = (posterior.argmax(axis=2) == split.pool.classes).astype(np.float64)
-    members = measured.table.membership[rows]
-    found["utility.heldout_accuracy", ""] = _on_one_side(hits, ~members)
-    found["utility.train_accuracy", ""] = _on_one_side(hits, members)
+    hits = answers.hits.astype(np.float64)
+    found["utility.heldout_accuracy", ""] = _on_one_side(hits, ~answers.members)
+    found["utility.train_accuracy", ""] = _on_one_side(hits, answers.members)
     return found
 
 
@@ -98,9 +131,9 @@ def _calibration(test: FloatArray, labels: IntArray) -> Estimate:
     )
 
 
-def _of_one(measured: Measured, split: LabelledParts, row: int) -> dict[tuple[str, str], Estimate]:
+def _of_one(answers: _Answers) -> dict[tuple[str, str], Estimate]:
     """One model: its records are what is drawn, so the interval is over them."""
-    test, labels = measured.test[row].astype(np.float64), split.test.classes
+    test, labels = answers.test[0], answers.labels
     right = (test.argmax(axis=2) == labels).mean(axis=0)
     found = {("utility.accuracy", ""): _share(right)}
     found["utility.balanced_accuracy", ""] = mean_recall(
@@ -108,12 +141,10 @@ def _of_one(measured: Measured, split: LabelledParts, row: int) -> dict[tuple[st
         np.array([(labels == label).sum() for label in np.unique(labels)]),
     )
     found["utility.ece", ""] = _resampled(test, labels)
-    for index, group in enumerate(split.test.class_names):
+    for index, group in enumerate(answers.class_names):
         if (labels == index).any():
             found["utility.recall", group] = _share(right[labels == index])
-    posterior, classes = measured.table.pool("log_posterior")[row], split.pool.classes
-    hits = posterior.argmax(axis=1) == classes
-    members = measured.table.membership[row]
+    hits, members = answers.hits[0], answers.members[0]
     found["utility.heldout_accuracy", ""] = _share(hits[~members])
     found["utility.train_accuracy", ""] = _share(hits[members])
     return found

@@ -1,4 +1,4 @@
-"""What attacks found of a release, kept in the cache: a killed run does not attack again."""
+"""Findings of a release, kept in the cache: a run that was killed does not attack again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from sudare.attacks.registry import MEMBERSHIP_TESTS
+from sudare.audits.checks.built_in import checks_of
 from sudare.audits.config import RunConfig
-from sudare.audits.findings import ReleaseAudit
+from sudare.audits.judging import JudgedRelease
 from sudare.audits.labels import Subject
 from sudare.core.files import atomic_directory, seal
 from sudare.core.findings import Findings
@@ -20,41 +21,54 @@ from sudare.core.progress import Progress
 from sudare.core.threats import ThreatModel
 from sudare.fleets.cache import Cache, entry_key
 from sudare.fleets.jobs import Job
+from sudare.routes.config import PlannedRelease
 
-__all__ = ["attacks_key", "kept_audit"]
+__all__ = ["cached_judgement", "judgement_key"]
 
 _FINDINGS, _SCORES, _THREATS = "findings.json", "scores.npz", "threats.json"
 
 
-def attacks_key(config: RunConfig, subject: Subject, measures: Sequence[Job], *, pool: str) -> str:
-    """The key of a release's attack step: what was measured, and how it is judged.
+def judgement_key(
+    config: RunConfig,
+    subject: Subject,
+    jobs: Sequence[Job],
+    *,
+    pool: str,
+    planned: PlannedRelease,
+) -> str:
+    """The key of what follows about a release: what was measured, and how it is judged.
 
     Args:
         config: The run.
         subject: The release.
-        measures: The jobs that measured its builds.
+        jobs: All that measured its builds.
         pool: Content hash of the pool, whose labels and units count.
+        planned: The release as it was planned.
     """
     values: dict[str, Json] = {
-        "work": "attacks",
+        "work": "judge",
         "subject": [subject.name, subject.kind, subject.label],
-        "measures": [job.key for job in measures],
+        "jobs": [job.key for job in jobs],
         "pool": pool,
         "attacks": config.attacks.model_dump(mode="json"),
         "audit": config.audit.model_dump(mode="json", exclude={"fail_on", "exposed"}),
         "prices": config.prices.model_dump(mode="json"),
+        "threat": config.threat.model_dump(mode="json"),
+        "checks": [check.model_dump(mode="json") for check in config.checks],
         "seed": config.seed,
         # The error of null controls is shared among all of a run.
         "routes": len(config.routes),
     }
-    tests = [MEMBERSHIP_TESTS[name].partition(":")[0] for name in config.attacks.membership]
-    return entry_key(values, roots=["sudare.audits.findings", *tests])
+    roots = {MEMBERSHIP_TESTS[name].partition(":")[0] for name in config.attacks.membership}
+    for check in checks_of(config, planned):
+        roots |= {type(check).__module__, check.check.partition(":")[0]}
+    return entry_key(values, roots=["sudare.audits.judging", *roots])
 
 
-def kept_audit(
-    cache: Cache, key: str, make: Callable[[], ReleaseAudit], *, progress: Progress
-) -> ReleaseAudit:
-    """The audit of a key: read if it is there, else made and kept.
+def cached_judgement(
+    cache: Cache, key: str, make: Callable[[], JudgedRelease], *, progress: Progress
+) -> JudgedRelease:
+    """What follows about a release: read if it is there, else made and kept.
 
     Args:
         cache: Where it is kept.
@@ -64,22 +78,22 @@ def kept_audit(
     """
     if cache.sound(key, progress):
         return _read(cache.path(key))
-    audit = make()
+    judged = make()
     with atomic_directory(cache.path(key)) as draft:
-        (draft / _FINDINGS).write_text(Findings(findings=audit.findings).to_json())
-        scores: dict[str, Any] = {"membership": audit.membership, **audit.scores}
+        (draft / _FINDINGS).write_text(Findings(findings=judged.findings).to_json())
+        scores: dict[str, Any] = {"membership": judged.membership, **judged.scores}
         np.savez(draft / _SCORES, **scores)
-        (draft / _THREATS).write_text(json.dumps(audit.threats))
+        (draft / _THREATS).write_text(json.dumps(dict(judged.threats)))
         seal(draft, key)
-    return audit
+    return judged
 
 
-def _read(folder: Path) -> ReleaseAudit:
+def _read(folder: Path) -> JudgedRelease:
     findings = Findings.model_validate_json((folder / _FINDINGS).read_bytes()).findings
     with np.load(folder / _SCORES, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     threats = json.loads((folder / _THREATS).read_text())
-    return ReleaseAudit(
+    return JudgedRelease(
         findings=findings,
         membership=arrays.pop("membership"),
         scores=arrays,
