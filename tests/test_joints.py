@@ -1,8 +1,9 @@
 """The joints are open: another package adds one of each, and nothing of ours changes for it.
 
 A kind of release, a route with two releases, a check with a budget, `prepare` and a picture, a
-figure and a section come through entry points; `compare` shows all of them in both editions, and a
-third party recomputes the check's figures.
+figure, a section, a signal, a membership test, an evasion attack, a prior and a data source come
+through entry points; `compare` shows all of them in both editions, and a third party recomputes
+their figures.
 """
 
 import json
@@ -10,6 +11,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 TOY = '''
@@ -20,14 +22,21 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from sudare.attacks.evasion import EvasionAttack
+from sudare.attacks.inversion.priors import FittedPrior
+from sudare.attacks.membership.base import MembershipTest
+from sudare.attacks.signals import Signal
 from sudare.audits.checks.base import Check, Judgement, Measurement, Picture
 from sudare.audits.checks.config import CheckConfig
 from sudare.core.errors import ReleaseError
 from sudare.core.figures import Figure
+from sudare.core.scores import Scale
 from sudare.core.threats import Threat, ThreatModel
 from sudare.metrics import mean_over_builds
 from sudare.releases.card import Card, Spec
 from sudare.releases.kinds import LogitsView, Release, SamplesRelease, SamplesSpec
+from sudare.data.images import ImageDataset
+from sudare.data.sources.source import Source
 from sudare.report.sections import Section
 from sudare.routes.base import Build, BuildRecord, Role, Route
 from sudare.routes.config import PlannedRelease, RouteConfig
@@ -183,6 +192,73 @@ class ShiftCheck(Check[ShiftConfig]):
         return Judgement(findings=found)
 
 
+class Spread(Signal[LogitsView]):
+    """How far apart the logits of an image are."""
+
+    name: ClassVar[str] = "spread"
+    scale: ClassVar[Scale] = Scale.DISTANCE
+
+    def _measure(self, view, images, labels, seed):
+        return view.logits(images).std(axis=2).mean(axis=0)[:, None]
+
+
+class SpreadTest(MembershipTest):
+    """The farther apart, the more likely a member."""
+
+    id: ClassVar[str] = "membership.spread"
+    accepts: ClassVar = frozenset({Scale.DISTANCE})
+    needs_shadows: ClassVar[bool] = False
+    signal: str = "spread"
+
+    def _scores(self, table):
+        return table.pool(self.signal)[:, :, 0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brighter(EvasionAttack):
+    name: ClassVar[str] = "brighter"
+    label: ClassVar[str] = "A brighter image"
+    follows_gradients: ClassVar[bool] = False
+
+    def _run(self, net, images, labels, targets, rng):
+        return images + self.epsilon
+
+
+class MeanPrior(FittedPrior):
+    """The mean image and a little noise."""
+
+    def __init__(self, image_shape, latent):
+        super().__init__()
+        self.latent = latent
+        self.register_buffer("mean", torch.zeros(image_shape))
+
+    def fit(self, images, *, steps, seed, progress):
+        self.mean.copy_(images.mean(dim=0))
+
+    def sample(self, count, generator):
+        return torch.randn(count, self.latent, generator=generator, device=generator.device)
+
+    def decode(self, latents):
+        return self.mean + 0.1 * latents.mean(dim=1)[:, None, None, None]
+
+
+def stripes(request):
+    """Stripes up or down; drawn, nobody's."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(900) % 2
+    images = rng.integers(0, 90, size=(900, 1, 8, 8)).astype(np.uint8)
+    images[labels == 0, :, ::2] += 120
+    images[labels == 1, :, :, ::2] += 120
+    data = ImageDataset(
+        images=images,
+        labels=labels,
+        class_names=("across", "up"),
+        unit=np.arange(900),
+        name="stripes",
+    )
+    return Source(train=data, test=None, name="stripes", licence="none needed", source="drawn")
+
+
 def toy_section(run):
     found = [item for item in run.findings if item.id == "shift.drop"]
     if not found:
@@ -198,6 +274,16 @@ toy = toy_package:ToyConfig
 shift = toy_package:ShiftConfig
 [sudare.sections]
 toy = toy_package:toy_section
+[sudare.signals]
+spread = toy_package:Spread
+[sudare.membership]
+spread = toy_package:SpreadTest
+[sudare.evasion]
+brighter = toy_package:Brighter
+[sudare.priors]
+mean = toy_package:MeanPrior
+[sudare.sources]
+stripes = toy_package:stripes
 """
 CONFIG = """
 title = "Toy"
@@ -219,12 +305,52 @@ recipe = { epochs = 4 }
 [[checks]]
 kind = "shift"
 images = 80
+[[checks]]
+kind = "evasion"
+attacks = ["brighter", "pgd", "deepfool"]
+images = 20
+steps = 3
+corruptions = false
+builds = 2
 [recipients]
 net = { name = "mlp", width = 8 }
 recipe = { steps = 20 }
+[attacks]
+membership = ["rmia", "spread"]
 [audit]
 draws = 100
 exposed = 2
+"""
+STRIPES = """
+title = "Stripes"
+[data]
+source = "stripes"
+pool = 300
+population = 200
+public = 100
+test = 150
+[fleet]
+builds = 4
+[[routes]]
+kind = "plain"
+net = { name = "convnet", width = 4, depth = 1 }
+recipe = { epochs = 2 }
+[[checks]]
+kind = "inversion"
+prior = "mean"
+classes = 2
+candidates = 4
+pool = 8
+keep = 2
+steps = 2
+builds = 2
+evaluator = { name = "convnet", width = 4, depth = 1 }
+evaluator_recipe = { epochs = 2 }
+[attacks]
+membership = ["rmia"]
+[audit]
+draws = 100
+exposed = 0
 """
 
 
@@ -285,6 +411,34 @@ def test_the_check_ran_where_it_applies_with_what_it_prepared(place):
     assert found["shift.drop", "toy-means"]["value"] is not None
     assert found["shift.drop", "toy-set"]["value"] is not None
     assert ("shift.drop", "plain") not in found
+
+
+def test_a_signal_and_the_test_that_reads_it_run_with_their_control(place):
+    found = findings(place)
+    for release in ("toy-means", "toy-set", "plain"):
+        assert found["membership.spread.auc", release]["low"] is not None
+        assert found["membership.spread.null_auc", release]["value"] is not None
+    with np.load(place / "run" / "evidence" / "plain.npz") as evidence:
+        signal, ours = evidence["check.membership.spread"], evidence["check.membership.phi"]
+        assert signal.shape == ours.shape
+
+
+def test_an_evasion_attack_runs_beside_ours_and_has_a_name_on_the_page(place):
+    found = findings(place)
+    assert found["evasion.brighter.accuracy@8", "plain"]["value"] is not None
+    assert found["evasion.deepfool.accuracy@8", "plain"]["value"] is not None
+    assert "A brighter image" in (place / "run" / "report.html").read_text()
+
+
+def test_a_source_and_a_prior_of_another_package(place):
+    (place / "stripes.toml").write_text(STRIPES)
+    done = sudare(place, "compare", "--config", "stripes.toml", "--out", "stripes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((place / "stripes" / "findings.json").read_text())["findings"]
+    top = next(f for f in found if f["id"] == "inversion.top1")
+    assert "mean prior" in top["method"]
+    listed = sudare(place, "data", "list")
+    assert "Stripes up or down; drawn, nobody's." in listed.stdout
 
 
 @pytest.mark.parametrize("page", ["report.html", "report-public.html"])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from sudare.audits.checks.built_in import MembershipCheckConfig
 from sudare.audits.checks.jobs import CheckJob, PoolJob, PrepareJob
 from sudare.audits.checks.recipient_models import ArtefactRelease, BuiltRelease, RecipientsJob
 from sudare.audits.checks.registry import parse_check
@@ -142,3 +143,23 @@ def test_the_key_holds_the_code_that_runs(monkeypatch):
     JOBS["check"].key_without()
     assert {"sudare.fleets.builds", "sudare.routes.classifiers.build"} <= set(seen[0])
     assert {"sudare.audits.checks.jobs", "sudare.audits.checks.fairness"} <= set(seen[1])
+
+
+@pytest.mark.parametrize(
+    ("check", "modules"),
+    [
+        (
+            MembershipCheckConfig(),
+            {"sudare.attacks.signals", "sudare.attacks.boundary", "sudare.attacks.nearness"},
+        ),
+        (
+            parse_check({"kind": "evasion", "attacks": ["fgsm", "deepfool"]}),
+            {"sudare.attacks.evasion.fgsm", "sudare.attacks.evasion.deepfool"},
+        ),
+        (parse_check({"kind": "inversion"}), {"sudare.attacks.inversion.priors"}),
+    ],
+)
+def test_what_a_registry_leads_a_check_to_is_in_its_key(check, modules):
+    """No import shows it: without it an attack that was mended would not run again."""
+    job = JOBS["check"].model_copy(update={"check": check})
+    assert modules <= set(job.modules)

@@ -1,4 +1,4 @@
-"""Membership tests and the signals they read, by name."""
+"""Attacks by name: membership tests, the signals they read, evasion, priors of inversion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sudare.core.registry import Registry
 if TYPE_CHECKING:
     from sudare.attacks.membership.base import MembershipTest
 
-__all__ = ["MEMBERSHIP_TESTS", "SIGNALS", "make_test"]
+__all__ = ["EVASION", "MEMBERSHIP_TESTS", "PRIORS", "SIGNALS", "make_test"]
 
 MEMBERSHIP_TESTS = Registry(
     "membership test",
@@ -51,6 +51,31 @@ SIGNALS = Registry(
     group="sudare.signals",
 )
 """What is measured of every build where its release shows it; a test names the one it reads."""
+
+EVASION = Registry(
+    "evasion attack",
+    {
+        "fgsm": "sudare.attacks.evasion.fgsm:Fgsm",
+        "pgd": "sudare.attacks.evasion.pgd:Pgd",
+        "apgd-ce": "sudare.attacks.evasion.apgd:AutoPgd",
+        "apgd-dlr": "sudare.attacks.evasion.apgd:DlrAutoPgd",
+        "apgd-t": "sudare.attacks.evasion.autoattack:TargetedAutoPgd",
+        "fab": "sudare.attacks.evasion.fab:Fab",
+        "square": "sudare.attacks.evasion.square:Square",
+        "deepfool": "sudare.attacks.evasion.deepfool:DeepFool",
+    },
+    group="sudare.evasion",
+)
+
+PRIORS = Registry(
+    "prior",
+    {
+        "pca": "sudare.attacks.inversion.priors:PcaPrior",
+        "vae": "sudare.attacks.inversion.priors:VaePrior",
+    },
+    group="sudare.priors",
+)
+"""What an inverting attacker knows of images in general."""
 
 
 def make_test(name: str, settings: Mapping[str, Any]) -> MembershipTest:

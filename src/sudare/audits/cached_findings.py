@@ -61,7 +61,7 @@ def judgement_key(
     }
     roots = {MEMBERSHIP_TESTS[name].partition(":")[0] for name in config.attacks.membership}
     for check in checks_of(config, planned):
-        roots |= {type(check).__module__, check.check.partition(":")[0]}
+        roots |= {type(check).__module__, check.check.partition(":")[0], *check.modules}
     return entry_key(values, roots=["sudare.audits.judging", *roots])
 
 

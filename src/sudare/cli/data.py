@@ -38,12 +38,13 @@ def list_sources() -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from sudare.data.sources import CATALOGUE, at_hand
+    from sudare.data.sources import CATALOGUE, about, at_hand, named_sources
 
     table = Table("name", "what", "licence", "at hand", box=SIMPLE_HEAD, pad_edge=False)
     table.columns[0].no_wrap = table.columns[2].no_wrap = True
-    for name, entry in CATALOGUE.items():
-        table.add_row(name, entry.what, entry.licence, "yes" if at_hand(name) else "fetch")
+    for name in named_sources():
+        licence = CATALOGUE[name].licence if name in CATALOGUE else "its own"
+        table.add_row(name, about(name), licence, "yes" if at_hand(name) else "fetch")
     table.add_section()
     table.add_row("FOLDER", "your own: FOLDER/CLASS/*.png or *.jpg; metadata.csv", "yours", "path")
     table.add_row("FILE.npz", "your own: arrays images and labels; MedMNIST", "yours", "path")

@@ -30,6 +30,8 @@ class AutoPgd(EvasionAttack):
     """
 
     name: ClassVar[str] = "apgd"
+    label: ClassVar[str] = "APGD, cross-entropy"
+    in_autoattack: ClassVar[bool] = True
 
     steps: int = 50
     loss: Literal["ce", "dlr"] = "ce"
@@ -114,6 +116,16 @@ class AutoPgd(EvasionAttack):
         if targets is not None:
             return targeted_dlr_loss(logits, labels, targets)
         return dlr_loss(logits, labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DlrAutoPgd(AutoPgd):
+    """Auto-PGD on the difference of logits ratio."""
+
+    name: ClassVar[str] = "apgd-dlr"
+    label: ClassVar[str] = "APGD, DLR loss"
+
+    loss: Literal["ce", "dlr"] = "dlr"
 
 
 def dlr_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

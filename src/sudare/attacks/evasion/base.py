@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
 import torch
 from torch import nn
@@ -51,9 +52,30 @@ class EvasionAttack(ABC):
     """
 
     name: ClassVar[str]
+    label: ClassVar[str] = ""
+    """What it is called on pages; its name if empty."""
+    follows_gradients: ClassVar[bool] = True
+    """Whether it takes many steps along gradients: one that does not and still does better shows
+    that gradients are hidden."""
+    in_autoattack: ClassVar[bool] = False
+    """Whether it counts among AutoAttack's attacks."""
 
     epsilon: float = 8 / 255
     norm: Norm = "linf"
+
+    @classmethod
+    def of_budget(cls, *, epsilon: float, steps: int, queries: int, classes: int) -> Self:
+        """The attack with a budget, of which it takes what it has fields for.
+
+        Args:
+            epsilon: Largest change of a pixel, in 0 to 1.
+            steps: Steps along gradients.
+            queries: Questions about each image.
+            classes: Other classes that targeted attacks aim at.
+        """
+        budget: dict[str, Any] = {"steps": steps, "queries": queries, "classes": classes}
+        fields = {field.name for field in dataclasses.fields(cls)}
+        return cls(epsilon=epsilon, **{n: v for n, v in budget.items() if n in fields})
 
     @final
     def __call__(

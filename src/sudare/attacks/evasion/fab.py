@@ -36,6 +36,8 @@ class Fab(EvasionAttack):
     """
 
     name: ClassVar[str] = "fab"
+    label: ClassVar[str] = "FAB, targeted"
+    in_autoattack: ClassVar[bool] = True
 
     steps: int = 50
     classes: int = 9

@@ -22,6 +22,8 @@ class Fgsm(EvasionAttack):
     """
 
     name: ClassVar[str] = "fgsm"
+    label: ClassVar[str] = "FGSM"
+    follows_gradients: ClassVar[bool] = False
 
     def _run(
         self,

@@ -29,6 +29,9 @@ class Square(EvasionAttack):
     """
 
     name: ClassVar[str] = "square"
+    label: ClassVar[str] = "Square, by queries"
+    follows_gradients: ClassVar[bool] = False
+    in_autoattack: ClassVar[bool] = True
 
     queries: int = 500
     share: float = 0.8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -11,14 +12,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
-from sudare.core.errors import ConfigError, DataError
+from sudare.attacks.registry import PRIORS
+from sudare.core.errors import DataError
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["PcaPrior", "Prior", "VaePrior", "fit_prior", "load_prior", "save_prior"]
+__all__ = ["FittedPrior", "PcaPrior", "Prior", "VaePrior", "fit_prior", "load_prior", "save_prior"]
 
 _STAGES = 2
 _WIDTHS = (64, 32, 16)
@@ -41,7 +43,39 @@ class Prior(Protocol):
         """Normalised images ``[n, c, h, w]``, differentiable."""
 
 
-class PcaPrior(nn.Module):
+class FittedPrior(nn.Module, ABC):
+    """A prior that learns from an attacker's own images; made of a shape and a latent's length."""
+
+    latent: int
+
+    @abstractmethod
+    def fit(
+        self,
+        images: Float[torch.Tensor, "n c h w"],
+        *,
+        steps: int,
+        seed: int,
+        progress: Progress,
+    ) -> None:
+        """Learn what images are like.
+
+        Args:
+            images: Normalised images, none of them private.
+            steps: Steps of training, where it takes steps.
+            seed: Seed of order and draws.
+            progress: Where to report.
+        """
+
+    @abstractmethod
+    def sample(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Latents ``[count, z]`` of usual images."""
+
+    @abstractmethod
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Normalised images ``[n, c, h, w]``, differentiable."""
+
+
+class PcaPrior(FittedPrior):
     """A Gaussian on the leading principal components: exact, linear, fitted in seconds.
 
     Args:
@@ -59,8 +93,15 @@ class PcaPrior(nn.Module):
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("components", torch.zeros(latent, size))
 
-    def fit(self, images: Float[torch.Tensor, "n c h w"]) -> None:
-        """Mean and components, each as long as images vary along it."""
+    def fit(
+        self,
+        images: Float[torch.Tensor, "n c h w"],
+        *,
+        steps: int = 0,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        """Mean and components, each as long as images vary along it; exact, without steps."""
         flat = images.flatten(1).double()
         mean = flat.mean(dim=0)
         _, spread, rows = torch.linalg.svd(flat - mean, full_matrices=False)
@@ -84,7 +125,7 @@ class PcaPrior(nn.Module):
         return ((images.flatten(1) - self.mean) @ self.components.T) / lengths
 
 
-class VaePrior(nn.Module):
+class VaePrior(FittedPrior):
     """A small convolutional variational autoencoder.
 
     Args:
@@ -197,43 +238,38 @@ def fit_prior(
     steps: int,
     seed: int,
     progress: Progress,
-) -> PcaPrior | VaePrior:
+) -> FittedPrior:
     """A prior fitted on an attacker's own images.
 
     Args:
-        kind: ``pca`` or ``vae``.
+        kind: A name of the registry of priors.
         images: Normalised images, none of them private.
         latent: Length of the latent.
-        steps: Steps of training (``vae``).
+        steps: Steps of training, where it takes steps.
         seed: Seed of it.
         progress: Where to report.
     """
     prior = _empty(kind, tuple(images.shape[1:]), latent, seed).to(images.device)
-    if isinstance(prior, PcaPrior):
-        prior.fit(images)
-    else:
-        prior.fit(images, steps=steps, seed=integer_seed(seed, "fit"), progress=progress)
+    prior.fit(images, steps=steps, seed=integer_seed(seed, "fit"), progress=progress)
     return prior
 
 
-def save_prior(prior: PcaPrior | VaePrior, target: Path) -> None:
+def save_prior(prior: FittedPrior, target: Path) -> None:
     """Write its tensors."""
     save_file({n: v.contiguous().cpu() for n, v in prior.state_dict().items()}, target)
 
 
 def load_prior(
     path: Path, kind: str, image_shape: tuple[int, int, int], *, latent: int, device: str
-) -> PcaPrior | VaePrior:
+) -> FittedPrior:
     """Read what ``save_prior`` wrote."""
     prior = _empty(kind, image_shape, latent, 0)
     prior.load_state_dict(load_file(path))
     return prior.to(device).requires_grad_(requires_grad=False).eval()
 
 
-def _empty(kind: str, shape: tuple[int, ...], latent: int, seed: int) -> PcaPrior | VaePrior:
-    if kind not in ("pca", "vae"):
-        raise ConfigError(f"there is no prior {kind!r}", fix="Choose pca or vae.")
-    known = cast("tuple[int, int, int]", shape)
+def _empty(kind: str, shape: tuple[int, ...], latent: int, seed: int) -> FittedPrior:
+    prior = cast("type[FittedPrior]", PRIORS.load(kind))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer_seed(seed, "weights"))
-        return PcaPrior(known, latent) if kind == "pca" else VaePrior(known, latent)
+        return prior(cast("tuple[int, int, int]", shape), latent)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from sudare.attacks.registry import SIGNALS
 from sudare.audits.checks.config import CheckConfig
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ class MembershipCheckConfig(CheckConfig):
     )
     boundary_images: int = Field(default=0, ge=0, description="Images searched for the boundary.")
     boundary_queries: int = Field(default=300, ge=20, description="Questions about each of them.")
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Of every signal."""
+        return tuple(target.partition(":")[0] for target in SIGNALS.values())
 
     @classmethod
     def of(cls, config: RunConfig, planned: PlannedRelease | None) -> MembershipCheckConfig:

@@ -28,6 +28,11 @@ class CheckConfig(BaseModel):
         default=None, ge=2, description="Builds of each release it measures; all if none."
     )
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules that registries lead its check to: what is measured depends on their code."""
+        return ()
+
     def passes(self, *, extractor: bool) -> float:
         """Images that go forward and back through the tested net in one build, roughly.
 

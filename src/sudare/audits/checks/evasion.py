@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 
-from sudare.attacks.evasion import (
-    AutoPgd,
-    EvasionAttack,
-    Fab,
-    Fgsm,
-    Pgd,
-    PixelNet,
-    Square,
-    TargetedAutoPgd,
-)
+from sudare.attacks.evasion import EvasionAttack, PixelNet
 from sudare.attacks.evasion.base import fooled
 from sudare.attacks.evasion.corruptions import CORRUPTIONS, corrupt
+from sudare.attacks.registry import EVASION
 from sudare.audits.checks.base import Check, Judgement, Measurement, Picture, Stack, Tested
 from sudare.audits.checks.evasion_config import EvasionCheckConfig
 from sudare.audits.maker import FindingMaker
@@ -36,18 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = ["EvasionCheck"]
 
-_NAMES = {
-    "fgsm": "FGSM",
-    "pgd": "PGD",
-    "apgd-ce": "APGD, cross-entropy",
-    "apgd-dlr": "APGD, DLR loss",
-    "apgd-t": "APGD, targeted",
-    "fab": "FAB, targeted",
-    "square": "Square, by queries",
-}
-_AUTO = ("apgd-ce", "apgd-dlr", "apgd-t", "fab", "square")
-_WHITE = ("pgd", "apgd-ce", "apgd-dlr", "apgd-t", "fab")
 _PAIRS = 4
+
+
+def attack_class(name: str) -> type[EvasionAttack]:
+    """The attack behind a name."""
+    return cast("type[EvasionAttack]", EVASION.load(name))
 
 
 def _figure(name: str, label: str, meaning: str = "") -> Figure:
@@ -73,7 +59,7 @@ class EvasionCheck(Check[EvasionCheckConfig]):
             name="Accuracy on the images that are attacked",
             edition="public",
         ),
-        *(_figure(name, label) for name, label in _NAMES.items()),
+        *(_figure(name, attack_class(name).label or name) for name in EVASION),
         _figure(
             "autoattack",
             "AutoAttack's attacks together",
@@ -135,7 +121,7 @@ class EvasionCheck(Check[EvasionCheckConfig]):
         whole = ThreatModel.CLASSIFIER_WEIGHTS
         shared = partial(_share, maker, threat=whole, attack_hash=settings)
         found = [_share(maker, "evasion.clean.accuracy", stack.arrays["right"])]
-        auto = [row for row, name in enumerate(config.attacks) if name in _AUTO]
+        auto = [row for row, name in enumerate(config.attacks) if attack_class(name).in_autoattack]
         for column, epsilon in enumerate(config.epsilons):
             for row, name in enumerate(config.attacks):
                 found.append(shared(f"evasion.{name}.accuracy@{epsilon:g}", robust[:, row, column]))
@@ -163,24 +149,9 @@ class EvasionCheck(Check[EvasionCheckConfig]):
         seed: int,
     ) -> torch.Tensor:
         config = self.config
-        attack: EvasionAttack
-        match name:
-            case "fgsm":
-                attack = Fgsm(epsilon=epsilon)
-            case "pgd":
-                attack = Pgd(epsilon=epsilon, steps=config.steps)
-            case "apgd-t":
-                attack = TargetedAutoPgd(
-                    epsilon=epsilon, steps=config.steps, classes=config.targets
-                )
-            case "fab":
-                attack = Fab(epsilon=epsilon, steps=config.steps, classes=config.targets)
-            case "square":
-                attack = Square(epsilon=epsilon, queries=config.queries)
-            case _:
-                attack = AutoPgd(
-                    epsilon=epsilon, steps=config.steps, loss="ce" if name == "apgd-ce" else "dlr"
-                )
+        attack = attack_class(name).of_budget(
+            epsilon=epsilon, steps=config.steps, queries=config.queries, classes=config.targets
+        )
         return attack(net, images, labels, seed=seed)
 
     def _corrupted(
@@ -197,9 +168,10 @@ class EvasionCheck(Check[EvasionCheckConfig]):
 
     def _masking(self, robust: np.ndarray) -> np.ndarray | None:
         """By how much each weaker attack does better, ``[K, N, n]``, at each size of the ball."""
-        rows = {name: row for row, name in enumerate(self.config.attacks)}
-        white = [rows[name] for name in _WHITE if name in rows]
-        weak = [rows[name] for name in ("fgsm", "square") if name in rows]
+        white: list[int] = []
+        weak: list[int] = []
+        for row, name in enumerate(self.config.attacks):
+            (white if attack_class(name).follows_gradients else weak).append(row)
         if not white or not weak:
             return None
         strongest = np.asarray(robust[:, white].all(axis=1), dtype=np.float64)[:, None]

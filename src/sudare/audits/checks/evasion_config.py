@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from sudare.attacks.registry import EVASION
 from sudare.audits.checks.config import CheckConfig
 
-__all__ = ["EvasionAttackName", "EvasionCheckConfig"]
-
-EvasionAttackName = Literal["fgsm", "pgd", "apgd-ce", "apgd-dlr", "apgd-t", "fab", "square"]
+__all__ = ["EvasionCheckConfig"]
 
 
 class EvasionCheckConfig(CheckConfig):
@@ -25,7 +24,7 @@ class EvasionCheckConfig(CheckConfig):
     extractor_images: int = Field(
         default=8, ge=1, description="Test images where the way leads through an extractor."
     )
-    attacks: tuple[EvasionAttackName, ...] = Field(
+    attacks: tuple[str, ...] = Field(
         default=("fgsm", "pgd", "apgd-ce", "apgd-dlr", "square"),
         description="Those of apgd, fab and square are counted together as AutoAttack; as "
         "published it is apgd-ce, apgd-t, fab and square.",
@@ -37,6 +36,19 @@ class EvasionCheckConfig(CheckConfig):
     queries: int = Field(default=100, ge=1, description="Questions of square about each image.")
     targets: int = Field(default=3, ge=1, description="Other classes that apgd-t and fab aim at.")
     corruptions: bool = Field(default=True, description="Whether common corruptions are measured.")
+
+    @field_validator("attacks")
+    @classmethod
+    def _known(cls, attacks: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in attacks if name not in EVASION]:
+            known = ", ".join(sorted(EVASION))
+            raise ValueError(f"there is no evasion attack called {unknown[0]!r}; known: {known}")
+        return attacks
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Of its attacks."""
+        return tuple(EVASION[name].partition(":")[0] for name in self.attacks)
 
     def passes(self, *, extractor: bool) -> float:
         """Steps of every attack at every strength; half of them, for who is wrong drops out."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from sudare.attacks.registry import PRIORS
 from sudare.audits.checks.config import CheckConfig
 from sudare.nets.registry import NetConfig
 from sudare.training.recipe import Recipe
@@ -20,7 +21,7 @@ class InversionCheckConfig(CheckConfig):
     label: ClassVar[str] = "model inversion"
 
     kind: Literal["inversion"] = "inversion"
-    prior: Literal["pca", "vae"] = Field(default="pca", description="What decodes latents.")
+    prior: str = Field(default="pca", description="What decodes latents: pca, vae.")
     latent: int = Field(default=32, ge=1, description="Length of a latent.")
     prior_steps: int = Field(default=1500, ge=1, description="Training steps of a vae.")
     classes: int = Field(default=10, ge=2, description="Classes to be inverted, drawn by lot.")
@@ -54,11 +55,23 @@ class InversionCheckConfig(CheckConfig):
     )
     blur: bool = Field(default=False, description="Blur real images beside attack images.")
 
+    @field_validator("prior")
+    @classmethod
+    def _known(cls, prior: str) -> str:
+        if prior not in PRIORS:
+            raise ValueError(f"there is no prior called {prior!r}; known: {', '.join(PRIORS)}")
+        return prior
+
     @model_validator(mode="after")
     def _each_at_most_the_next(self) -> InversionCheckConfig:
         if not self.keep <= self.candidates <= self.pool:
             raise ValueError("keep, candidates and pool must each be at most the next")
         return self
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Of its prior."""
+        return (PRIORS[self.prior].partition(":")[0],)
 
     def passes(self, *, extractor: bool) -> float:
         """What is optimised, and the latents that are tried first."""

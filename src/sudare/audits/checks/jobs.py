@@ -323,4 +323,4 @@ def _write(folder: Path, measured: Measurement) -> None:
 
 def _modules_of(config: CheckConfig) -> list[str]:
     """Modules that the registry leads a check to."""
-    return [__name__, type(config).__module__, config.check.partition(":")[0]]
+    return [__name__, type(config).__module__, config.check.partition(":")[0], *config.modules]

@@ -15,30 +15,20 @@ from sudare.data.sources.catalogue import CATALOGUE, IDX_FILES
 if TYPE_CHECKING:
     from sudare.data.sources.source import Loader, Source
 
-__all__ = ["SOURCES", "at_hand", "load_source"]
+__all__ = ["SOURCES", "about", "at_hand", "load_source", "named_sources"]
 
-_NAMED = {
-    "pneumonia": "sudare.data.sources.bundled:pneumonia",
-    "digits": "sudare.data.sources.bundled:digits",
-    "identities": "sudare.data.sources.identities:identities",
-    "fashion-mnist": "sudare.data.sources.idx:idx",
-    "mnist": "sudare.data.sources.idx:idx",
-    "cifar10": "sudare.data.sources.cifar:cifar",
-    "cifar100": "sudare.data.sources.cifar:cifar",
-    **{
-        name: "sudare.data.sources.medmnist:medmnist"
-        for name in CATALOGUE
-        if name.startswith("medmnist:")
-    },
-}
 _FORMATS = {
     "folder": "sudare.data.sources.folder:folder",
     "npz": "sudare.data.sources.npz:npz",
     "idx": "sudare.data.sources.idx:idx",
     "cifar": "sudare.data.sources.cifar:cifar",
 }
-SOURCES = Registry("source", _NAMED | _FORMATS)
-"""Every named source, and the four formats of a path, to its loader."""
+SOURCES = Registry(
+    "source",
+    {name: entry.loader for name, entry in CATALOGUE.items()} | _FORMATS,
+    group="sudare.sources",
+)
+"""Every named source, those of other packages too, and the formats of a path, to its loader."""
 
 _HAS_FILES = ("fashion-mnist", "mnist", "cifar10", "cifar100")
 
@@ -81,7 +71,24 @@ def load_source(
 
 def is_named(name_or_path: str) -> bool:
     """Whether this is a published collection and not the owner's own folder or file."""
-    return _loader(name_or_path) not in _FORMATS or name_or_path in _NAMED
+    return _loader(name_or_path) not in _FORMATS
+
+
+def named_sources() -> tuple[str, ...]:
+    """Names of all sources, those of other packages too."""
+    others = [name for name in SOURCES if name not in _FORMATS and name not in CATALOGUE]
+    return (*CATALOGUE, *others)
+
+
+def about(name: str) -> str:
+    """What a source shows: from the catalogue, or as the loader of another package says it.
+
+    Args:
+        name: Of ``named_sources``.
+    """
+    if name in CATALOGUE:
+        return CATALOGUE[name].what
+    return (SOURCES.load(name).__doc__ or "of another package").partition("\n")[0]
 
 
 def at_hand(name: str, *, cache: Path | None = None) -> bool:
@@ -91,6 +98,9 @@ def at_hand(name: str, *, cache: Path | None = None) -> bool:
         DataError: An unknown source.
     """
     if name not in CATALOGUE:
+        if name in named_sources():
+            # Whoever reads it knows; nothing of ours fetches for it.
+            return True
         raise DataError(
             f"there is no source called {name!r}", fix=f"Choose one of: {', '.join(CATALOGUE)}."
         )
@@ -106,7 +116,7 @@ def downloads(cache: Path | None) -> Path:
 
 
 def _loader(name: str) -> str:
-    if name in _NAMED:
+    if name in SOURCES and name not in _FORMATS:
         return name
     head, _, rest = name.partition(":")
     if rest and head in _HAS_FILES:
@@ -130,7 +140,7 @@ def _loader(name: str) -> str:
         f"{name!r} is neither a source nor a path",
         fix=did_you_mean(
             name,
-            _NAMED,
-            otherwise=f"Give a folder, an .npz file, or one of: {', '.join(_NAMED)}.",
+            named_sources(),
+            otherwise=f"Give a folder, an .npz file, or one of: {', '.join(named_sources())}.",
         ),
     )
