@@ -6,6 +6,7 @@ commitment that was published before.
 """
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -232,11 +233,6 @@ FORGERIES = {
     "exact copies dropped": (without("check.copies.exact"), "lacks what a check.*'exact'"),
     "answers dropped": (without("check.utility.test"), "check utility was configured"),
     "the search's control dropped": (without("check.copies.source"), "lacks.*'source'"),
-    "copying figures dropped": (
-        lambda f: f.findings(lambda x: not x["id"].startswith("copying.")),
-        r"copying\.\* are missing",
-    ),
-    "copying figures for a classifier": (copying_for_a_classifier, r"copying\.\* are there"),
     "costs dropped": (
         lambda f: f.findings(lambda x: not x["id"].startswith("cost.")),
         r"cost\.\* are missing",
@@ -433,9 +429,25 @@ def test_a_forgery_is_refused_in_a_sentence(folder, name):
     told = refusal(folder.path)
     assert told.isprintable() or "\n" in told
     assert "\x1b" not in told
-    import re
-
     assert re.search(said, told), told
+
+
+@pytest.mark.parametrize(
+    ("forge", "said"),
+    [
+        (
+            lambda f: f.findings(lambda x: not x["id"].startswith("copying.")),
+            r"copying.*: in the evidence, and not printed",
+        ),
+        (copying_for_a_classifier, r"plain: copying.*not to be found in the evidence"),
+    ],
+)
+def test_figures_of_copying_are_recomputed_like_any_other(folder, forge, said):
+    forge(folder)
+    folder.manifest()
+    found = verify(folder.path, progress=Silent())
+    assert not found.holds
+    assert any(re.search(said, text) for text in found.differ)
 
 
 WHOLE = (

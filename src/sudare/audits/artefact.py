@@ -195,7 +195,7 @@ def _from_key(
             planned.kind,
             [check for check in checks if check.of_shadows],
         )
-        artefact = _jobs_of(request.release, site, run, planned.kind, recipients, checks)
+        artefact = _jobs_of(request.release, site, run, planned.kind, recipients, checks, member)
         label = f"shadows of {route.label}"
         if lanes := site.at_once(builds, route):
             site.run(lanes, label=label)
@@ -234,12 +234,13 @@ def _jobs_of(
     kind: str,
     recipients: RecipientConfig,
     checks: Sequence[CheckConfig],
+    members: BoolArray,
 ) -> ReleaseJobs:
     """The jobs that measure the artefact itself."""
     models = RecipientsJob.of_artefact(
         release, recipients, device=site.device, threads=site.threads
     )
-    return site.release_jobs(run, [models], kind, checks)
+    return site.release_jobs(run, [models], kind, checks, membership=members[None])
 
 
 def _first_entries(jobs: ReleaseJobs, cache: Cache) -> dict[CheckConfig, Path]:
@@ -355,7 +356,7 @@ def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Prog
     one = config.model_copy(update={"fleet": config.fleet.model_copy(update={"workers": 1})})
     with open_site(replace(run, config=one), cache, progress=progress) as site:
         checks = checks_of(config)
-        jobs = _jobs_of(request.release, site, run, card.kind, run.recipients(), checks)
+        jobs = _jobs_of(request.release, site, run, card.kind, run.recipients(), checks, member)
         prepare_checks(jobs.works, site.executor, progress=progress)
         site.run(jobs.chains(), label=f"measuring {card.title}")
     return _Measured(

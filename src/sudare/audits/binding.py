@@ -24,7 +24,6 @@ from sudare.core.seeds import integer_seed
 from sudare.data.canaries import parse_canaries
 from sudare.data.plan import draw_plan
 from sudare.fleets.builds import builds_of
-from sudare.releases.registry import kind_class
 from sudare.routes.config import PlannedRelease, RouteConfig
 
 __all__ = ["CANARIES", "contradictions", "opens", "recomputable", "shown_absent", "unrecomputed"]
@@ -246,22 +245,18 @@ def _checks(config: RunConfig, found: Evidence, printed: Findings) -> Iterator[s
             yield f"check {kind} was planned on {wanted} builds, and the evidence has others"
     for kind in found.checks.keys() - asked.keys():
         yield f"check {kind} was not configured, and there is evidence of it"
-    yield from _unrecomputed(config, found, printed)
+    yield from _unrecomputed(found, printed)
 
 
-def _unrecomputed(config: RunConfig, found: Evidence, printed: Findings) -> Iterator[str]:
-    """What cannot be recomputed is there where the release has it, and nowhere else."""
+def _unrecomputed(found: Evidence, printed: Findings) -> Iterator[str]:
+    """What cannot be recomputed is there."""
     ids = {
         f.id.partition(".")[0]
         for f in printed.findings
         if f.release == found.subject.name and not recomputable(f)
     }
-    # Counted against pixels of released sets; a null control compares with nothing.
-    has_set = kind_class(found.card.kind).set_as is not None and not config.audit.null
-    for family, expected in (("copying", has_set), ("cost", True)):
-        if expected != (family in ids):
-            how = "missing" if expected else "there"
-            yield f"figures {family}.* are {how}, and the evidence says otherwise"
+    if "cost" not in ids:
+        yield "figures cost.* are missing, and the evidence says otherwise"
 
 
 def recomputable(finding: Finding) -> bool:

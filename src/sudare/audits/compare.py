@@ -198,7 +198,7 @@ class _Stages:
         run = self.run
         models = self.site.models(builds, release, run.recipients(release))
         checks = checks_of(run.config, release)
-        jobs = self.site.release_jobs(run, models, release.kind, checks)
+        jobs = self.site.release_jobs(run, models, release.kind, checks, membership=run.membership)
         return _Planned(release=release, jobs=jobs)
 
     def judge(

@@ -18,14 +18,12 @@ from sudare.audits.checks.jobs import show_pictures
 from sudare.audits.checks.membership import group_name
 from sudare.audits.checks.registry import make_check
 from sudare.audits.config import RunConfig
-from sudare.audits.copying import copying_findings, released_sets
 from sudare.audits.decisions.decision import decide
 from sudare.audits.decisions.gates import Gate, judge
 from sudare.audits.decisions.subjects import subject_of
 from sudare.audits.environment import machine, now, versions
 from sudare.audits.evidence import Evidence, write_evidence
-from sudare.audits.judging import JudgedRelease, maker_of
-from sudare.audits.maker import FindingMaker
+from sudare.audits.judging import JudgedRelease
 from sudare.audits.pictures import close_pairs, exposed_images, roc_curve
 from sudare.core.arrays import BoolArray, ByteArray
 from sudare.core.decisions import Decision
@@ -184,42 +182,30 @@ class RunRecord:
         """
         name = evidence.subject.name
         self.add(name, evidence.card, judged)
-        self.add_nearness(
-            maker_of(evidence), folders, judged.membership, evidence.checks.get("copies")
-        )
+        self._add_pairs(name, folders[0], judged.membership[0], evidence.checks.get("copies"))
         for config, entry in checks.items():
             self.pictures += show_pictures(config, name, entry, self.folder)
         self.keep(name, evidence)
 
-    def add_nearness(
+    def _add_pairs(
         self,
-        maker: FindingMaker,
-        folders: Sequence[Path],
-        membership: BoolArray,
+        name: str,
+        folder: Path,
+        members: BoolArray,
         near: Mapping[str, npt.NDArray[Any]] | None,
     ) -> None:
-        """How near released images are to members, and a picture; nothing for other kinds.
-
-        Args:
-            maker: Fills in what findings about the release share.
-            folders: The release of each build.
-            membership: ``bool [N, n]``, who was in which.
-            near: What the check for copies measured, or None.
-        """
+        """Pictures of released images beside the nearest private ones, of the first build."""
         # Under redrawn membership these would be about images that were not used.
-        sets = [] if self.config.audit.null else released_sets(folders)
-        if not sets:
+        if near is None or self.config.audit.null:
             return
-        self.findings += copying_findings(maker, sets, self.pool, membership)
-        if near is not None:
-            self.pairs += close_pairs(
-                maker.release,
-                _shown_items(folders[0], self.config),
-                self.pool,
-                matched_pairs(near, 0, membership[0]),
-                folder=self.folder,
-                count=self.config.audit.exposed,
-            )
+        self.pairs += close_pairs(
+            name,
+            _shown_items(folder, self.config),
+            self.pool,
+            matched_pairs(near, 0, members),
+            folder=self.folder,
+            count=self.config.audit.exposed,
+        )
 
     def add_sheet(self, name: str, folder: Path) -> None:
         """A contact sheet of what one build released; for the house, since it may show members."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from sudare.audits.checks.built_in import checks_of
 from sudare.audits.checks.config import CheckConfig
 from sudare.audits.checks.covariates import covariates_of
 from sudare.audits.checks.jobs import CheckJob, CheckWork, applicable, load_arrays, plan_check
@@ -202,6 +203,7 @@ class Site:
         kind: str,
         checks: Sequence[CheckConfig],
         split: AuditSplit | None = None,
+        membership: BoolArray | None = None,
     ) -> ReleaseJobs:
         """The jobs for a release of a kind.
 
@@ -211,6 +213,7 @@ class Site:
             kind: The kind of release.
             checks: The checks; those that do not apply to the kind measure nothing.
             split: Images that are scored; those of the run if None.
+            membership: ``bool [N, n]``, for checks that are told who was in which build.
         """
         split = run.split if split is None else split
         fits = applicable(checks, kind)
@@ -219,14 +222,21 @@ class Site:
             models=models,
             works=works,
             checks={
-                work.config.kind: [work.job(one) for one in models[: work.config.builds]]
+                work.config.kind: [
+                    work.job(one, None if membership is None else membership[row])
+                    for row, one in enumerate(models[: work.config.builds])
+                ]
                 for work in works
             },
         )
 
     def works(self, run: PreparedRun) -> list[CheckWork]:
-        """The checks that the configuration asks for, with what they share among releases."""
-        return [self._work(run, check, run.split) for check in run.config.checks]
+        """The checks that apply to some release, with what they share among releases."""
+        asked: dict[str, CheckConfig] = {}
+        for release in (release for route in run.config.routes for release in route.releases):
+            fits = applicable(checks_of(run.config, release), release.kind)
+            asked |= {check.kind: check for check, reason in fits.items() if not reason}
+        return [self._work(run, check, run.split) for check in asked.values()]
 
     def _work(self, run: PreparedRun, check: CheckConfig, split: AuditSplit) -> CheckWork:
         return plan_check(

@@ -443,7 +443,6 @@ _BUILT_IN: tuple[Figure, ...] = (
             "protection."
         ),
         edition="public",
-        recomputable=False,
     ),
     Figure(
         id="copying.pixels.nearness_ratio",
@@ -453,7 +452,6 @@ _BUILT_IN: tuple[Figure, ...] = (
             "A copy is much nearer to one image than to any other. 1 without copying, less with it."
         ),
         edition="public",
-        recomputable=False,
     ),
     Figure(
         id="copying.pixels.authenticity",
@@ -461,7 +459,6 @@ _BUILT_IN: tuple[Figure, ...] = (
         short="Farther than members are from each other",
         meaning="About half without copying, none if every released image is a copy.",
         edition="public",
-        recomputable=False,
     ),
     Figure(
         id="copying.pixels.score",
@@ -472,7 +469,6 @@ _BUILT_IN: tuple[Figure, ...] = (
             " deviations. 0 without copying; below -3 chance does not explain it."
         ),
         edition="public",
-        recomputable=False,
     ),
     Figure(
         id="copying.features.closer_to_members",
@@ -484,7 +480,6 @@ _BUILT_IN: tuple[Figure, ...] = (
             "protection."
         ),
         edition="public",
-        recomputable=False,
     ),
     Figure(
         id="copying.features.nearness_ratio",
@@ -494,7 +489,6 @@ _BUILT_IN: tuple[Figure, ...] = (
             "A copy is much nearer to one image than to any other. 1 without copying, less with it."
         ),
         edition="public",
-        recomputable=False,
     ),
     Figure(
         id="copying.features.authenticity",
@@ -502,7 +496,6 @@ _BUILT_IN: tuple[Figure, ...] = (
         short="Farther than members are from each other",
         meaning="About half without copying, none if every released image is a copy.",
         edition="public",
-        recomputable=False,
     ),
     Figure(
         id="copying.features.score",
@@ -513,7 +506,6 @@ _BUILT_IN: tuple[Figure, ...] = (
             " deviations. 0 without copying; below -3 chance does not explain it."
         ),
         edition="public",
-        recomputable=False,
     ),
 )
 

@@ -97,6 +97,7 @@ class Tested:
         test: Scoring only.
         prepared: Folder of what the check prepared, or None.
         pooled: Folder of what the check made once for these images, or None.
+        members: ``bool [n]``, who was in this build; None where the check is not told.
         record: Folder of the build that made it, with its private record; None of an artefact.
         costs: Seconds that were spent on it so far, by name.
         seed: Seed of this measurement.
@@ -116,6 +117,7 @@ class Tested:
     recipients: int = 0
     prepared: Path | None = None
     pooled: Path | None = None
+    members: BoolArray | None = None
     record: Path | None = None
     costs: Mapping[str, float] = field(default_factory=dict)
     models_seed: int = 0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sudare.routes.config import PlannedRelease
 
 __all__ = [
+    "CopyingCheckConfig",
     "CostCheckConfig",
     "MembershipCheckConfig",
     "TracesCheckConfig",
@@ -78,6 +79,17 @@ class TracesCheckConfig(CheckConfig):
     kind: Literal["traces"] = "traces"
 
 
+class CopyingCheckConfig(CheckConfig):
+    """How near released images are to members, beside others: diagnostics of a set."""
+
+    check: ClassVar[str] = "sudare.audits.checks.copying:CopyingCheck"
+    label: ClassVar[str] = "distances to members"
+    always: ClassVar[bool] = True
+    told_members: ClassVar[bool] = True
+
+    kind: Literal["copying"] = "copying"
+
+
 class CostCheckConfig(CheckConfig):
     """Seconds, megabytes and money."""
 
@@ -99,6 +111,7 @@ def checks_of(config: RunConfig, planned: PlannedRelease | None = None) -> tuple
         UtilityCheckConfig(),
         MembershipCheckConfig.of(config, planned),
         TracesCheckConfig(),
+        CopyingCheckConfig(),
         *config.checks,
         CostCheckConfig(),
     )

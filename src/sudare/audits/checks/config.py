@@ -23,6 +23,9 @@ class CheckConfig(BaseModel):
     of_shadows: ClassVar[bool] = False
     """Whether it measures the shadows of an artefact too, not only the artefact."""
 
+    told_members: ClassVar[bool] = False
+    """Whether it is told who was in the build, which no attack is."""
+
     kind: str = Field(description="Name of the check.")
     builds: int | None = Field(
         default=None, ge=2, description="Builds of each release it measures; all if none."

@@ -16,6 +16,7 @@ from sudare.audits.checks.base import Measurement, Pooled, Preparation, Tested
 from sudare.audits.checks.config import CheckConfig
 from sudare.audits.checks.recipient_models import RecipientsJob, load_models
 from sudare.audits.checks.registry import make_check, parse_check
+from sudare.core.arrays import BoolArray
 from sudare.core.errors import AuditError
 from sudare.core.progress import Progress
 from sudare.core.runs import ShownPicture
@@ -135,6 +136,8 @@ class CheckJob(Job):
         pooled: What the check made once for these images, or None.
         models: The models that answer for the release.
         parts: Name of a part of the collection to its content.
+        members: Who was in the build: packed bits, in hexadecimal; empty where the check is not
+            told.
         threads: Threads of the worker.
     """
 
@@ -145,6 +148,7 @@ class CheckJob(Job):
     pooled: PoolJob | None
     models: RecipientsJob
     parts: dict[str, str]
+    members: str = ""
     threads: int
 
     @property
@@ -162,12 +166,14 @@ class CheckJob(Job):
         record = models.release.record(cache)
         if record is not None:
             costs |= json.loads((record / "costs.json").read_text())
+        parts = {name: collection(content, cache) for name, content in self.parts.items()}
         measured = make_check(self.check).measure(
             Tested(
                 release=release,
                 nets=load_models(models, release, cache),
                 recipients=recipients,
-                **{name: collection(content, cache) for name, content in self.parts.items()},
+                **parts,
+                members=self._members(len(parts["pool"])),
                 prepared=None if self.prepared is None else cache.path(self.prepared.key),
                 pooled=None if self.pooled is None else cache.path(self.pooled.key),
                 record=record,
@@ -179,6 +185,13 @@ class CheckJob(Job):
             )
         )
         _write(folder, measured)
+
+    def _members(self, images: int) -> BoolArray | None:
+        """Who was in the build, ``[n]``."""
+        if not self.members:
+            return None
+        packed = np.frombuffer(bytes.fromhex(self.members), dtype=np.uint8)
+        return np.unpackbits(packed, count=images).astype(bool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,11 +217,12 @@ class CheckWork:
         """What must be there before a build is measured."""
         return tuple(job for job in (self.prepared, self.pooled) if job is not None)
 
-    def job(self, models: RecipientsJob) -> CheckJob:
+    def job(self, models: RecipientsJob, members: BoolArray | None = None) -> CheckJob:
         """The job that measures one build's release.
 
         Args:
             models: The models that answer for it.
+            members: ``bool [n]``, who was in the build; for checks that are told.
         """
         return CheckJob(
             check=self.config.model_copy(update={"builds": None}),
@@ -216,6 +230,9 @@ class CheckWork:
             pooled=self.pooled,
             models=models,
             parts=dict(self.parts),
+            members=np.packbits(members).tobytes().hex()
+            if self.config.told_members and members is not None
+            else "",
             threads=self.threads,
         )
 

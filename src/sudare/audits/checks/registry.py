@@ -17,6 +17,7 @@ CHECKS = Registry(
     "check",
     {
         "copies": "sudare.audits.checks.copies_config:CopiesCheckConfig",
+        "copying": "sudare.audits.checks.built_in:CopyingCheckConfig",
         "cost": "sudare.audits.checks.built_in:CostCheckConfig",
         "evasion": "sudare.audits.checks.evasion_config:EvasionCheckConfig",
         "fairness": "sudare.audits.checks.fairness_config:FairnessCheckConfig",

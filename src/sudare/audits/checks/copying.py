@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sudare.attacks.nearness import Levels, features, pixels
+from sudare.audits.checks.base import Check, Judgement, Measurement, Pooled, Stack, Tested
+from sudare.audits.checks.built_in import CopyingCheckConfig
 from sudare.audits.maker import FindingMaker
 from sudare.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from sudare.core.estimates import Estimate
-from sudare.core.findings import Finding
 from sudare.core.seeds import generator
 from sudare.core.threats import ThreatModel
-from sudare.data.images import ImageDataset
 from sudare.metrics import (
     authenticity,
     closer_to_members,
@@ -27,14 +27,13 @@ from sudare.metrics import (
     nearness_ratio,
 )
 from sudare.releases.kinds import SetView
-from sudare.releases.store import read_release
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool
+    from sudare.releases.kinds import Release
 
-__all__ = ["PREFIX", "copying_findings", "released_sets"]
+__all__ = ["CopyingCheck"]
 
-PREFIX = "copying."
+_FEATURES = "features.npy"
 _SPACES: Mapping[str, Callable[[Levels], Float32Array]] = {
     "pixels": pixels,
     "features": features,
@@ -52,80 +51,82 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 }
 
 
-def copying_findings(
-    maker: FindingMaker,
-    sets: Sequence[SetView],
-    pool: ImageDataset,
-    membership: Bool[BoolArray, "N n"],
-) -> list[Finding]:
-    """Findings ``copying.<space>.<figure>``, a mean over builds each.
+class CopyingCheck(Check[CopyingCheckConfig]):
+    """Distances of released images to members and to others, four figures in two spaces.
 
     Members are compared with an equal number of non-members, in pixels and in features. These
     figures say that a set looks copied; that they do not is no evidence that it protects.
-
-    Args:
-        maker: Fills in what findings about the release share.
-        sets: What each build released.
-        pool: The images whose membership is in question.
-        membership: Who was in which build.
     """
-    findings = []
-    for space, embed in _SPACES.items():
-        whole = embed(pool.images)
-        per_build = [
-            _Build(
-                released=embed(one.images),
-                released_classes=one.soft_labels.argmax(axis=1).astype(np.int64),
-                members=_drawn(inside, int((~inside).sum()), build),
-                holdout=_drawn(~inside, int(inside.sum()), build),
-                pool=whole,
+
+    def not_for(self, kind: type[Release]) -> str:
+        """Only sets of images have distances to images."""
+        return "" if kind.set_as is not None else "it is no set of images"
+
+    def pools(self) -> bool:
+        """Features of the pool are the same beside every build."""
+        return True
+
+    def prepare_pool(self, given: Pooled, folder: Path) -> None:
+        """Features of the pool images, ``float32 [n, d]``."""
+        np.save(folder / _FEATURES, features(given.pool.images))
+
+    def measure(self, tested: Tested) -> Measurement:
+        """Each figure in each space; NaN where it cannot be told."""
+        release, pool, members = tested.release, tested.pool, tested.members
+        shown = release.expose(release.set_as) if release.set_as is not None else None
+        if not isinstance(shown, SetView) or tested.pooled is None or members is None:
+            raise TypeError("a set of images is compared with members that are known")
+        whole = {"pixels": pixels(pool.images), "features": np.load(tested.pooled / _FEATURES)}
+        rng = generator(tested.seed, "drawn")
+        sides = {
+            "members": _drawn(members, int((~members).sum()), rng),
+            "holdout": _drawn(~members, int(members.sum()), rng),
+        }
+        arrays = {}
+        for space, embed in _SPACES.items():
+            found = _Build(
+                released=embed(shown.images),
+                released_classes=shown.soft_labels.argmax(axis=1).astype(np.int64),
+                pool=whole[space],
                 classes=pool.classes,
+                **sides,
             ).figures()
-            for build, (one, inside) in enumerate(zip(sets, membership, strict=True))
-        ]
-        for name, unit in _UNITS.items():
-            values = [figures[name] for figures in per_build]
-            findings.append(
+            for name, value in found.items():
+                arrays[f"{space}.{name}"] = np.array(np.nan if value is None else value)
+        return Measurement(arrays=arrays)
+
+    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
+        """Means over builds; none of a null control, whose members were not used."""
+        if stack.config.audit.null:
+            return Judgement(findings=[])
+        return Judgement(
+            findings=[
                 maker.finding(
-                    f"{PREFIX}{space}.{name}",
-                    _estimate(values, _RANGES.get(name)),
+                    f"copying.{space}.{name}",
+                    _estimate(stack.arrays[f"{space}.{name}"], _RANGES.get(name)),
                     threat=ThreatModel.SAMPLES_SET,
                     unit=unit,
                 )
-            )
-    return findings
+                for space in _SPACES
+                for name, unit in _UNITS.items()
+            ]
+        )
 
 
-def released_sets(folders: Sequence[Path]) -> list[SetView]:
-    """What releases in folders show of themselves; empty if they are no sets of images."""
-    sets: list[SetView] = []
-    for folder in folders:
-        release = read_release(folder)
-        if release.set_as is None:
-            return []
-        view = release.expose(release.set_as)
-        if not isinstance(view, SetView):
-            return []
-        sets.append(view)
-    return sets
-
-
-def _drawn(side: BoolArray, others: int, build: int) -> IntArray:
+def _drawn(side: BoolArray, others: int, rng: np.random.Generator) -> IntArray:
     """As many of one side as the other has at most."""
     columns: IntArray = np.flatnonzero(side)
     if len(columns) <= others:
         return columns
-    chosen = generator(0, "copying", str(build)).permutation(columns)[:others]
-    return np.sort(chosen)
+    return np.sort(rng.permutation(columns)[:others])
 
 
-def _estimate(values: Sequence[float | None], bounds: tuple[float, float] | None) -> Estimate:
-    known = np.array([value for value in values if value is not None])
-    if len(known) < len(values):
+def _estimate(values: FloatArray, bounds: tuple[float, float] | None) -> Estimate:
+    if np.isnan(values).any():
         return Estimate.unresolvable(
             n=0, method="mean over builds", reason="No class has five released images."
         )
-    return mean_over_builds(known, bounds=bounds)
+    return mean_over_builds(values.astype(np.float64), bounds=bounds)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
