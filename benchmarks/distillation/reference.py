@@ -40,7 +40,7 @@ from sudare.audits.environment import made_by
 from sudare.core.progress import Silent
 from sudare.data.images import ImageDataset
 from sudare.nets import NetConfig, build
-from sudare.nets.predict import normalise
+from sudare.nets.normalisation import normalise
 from sudare.routes.context import FolderStages
 from sudare.routes.distillation.common import Learning, start_images
 from sudare.routes.distillation.config import DmConfig, DsaConfig, IdcConfig, MttConfig
@@ -48,7 +48,7 @@ from sudare.routes.distillation.dm import distil_dm, mean_distance
 from sudare.routes.distillation.dsa import distil_dsa, gradient_distance
 from sudare.routes.distillation.idc import conv_distance, distil_idc
 from sudare.routes.distillation.mtt import FlatNet, distil_mtt, trajectory_gradients
-from sudare.training.siamese import operations_of
+from sudare.training.dsa import operations_of
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "reference.json"

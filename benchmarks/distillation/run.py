@@ -171,11 +171,11 @@ def measured(method: str, ipc: int, seed: int, which: str) -> dict:
     context = BuildContext.of(private[:0], seed=seed, device=device)
     (release,) = route.build(private, context).releases.values()
     build_s = time.monotonic() - start
-    lesson = release.lesson()
+    training_set = release.training_set()
     recalls = []
     for index in range(NETS):
         answers = trained(
-            lesson, net, integer_seed(seed, "net", index), device, private.image_shape, test
+            training_set, net, integer_seed(seed, "net", index), device, private.image_shape, test
         )
         recalls.append([float((answers[test.classes == c] == c).mean()) for c in range(10)])
     return {
@@ -192,10 +192,10 @@ def measured(method: str, ipc: int, seed: int, which: str) -> dict:
     }
 
 
-def trained(lesson, net: dict, seed: int, device: str, shape, test) -> np.ndarray:
-    data = TrainingData.of(lesson.images, lesson.soft_labels, device=device)
+def trained(training_set, net: dict, seed: int, device: str, shape, test) -> np.ndarray:
+    data = TrainingData.of(training_set.images, training_set.soft_labels, device=device)
     model = build_net(NetConfig(**net), image_shape=shape, n_classes=10, seed=seed).to(device)
-    lr = float(lesson.recipe.get("lr", 0.01))
+    lr = float(training_set.recipe.get("lr", 0.01))
     for phase, rate in enumerate((lr, lr / 10)):
         recipe = Recipe(
             epochs=500,

@@ -72,7 +72,7 @@ def part(collection: str, method: str, start: str, seed: int) -> dict[str, float
     (release,) = built.releases.values()
     nets = train_recipients(
         release,
-        release.lesson(),
+        release.training_set(),
         RecipientConfig.model_validate(RECIPIENTS),
         seed=seed,
         device="cpu",
@@ -82,7 +82,7 @@ def part(collection: str, method: str, start: str, seed: int) -> dict[str, float
     accuracy = np.mean(
         [balanced_accuracy(predict(net, test.images, device="cpu"), test.classes) for net in nets]
     )
-    found = search(release.lesson().images, split.pool.images)
+    found = search(release.training_set().images, split.pool.images)
     told = [matches(each, members) for each in found.values()]
     return {
         "accuracy": float(accuracy),

@@ -27,7 +27,7 @@ from sudare.nets.predict import predict
 from sudare.routes import make_route, parse_route
 from sudare.routes.context import BuildContext
 from sudare.routes.federation.partition import silos_of
-from sudare.valuation.payouts import RULES, Standing, pay
+from sudare.valuation.payouts import RULES, Contribution, pay
 
 HERE = Path(__file__).parent
 PARTS = HERE / "parts"
@@ -142,7 +142,7 @@ def lied(told: tuple, config: object) -> dict:
             sizes[CHEAT] = most
         else:
             scores[CHEAT] = config.valuation.clip
-        standing = Standing(
+        standing = Contribution(
             sizes=sizes,
             scores=scores,
             shapley=np.array([s.shapley for s in told]),

@@ -30,7 +30,8 @@ from sudare.core.seeds import generator, integer_seed
 from sudare.data.sources import load_source
 from sudare.metrics import mean_over_builds
 from sudare.nets import NetConfig, build
-from sudare.nets.predict import normalise, predict
+from sudare.nets.normalisation import normalise
+from sudare.nets.predict import predict
 from sudare.training.dpsgd import poisson_rows, train_private
 from sudare.training.loop import TrainingData
 from sudare.training.observers import Unobserved

@@ -31,7 +31,7 @@ from sudare.audits.environment import made_by
 from sudare.core.memory import keep_memory
 from sudare.core.progress import Silent
 from sudare.nets.convnet import MeanPool2
-from sudare.nets.predict import normalise
+from sudare.nets.normalisation import normalise
 from sudare.training.loop import TrainingData, batch_losses, train
 from sudare.training.recipe import Recipe
 

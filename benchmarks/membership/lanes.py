@@ -27,7 +27,8 @@ from sudare.audits.environment import made_by
 from sudare.core.progress import Silent
 from sudare.data.sources import load_source
 from sudare.fleets.builds import make_deterministic
-from sudare.nets.predict import normalise, predict
+from sudare.nets.normalisation import normalise
+from sudare.nets.predict import predict
 from sudare.training.loop import Learner, TrainingData, train_lanes
 from sudare.training.recipe import Recipe
 

@@ -4,7 +4,7 @@ import torch
 
 from sudare import nets
 from sudare.attacks.boundary import BoundaryDistance
-from sudare.attacks.nearness import NearestFeatures, NearestPixels
+from sudare.attacks.nearest_neighbour import NearestFeatures, NearestPixels
 from sudare.attacks.registry import make_test
 from sudare.core.scores import Scale, ScoreTable
 from sudare.core.threats import ThreatModel

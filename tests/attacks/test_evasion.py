@@ -28,7 +28,7 @@ from sudare.attacks.evasion.fab import onto_plane
 from sudare.core.errors import AuditError
 from sudare.nets import NetConfig
 from sudare.nets import build as build_net
-from sudare.nets.predict import normalise
+from sudare.nets.normalisation import normalise
 
 EPSILON = 0.15
 ATTACKS = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sudare.attacks.boundary import BoundaryDistance
-from sudare.attacks.nearness import NearestPixels
+from sudare.attacks.nearest_neighbour import NearestPixels
 from sudare.audits.checks.covariates import _thumbnails
 from sudare.data.images import ImageDataset
 from sudare.releases.kinds import SetView
@@ -62,7 +62,7 @@ def test_blocks_of_the_nearest_search_change_nothing(monkeypatch):
     view = SetView(released, np.full((10, 2), 0.5, dtype=np.float32))
     labels = np.zeros(30, dtype=np.int64)
     whole = NearestPixels().measure(view, images, labels, seed=0)
-    monkeypatch.setattr("sudare.attacks.nearness._MOST_VALUES", 7 * 768)
+    monkeypatch.setattr("sudare.attacks.nearest_neighbour._MOST_VALUES", 7 * 768)
     np.testing.assert_allclose(NearestPixels().measure(view, images, labels, seed=0), whole)
 
 

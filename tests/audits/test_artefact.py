@@ -10,7 +10,7 @@ import torch
 import sudare.routes.synthesis.build as synthesis
 from sudare.audits.artefact import AuditRequest, audit_artefact
 from sudare.audits.config import apply_overrides, load_config, read_toml
-from sudare.audits.shipping import make_artefact
+from sudare.audits.ship import make_artefact
 from sudare.audits.verify import export, verify
 from sudare.core.errors import ReleaseError, SudareError
 from sudare.core.progress import Silent
@@ -39,7 +39,7 @@ def audited(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         # From the operating system, one null audit in fifteen would find something.
         patched.setattr(
-            "sudare.audits.shipping.secrets.randbits", lambda bits: int(rng.integers(2**bits))
+            "sudare.audits.ship.secrets.randbits", lambda bits: int(rng.integers(2**bits))
         )
         made = make_artefact(load_config(values), base / "mine", progress=Silent())
     request = AuditRequest(release=made.release, key=made.key, builds=4, command="test")
@@ -223,7 +223,7 @@ def test_what_a_stopped_build_had_written_is_written_again(tmp_path, monkeypatch
         return write_release(release, folder)
 
     with monkeypatch.context() as patched:
-        patched.setattr("sudare.audits.shipping.write_release", killed)
+        patched.setattr("sudare.audits.ship.write_release", killed)
         with pytest.raises(KeyboardInterrupt):
             make_artefact(small_synthesis(), tmp_path / "mine", progress=Silent())
     assert written == ["release-student", "release"]
@@ -238,7 +238,7 @@ def test_what_a_stopped_build_had_written_is_written_again(tmp_path, monkeypatch
 
 def test_seeds_that_outlived_a_finished_release_are_removed(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr("sudare.audits.shipping._Unfinished.forget", lambda _: None)
+        patched.setattr("sudare.audits.ship._Unfinished.forget", lambda _: None)
         made = make_artefact(small_synthesis(), tmp_path / "mine", progress=Silent())
     assert (made.key.parent / "unfinished").is_dir()
     with pytest.raises(ReleaseError, match="there is a release already"):

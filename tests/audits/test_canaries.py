@@ -3,7 +3,7 @@ import numpy as np
 from sudare.audits.canaries import canary_findings
 from sudare.audits.config import apply_overrides, load_config, read_toml
 from sudare.audits.evidence import Evidence
-from sudare.audits.labels import Labels, Named
+from sudare.audits.labels import Labels, ReleaseRef
 from sudare.data.canaries import CanaryKind
 from sudare.data.plan import draw_plan
 from sudare.releases.card import Card
@@ -31,7 +31,7 @@ def memorised():
         pool=Labels(classes=labels, class_names=("a", "b", "c")),
         population=np.zeros(0, dtype=np.int64),
         test=Labels(classes=labels[:5], class_names=("a", "b", "c")),
-        subject=Named(name="plain", kind="plain", label="Plain"),
+        subject=ReleaseRef(name="plain", kind="plain", label="Plain"),
         card=CARD,
         nonce="",
         checks={"membership": {"phi": phi[..., None].astype(np.float32)}},

@@ -5,7 +5,7 @@ import pytest
 from sudare.accounting import LedgerEntry, epsilon_spent
 from sudare.accounting.ledger import EXACT, SEEDED
 from sudare.audits.checks.claim import claim_findings as _claim
-from sudare.audits.maker import FindingMaker
+from sudare.audits.finding_context import FindingContext
 from sudare.releases.card import Card
 
 
@@ -32,7 +32,7 @@ def claim(*budgets, guarantee="differential privacy", mechanism="Gaussian"):
         ledger=ledger,
         guarantee=guarantee,
     )
-    return _claim(FindingMaker(release="r", route="dpsgd", builds=1, recipients=0), card)
+    return _claim(FindingContext(release="r", route="dpsgd", builds=1, recipients=0), card)
 
 
 def test_one_mechanism_claims_its_epsilon_at_its_delta():

@@ -6,7 +6,7 @@ import pytest
 
 from sudare.audits.artefact import AuditRequest, audit_artefact
 from sudare.audits.config import apply_overrides, load_config, read_toml
-from sudare.audits.shipping import decided_in, make_artefact
+from sudare.audits.ship import decided_in, make_artefact
 from sudare.cli.options import choose_route
 from sudare.cli.report import report
 from sudare.core.decisions import Outcome, Reply

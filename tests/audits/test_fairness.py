@@ -139,7 +139,7 @@ def test_plain_classifiers_get_better_with_more_images(
     )
     own.prepare_pool(images, pooled)
     unused: Any = None
-    tested = base.Tested(
+    tested = base.CheckInput(
         release=unused,
         nets=(build(NET, image_shape=digits.image_shape, n_classes=10, seed=0).eval(),),
         pool=digits[:0],

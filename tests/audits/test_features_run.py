@@ -217,4 +217,4 @@ def test_a_release_for_another_extractor_is_refused(gaussian):
     spec = gaussian.card.spec.model_copy(update={"fingerprint": "0" * 64})
     other = gaussian.with_card(gaussian.card.model_copy(update={"spec": spec}))
     with pytest.raises(ReleaseError, match="not the net the release was made with"):
-        other.lesson().extractor()
+        other.training_set().extractor()

@@ -10,9 +10,9 @@ from sudare.audits.checks.built_in import MembershipCheckConfig
 from sudare.audits.checks.trial import null_seed
 from sudare.audits.config import apply_overrides, load_config, read_toml
 from sudare.audits.decisions.gates import WRONG_WAY, exit_status
+from sudare.audits.external import audit_scores
+from sudare.audits.external_scores import GivenTable, read_scores
 from sudare.audits.folder import claim
-from sudare.audits.foreign import audit_scores
-from sudare.audits.given_scores import GivenTable, read_scores
 from sudare.audits.parts import split_of
 from sudare.audits.verify import export
 from sudare.core.errors import AuditError, ConfigError
@@ -318,7 +318,7 @@ def test_a_person_on_both_sides_is_said(records):
 
 
 def test_units_of_two_folders_are_one_where_they_have_one_name(tmp_path):
-    from sudare.audits.foreign import _given_units
+    from sudare.audits.external import _given_units
     from sudare.data.sources import load_source
 
     rng = np.random.default_rng(0)

@@ -150,7 +150,11 @@ def test_the_key_holds_the_code_that_runs(monkeypatch):
     [
         (
             MembershipCheckConfig(),
-            {"sudare.attacks.signals", "sudare.attacks.boundary", "sudare.attacks.nearness"},
+            {
+                "sudare.attacks.signals",
+                "sudare.attacks.boundary",
+                "sudare.attacks.nearest_neighbour",
+            },
         ),
         (
             parse_check({"kind": "evasion", "attacks": ["fgsm", "deepfool"]}),

@@ -12,11 +12,11 @@ import pytest
 from sudare.core.errors import CacheError, DataError
 from sudare.core.files import _host
 from sudare.core.progress import Silent
-from sudare.fleets import sources
+from sudare.fleets import code_hash
 from sudare.fleets.cache import Cache, entry_key
+from sudare.fleets.code_hash import closure
 from sudare.fleets.jobs import execute
 from sudare.fleets.local import LocalExecutor
-from sudare.fleets.sources import closure
 
 from .jobs import Crashing, Dying, DyingOnce, Reading, Refusing, Slow
 
@@ -194,15 +194,15 @@ def test_imports_for_type_checkers_do_not_count_and_those_in_functions_do(tmp_pa
 
 def test_another_version_of_a_package_is_another_key(monkeypatch):
     base = entry_key({}, roots=["sudare.training.dpsgd"])
-    known = sources._version
+    known = code_hash._version
     monkeypatch.setattr(
-        sources, "_version", lambda name: "9.9" if name == "opacus" else known(name)
+        code_hash, "_version", lambda name: "9.9" if name == "opacus" else known(name)
     )
-    sources.fingerprint.cache_clear()
+    code_hash.fingerprint.cache_clear()
     try:
         assert entry_key({}, roots=["sudare.training.dpsgd"]) != base
     finally:
-        sources.fingerprint.cache_clear()
+        code_hash.fingerprint.cache_clear()
 
 
 def test_a_cache_that_cannot_be_made_says_what_to_do(tmp_path):

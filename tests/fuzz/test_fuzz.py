@@ -11,9 +11,9 @@ import pytest
 
 from sudare.audits.artefact import _read_key
 from sudare.audits.config import load_config, read_toml
-from sudare.audits.foreign import audit_scores
-from sudare.audits.given_scores import read_scores
-from sudare.audits.shipping import make_artefact
+from sudare.audits.external import audit_scores
+from sudare.audits.external_scores import read_scores
+from sudare.audits.ship import make_artefact
 from sudare.audits.verify import export, verify
 from sudare.core.errors import SudareError
 from sudare.core.progress import Silent

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from sudare.core.errors import ConfigError, ReleaseError
 from sudare.nets.extractors import ExtractorConfig, efficientnet
-from sudare.nets.extractors.base import make_extractor
-from sudare.nets.extractors.features import FeatureBook, embed, features_of, write_page
+from sudare.nets.extractors.features import FeatureStore, embed, features_of, write_shard
+from sudare.nets.extractors.make import make_extractor
 
 RANDOM = ExtractorConfig(name="random-features", size_px=16)
 
@@ -74,8 +74,8 @@ def test_a_book_gives_what_was_computed_and_the_rest_is_computed(tmp_path):
     page = tmp_path / "page"
     page.mkdir()
     marked = embed(extractor, images[:4], device="cpu") + 1000
-    write_page(page, images[:4], marked)
-    book = FeatureBook(tmp_path)
+    write_shard(page, images[:4], marked)
+    book = FeatureStore(tmp_path)
     found = features_of(extractor, images, book=book, device="cpu")
     assert np.array_equal(found[:4], marked)
     assert np.array_equal(found[4:], embed(extractor, images[4:], device="cpu"))

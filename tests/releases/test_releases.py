@@ -11,11 +11,11 @@ from sudare import nets
 from sudare.core.errors import AuditError, ReleaseError
 from sudare.core.threats import ThreatModel
 from sudare.nets import NetConfig
-from sudare.nets.predict import normalise
+from sudare.nets.normalisation import normalise
 from sudare.recipients.train import recipe_for
 from sudare.releases.card import Card, FileEntry
 from sudare.releases.kinds import (
-    AskedOnce,
+    CachedLogits,
     ClassifierRelease,
     ClassifierSpec,
     LabelsView,
@@ -366,13 +366,13 @@ def test_a_kind_nobody_knows_is_refused(classifier, tmp_path, kind):
 
 def test_recipients_follow_the_recipe_of_the_card():
     own = Recipe(steps=300, lr=0.05)
-    lesson = real_set(np.float32, recipe={"lr": 0.01, "epochs": 7}).lesson()
-    followed = recipe_for(lesson, own)
+    training_set = real_set(np.float32, recipe={"lr": 0.01, "epochs": 7}).training_set()
+    followed = recipe_for(training_set, own)
     assert (followed.lr, followed.epochs, followed.steps) == (0.01, 7, 300)
     with pytest.raises(ReleaseError, match="recipe is not valid: lr"):
-        recipe_for(real_set(np.float32, recipe={"lr": -1}).lesson(), own)
+        recipe_for(real_set(np.float32, recipe={"lr": -1}).training_set(), own)
     with pytest.raises(ReleaseError, match="recipe is not valid: shell"):
-        recipe_for(real_set(np.float32, recipe={"shell": "rm"}).lesson(), own)
+        recipe_for(real_set(np.float32, recipe={"shell": "rm"}).training_set(), own)
 
 
 def test_training_on_real_numbers_sees_exactly_what_was_released():
@@ -398,7 +398,7 @@ class Counting(torch.nn.Module):
 def test_a_net_sees_an_array_once_and_answers_as_if_asked_anew():
     images = np.random.default_rng(0).integers(0, 255, size=(5, 1, 8, 8), dtype=np.uint8)
     net = Counting()
-    view, plain = AskedOnce((net,), "cpu"), LogitsView((Counting(),), "cpu")
+    view, plain = CachedLogits((net,), "cpu"), LogitsView((Counting(),), "cpu")
     for _ in range(3):
         # The mirrored image lies in the same memory and is another question.
         for asked in (images, images[:, :, :, ::-1], images[:2]):

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sudare.audits.foreign import audit_model, audit_scores
-from sudare.audits.given_scores import GivenTable
+from sudare.audits.external import audit_model, audit_scores
+from sudare.audits.external_scores import GivenTable
 from sudare.core.runs import Mode
 from sudare.report import ReportPaths, write_report
 from sudare.report.load import load_run

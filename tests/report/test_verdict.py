@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sudare.core import Findings, Status
+from sudare.core.lines import control_failed
 from sudare.core.runs import RunSummary, Thresholds
-from sudare.report.formats import control_failed
 from sudare.report.load import Run, load_run
 from sudare.report.text import TEXT, builds_text
 from sudare.report.verdict import verdict

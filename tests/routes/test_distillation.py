@@ -10,8 +10,8 @@ from torch import nn
 from sudare.core.errors import ConfigError, DataError
 from sudare.data.images import ImageDataset
 from sudare.nets.convnet import ConvNet
-from sudare.nets.predict import normalise
-from sudare.releases.formations import decode
+from sudare.nets.normalisation import normalise
+from sudare.releases.multi_formation import decode
 from sudare.releases.store import read_release, write_release
 from sudare.routes import make_route, parse_route
 from sudare.routes.base import Role
@@ -22,7 +22,7 @@ from sudare.routes.distillation.dm import mean_distance
 from sudare.routes.distillation.dsa import gradient_distance, published_loops
 from sudare.routes.distillation.idc import conv_distance, cutmix
 from sudare.routes.distillation.mtt import FlatNet, trajectory_gradients
-from sudare.training.siamese import OPERATIONS, apply, draw, draw_of, operations_of
+from sudare.training.dsa import OPERATIONS, apply, draw, draw_of, operations_of
 
 NET = {"name": "convnet", "width": 4}
 METHODS = {
@@ -207,9 +207,9 @@ def test_a_side_that_cannot_be_divided_is_padded():
 def test_a_reader_trains_on_every_formation(tmp_path):
     release = release_of(build("idc"))
     write_release(release, tmp_path / "idc")
-    lesson = read_release(tmp_path / "idc").lesson()
-    assert lesson.images.shape == (24, 1, 16, 16)
-    assert lesson.soft_labels.argmax(axis=1).tolist() == [0] * 8 + [1] * 8 + [2] * 8
+    training_set = read_release(tmp_path / "idc").training_set()
+    assert training_set.images.shape == (24, 1, 16, 16)
+    assert training_set.soft_labels.argmax(axis=1).tolist() == [0] * 8 + [1] * 8 + [2] * 8
     assert len(release.pictures()[0]) == 6
 
 

@@ -11,7 +11,8 @@ from sudare.core.progress import Silent
 from sudare.core.seeds import integer_seed
 from sudare.data.images import ImageDataset
 from sudare.nets import NetConfig, build
-from sudare.nets.predict import normalise, predict
+from sudare.nets.normalisation import normalise
+from sudare.nets.predict import predict
 from sudare.releases.store import read_release, write_release
 from sudare.routes import make_route, parse_route
 from sudare.routes.context import BuildContext

@@ -16,9 +16,9 @@ from sudare.releases.kinds.federation import Statement
 from sudare.releases.store import read_release
 from sudare.routes import make_route
 from sudare.routes.context import BuildContext
-from sudare.routes.federation.books import ledger_of
 from sudare.routes.federation.coordinator import Coordinator
 from sudare.routes.federation.job import agreed, read_job, write_job
+from sudare.routes.federation.settlement import ledger_of
 from sudare.routes.federation.silo import Silo, for_the_job
 from sudare.routes.federation.wire import sum_of
 

@@ -13,7 +13,7 @@ from sudare.core.errors import DataError, ReleaseError
 from sudare.core.progress import Silent
 from sudare.data.images import ImageDataset
 from sudare.nets.generator import Generator
-from sudare.nets.predict import normalise
+from sudare.nets.normalisation import normalise
 from sudare.releases.store import read_release, write_release
 from sudare.routes import make_route, parse_route
 from sudare.routes.base import Role
@@ -365,7 +365,7 @@ def test_a_build_gives_a_set_and_a_student_with_their_recipe_and_acceptance(tmp_
     images_of, student = made.releases["synthesis"], made.releases["synthesis-student"]
     assert len(images_of.images) == 60
     assert np.bincount(images_of.soft_labels.argmax(axis=1), minlength=3).sum() == 60
-    assert images_of.lesson().recipe["steps"] == 2 * math.ceil(60 / 16)
+    assert images_of.training_set().recipe["steps"] == 2 * math.ceil(60 / 16)
     assert student.card.kind == "classifier"
     assert {choice.what for choice in made.record.choices} == {"generator", "sigma", "filter"}
     assert set(made.record.pictures) == {"generator-0", "generator-1"}
@@ -388,10 +388,10 @@ def test_the_generator_leaves_only_on_request_and_draws_without_the_teacher(tmp_
     made = build(beside=["generator"])
     write_release(made.releases["synthesis-generator"], tmp_path / "generator")
     release = read_release(tmp_path / "generator")
-    lesson = release.lesson()
-    assert lesson.images.shape == (60, 1, 12, 12)
-    assert lesson.soft_labels.sum(axis=0).tolist() == [20, 20, 20]
-    assert np.array_equal(lesson.images, release.lesson().images)
+    training_set = release.training_set()
+    assert training_set.images.shape == (60, 1, 12, 12)
+    assert training_set.soft_labels.sum(axis=0).tolist() == [20, 20, 20]
+    assert np.array_equal(training_set.images, release.training_set().images)
     pixels, labels = release.pictures()
     assert len(pixels) == len(labels)
     assert "weights of the generator" in {s.name for s in release.card.statistics}

@@ -34,7 +34,7 @@ def test_short_trainings_stay_eager_and_long_ones_do_not():
     assert not worth_compiling(net_of(16), images, Recipe(), 10)
     assert worth_compiling(net_of(16), images, Recipe(), 10_000)
     # None of a hundred short ones alone, all of them together.
-    assert worth_compiling(net_of(16), images, Recipe(), 100, alike=100)
+    assert worth_compiling(net_of(16), images, Recipe(), 100, expected_runs=100)
     assert not worth_compiling(net_of(16), images, Recipe(), 100)
 
 

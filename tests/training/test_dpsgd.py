@@ -10,7 +10,7 @@ from sudare.accounting.ledger import LedgerEntry
 from sudare.core.errors import ConfigError
 from sudare.core.progress import Silent
 from sudare.nets import NetConfig
-from sudare.nets.predict import normalise
+from sudare.nets.normalisation import normalise
 from sudare.training import DpConfig, Recipe
 from sudare.training.dpsgd import poisson_rows, sample_rate, train_private
 from sudare.training.loop import TrainingData

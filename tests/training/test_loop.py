@@ -6,7 +6,8 @@ from sudare import nets
 from sudare.core.errors import ConfigError, DataError
 from sudare.core.progress import Silent
 from sudare.nets import NetConfig
-from sudare.nets.predict import normalise, predict
+from sudare.nets.normalisation import normalise
+from sudare.nets.predict import predict
 from sudare.training import Recipe
 from sudare.training.augment import augment
 from sudare.training.loop import TrainingData, train

@@ -10,9 +10,10 @@ from sudare.core.errors import ConfigError
 from sudare.core.progress import Silent
 from sudare.nets import NetConfig
 from sudare.nets import build as build_net
+from sudare.nets.normalisation import STD
 from sudare.nets.predict import predict
 from sudare.training import Recipe
-from sudare.training.adversarial import GREY_LEVELS, adversarial_view
+from sudare.training.adversarial import adversarial_view
 from sudare.training.dpsgd import train_private
 from sudare.training.loop import TrainingData, class_weights, train
 from sudare.training.recipe import DpConfig
@@ -52,7 +53,7 @@ def test_a_view_is_moved_within_the_ball_and_makes_the_loss_larger():
     moved = adversarial_view(
         losses, view, epsilon=8, steps=5, generator=torch.Generator().manual_seed(0)
     )
-    assert float((moved - view).abs().max()) <= 8 / GREY_LEVELS + 1e-6
+    assert float((moved - view).abs().max()) <= 8 / STD + 1e-6
     assert float(moved.abs().max()) <= 2
     assert bool((losses(moved) >= losses(view)).all())
 

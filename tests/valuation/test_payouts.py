@@ -18,7 +18,7 @@ from sudare.valuation.contribution import (
     shapley,
     ties,
 )
-from sudare.valuation.payouts import PROPERTIES, RULES, Standing, pay
+from sudare.valuation.payouts import PROPERTIES, RULES, Contribution, pay
 
 
 def worths(players, worth):
@@ -117,7 +117,7 @@ def standing(owners):
         return float(np.sqrt(len(distinct)))
 
     game = worths(len(owners), worth)
-    return Standing(
+    return Contribution(
         sizes=np.array([float(len(own)) for own in owners]),
         scores=np.array([np.mean([SCORES[kind] for _, kind in own] or [0.0]) for own in owners]),
         shapley=shapley(game),
@@ -175,7 +175,7 @@ def test_bad_budgets_rules_and_shares_are_refused():
         pay("lottery", known, 10)
     with pytest.raises(ConfigError, match="negative"):
         pay("equal", known, -1)
-    broken = Standing(
+    broken = Contribution(
         sizes=np.array([1.0, np.nan]), scores=np.zeros(2), shapley=np.zeros(2),
         leave_one_out=np.zeros(2),
     )  # fmt: skip
@@ -198,7 +198,9 @@ def test_the_table_of_the_docs_is_that_of_the_code():
 @pytest.mark.parametrize("players", [1, 2, 3, 5])
 def test_where_nobody_has_a_share_nobody_is_paid_and_the_budget_stays(rule, players):
     nothing = np.zeros(players)
-    standing = Standing(sizes=nothing, scores=nothing, shapley=nothing - 0.1, leave_one_out=nothing)
+    standing = Contribution(
+        sizes=nothing, scores=nothing, shapley=nothing - 0.1, leave_one_out=nothing
+    )
     paid = pay(rule, standing, 100)
     assert paid.sum() == (100 if rule == "equal" else 0)
 
@@ -210,9 +212,9 @@ def test_the_promises_hold_where_all_shares_are_zero():
     null = leave_one_out(np.array([1.0 if coalition & 3 else 0.0 for coalition in range(8)]))
     for shares in (same, three, null):
         ones = np.ones(len(shares))
-        standing = Standing(sizes=ones, scores=ones, shapley=ones, leave_one_out=shares)
+        standing = Contribution(sizes=ones, scores=ones, shapley=ones, leave_one_out=shares)
         assert not pay("leave-one-out", standing, 100).any()
     harm = -np.array([0.1, 0.1, 0.0])
     ones = np.ones(3)
-    hurting = Standing(sizes=ones, scores=ones, shapley=harm, leave_one_out=harm)
+    hurting = Contribution(sizes=ones, scores=ones, shapley=harm, leave_one_out=harm)
     assert not pay("shapley", hurting, 99).any()

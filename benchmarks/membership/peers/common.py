@@ -70,7 +70,7 @@ def of_torch(net: torch.nn.Module) -> torch.nn.Module:
 
 def normalised(images: np.ndarray) -> torch.Tensor:
     """Pixels as our trainer gives them to the net."""
-    from sudare.nets.predict import normalise
+    from sudare.nets.normalisation import normalise
 
     return normalise(torch.from_numpy(images))
 

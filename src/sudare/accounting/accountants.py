@@ -8,8 +8,6 @@ from typing import Literal, TypeAlias
 
 from sudare.core.errors import BudgetError
 
-__all__ = ["Accountant", "calibrate_noise", "epsilon_of_history", "epsilon_spent"]
-
 Accountant = Literal["prv", "rdp"]
 
 _EPS_ERROR, _LEAST_ERROR = 0.01, 1e-4

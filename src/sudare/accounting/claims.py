@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from sudare.accounting.accountants import epsilon_spent
 from sudare.accounting.ledger import EXACT, GAUSSIAN, SEEDED, LedgerEntry, composed_epsilon
 
-__all__ = ["recomputed", "wrong_claims"]
-
 _SLACK, _MARGIN = 0.01, 0.02
 """Accountants differ by so much: exact ones may claim less than our upper bound."""
 _ROUNDED = 5e-3

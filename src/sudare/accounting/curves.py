@@ -14,8 +14,6 @@ from sudare.accounting.ledger import GAUSSIAN, LedgerEntry, composed_epsilon
 from sudare.accounting.mechanisms import gaussian_delta
 from sudare.core.arrays import FloatArray
 
-__all__ = ["Ceiling", "auc_ceiling", "ceiling_of", "mu_of"]
-
 _DELTAS = (1e-6, 1e-4, 1e-3, 0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.32, 0.4)
 """Where the accountant's curve is read: fewer points make the ceiling higher, never lower."""
 _LEAST_EPSILON = 1e-3

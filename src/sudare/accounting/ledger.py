@@ -24,8 +24,6 @@ from sudare.core.errors import BudgetError
 from sudare.core.files import UNREADABLE, try_lock
 from sudare.core.hashing import Json, canonical_json
 
-__all__ = ["EXACT", "GAUSSIAN", "SEEDED", "HeldError", "Ledger", "LedgerEntry", "composed_epsilon"]
-
 GAUSSIAN = ("Gaussian", "Poisson-subsampled Gaussian")
 """Mechanisms whose whole history one accountant composes."""
 EXACT = "no noise"

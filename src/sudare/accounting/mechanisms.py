@@ -10,8 +10,6 @@ from scipy.stats import norm
 
 from sudare.core.arrays import FloatArray
 
-__all__ = ["gaussian_delta", "gaussian_sigma", "private_quantile"]
-
 
 def gaussian_delta(sigma: float, epsilon: float) -> float:
     """The delta of the Gaussian mechanism with noise ``sigma`` times the L2 sensitivity.

@@ -13,8 +13,6 @@ from pathlib import Path
 from sudare.core.errors import BudgetError
 from sudare.core.files import UNREADABLE, atomic_write
 
-__all__ = ["Witness", "state_folder", "witness_by_name", "witness_of_place"]
-
 
 def state_folder() -> Path:
     """Where Sudare remembers: ``$SUDARE_STATE``, else ``~/.local/state/sudare``."""

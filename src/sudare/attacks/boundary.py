@@ -17,8 +17,6 @@ from sudare.releases.kinds import LabelsView, View
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-__all__ = ["BoundaryDistance"]
-
 _STARTS = 5
 _BISECTIONS = 7
 _HALVINGS = 6

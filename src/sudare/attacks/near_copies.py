@@ -9,13 +9,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from sudare.attacks.nearness import Levels, features
+from sudare.attacks.nearest_neighbour import Levels, features
 from sudare.core.arrays import BoolArray, ByteArray, Float32Array, IntArray
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
-
-__all__ = ["NEAR", "Neighbours", "altered", "matches", "search"]
 
 NEAR = 0.5
 """A copy is nearer to its image than half its distance to any image it cannot be of."""

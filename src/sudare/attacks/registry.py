@@ -13,8 +13,6 @@ from sudare.core.registry import Registry
 if TYPE_CHECKING:
     from sudare.attacks.membership.base import MembershipTest
 
-__all__ = ["EVASION", "MEMBERSHIP_TESTS", "PRIORS", "SIGNALS", "make_test"]
-
 MEMBERSHIP_TESTS = Registry(
     "membership test",
     {
@@ -44,8 +42,8 @@ SIGNALS = Registry(
     {
         "phi": "sudare.attacks.signals:Phi",
         "log_posterior": "sudare.attacks.signals:LogPosterior",
-        "nearest_pixels": "sudare.attacks.nearness:NearestPixels",
-        "nearest_features": "sudare.attacks.nearness:NearestFeatures",
+        "nearest_pixels": "sudare.attacks.nearest_neighbour:NearestPixels",
+        "nearest_features": "sudare.attacks.nearest_neighbour:NearestFeatures",
         "boundary": "sudare.attacks.boundary:BoundaryDistance",
     },
     group="sudare.signals",

@@ -16,8 +16,6 @@ from sudare.releases.kinds import LabelsView, LogitsView, SetView, View
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt8
 
-__all__ = ["LogPosterior", "Phi", "Signal", "log_posterior", "logit_confidence"]
-
 
 ViewT = TypeVar("ViewT", LabelsView, LogitsView, SetView)
 

@@ -23,7 +23,7 @@ from sudare.audits.decisions.gates import parse_gate
 from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.folder import check_folder, claim
 from sudare.audits.judging import judge_release
-from sudare.audits.labels import Named
+from sudare.audits.labels import ReleaseRef
 from sudare.audits.limits import limits_of_artefact
 from sudare.audits.record import RunRecord, RunResult, data_summary
 from sudare.audits.site import (
@@ -54,11 +54,6 @@ from sudare.recipients.config import RecipientConfig
 from sudare.releases.card import Card
 from sudare.releases.store import read_card, release_bytes
 from sudare.routes.config import PlannedRelease, RouteConfig
-
-__all__ = [
-    "AuditRequest",
-    "audit_artefact",
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,7 +210,7 @@ def _from_key(
         split=split,
         evidence=_evidence(
             run,
-            Named(name=planned.name, kind=route.kind, label=planned.label),
+            ReleaseRef(name=planned.name, kind=route.kind, label=planned.label),
             request.release,
             membership,
             len(run.membership),
@@ -249,7 +244,7 @@ def _first_entries(jobs: ReleaseJobs, cache: Cache) -> dict[CheckConfig, Path]:
 
 def _evidence(
     run: PreparedRun,
-    subject: Named,
+    subject: ReleaseRef,
     release: Path,
     membership: BoolArray,
     target: int,
@@ -365,7 +360,7 @@ def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Prog
         split=split,
         evidence=_evidence(
             run,
-            Named(name=card.route, kind=card.route, label=card.title),
+            ReleaseRef(name=card.route, kind=card.route, label=card.title),
             request.release,
             member[None],
             0,

@@ -26,8 +26,6 @@ from sudare.data.plan import draw_plan
 from sudare.fleets.builds import builds_of
 from sudare.routes.config import PlannedRelease, RouteConfig
 
-__all__ = ["CANARIES", "contradictions", "opens", "recomputable", "shown_absent", "unrecomputed"]
-
 CANARIES = ".canaries-"
 """Between a release's name and a kind of planted images, in the name of their evidence."""
 _Planned: TypeAlias = dict[str, tuple[RouteConfig, PlannedRelease]]

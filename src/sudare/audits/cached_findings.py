@@ -13,7 +13,7 @@ from sudare.attacks.registry import MEMBERSHIP_TESTS
 from sudare.audits.checks.built_in import checks_of
 from sudare.audits.config import RunConfig
 from sudare.audits.judging import JudgedRelease
-from sudare.audits.labels import Subject
+from sudare.audits.labels import ReleaseRef
 from sudare.core.files import atomic_directory, seal
 from sudare.core.findings import Findings
 from sudare.core.hashing import Json
@@ -23,14 +23,12 @@ from sudare.fleets.cache import Cache, entry_key
 from sudare.fleets.jobs import Job
 from sudare.routes.config import PlannedRelease
 
-__all__ = ["cached_judgement", "judgement_key"]
-
 _FINDINGS, _SCORES, _THREATS = "findings.json", "scores.npz", "threats.json"
 
 
 def judgement_key(
     config: RunConfig,
-    subject: Subject,
+    subject: ReleaseRef,
     jobs: Sequence[Job],
     *,
     pool: str,

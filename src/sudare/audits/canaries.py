@@ -10,7 +10,7 @@ from sudare.audits.checks.membership import SignalTables, judge_test, tests_of, 
 from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.judging import maker_of, stack_of, trial_of
-from sudare.audits.labels import Named
+from sudare.audits.labels import ReleaseRef
 from sudare.audits.site import PreparedRun, Site
 from sudare.core.arrays import Float32Array
 from sudare.core.findings import Finding
@@ -19,8 +19,6 @@ from sudare.data.canaries import CanaryConfig, CanaryKind, canary_plan, plant
 from sudare.fleets.builds import build_jobs, builds_of
 from sudare.releases.card import Card
 from sudare.routes.config import PlannedRelease, RouteConfig
-
-__all__ = ["CanaryAudit", "audit_canaries", "canary_findings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +70,7 @@ def audit_canaries(
         pool=scored.pool,
         population=scored.population.classes,
         test=scored.test,
-        subject=Named(name=release.name, kind=route.kind, label=release.label),
+        subject=ReleaseRef(name=release.name, kind=route.kind, label=release.label),
         card=card,
         nonce=membership_nonce(planted.pool.content_hash, seed),
         checks=jobs.arrays(site.cache),

@@ -19,7 +19,7 @@ from sudare.audits.evidence import Evidence, agreed_on, commitment, membership_n
 from sudare.audits.folder import check_folder, claim
 from sudare.audits.forecast import Forecast, RunClock, foretell
 from sudare.audits.judging import judge_release
-from sudare.audits.labels import Named
+from sudare.audits.labels import ReleaseRef
 from sudare.audits.limits import limits_of_builds
 from sudare.audits.record import RunRecord, RunResult, data_summary
 from sudare.audits.site import PreparedRun, ReleaseJobs, Site, open_site, prepare_run
@@ -32,12 +32,10 @@ from sudare.data.sources.metadata import NO_UNIT
 from sudare.fleets.builds import BuildJob, build_jobs, builds_of, lacking_determinism
 from sudare.fleets.cache import Cache
 from sudare.fleets.jobs import Chain
-from sudare.fleets.turns import in_turn
+from sudare.fleets.prefetch import prefetch
 from sudare.releases.registry import kind_class
 from sudare.releases.store import read_card, read_release, write_release
 from sudare.routes.config import PlannedRelease, RouteConfig
-
-__all__ = ["check", "compare"]
 
 
 def compare(
@@ -135,7 +133,7 @@ def compare(
 
         # Workers build the next route while this process judges; canaries need them themselves.
         ahead = site.executor.overlaps and not config.audit.canaries
-        for index, built in in_turn(build, len(config.routes), ahead=ahead):
+        for index, built in prefetch(build, len(config.routes), ahead=ahead):
             # Only one bar at a time: that of the workers while they work.
             quiet = ahead and index < len(config.routes) - 1
             for planned in built:
@@ -215,7 +213,7 @@ class _Stages:
             pool=split.pool,
             population=split.population.classes,
             test=split.test,
-            subject=Named(name=release.name, kind=route.kind, label=release.label),
+            subject=ReleaseRef(name=release.name, kind=route.kind, label=release.label),
             card=read_card(folders[0]),
             nonce=self.nonce,
             checks=planned.jobs.arrays(cache),

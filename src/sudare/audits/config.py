@@ -33,8 +33,6 @@ from sudare.recipients.config import RecipientConfig
 from sudare.routes.config import RouteConfig
 from sudare.routes.registry import ROUTES, config_class, parse_route
 
-__all__ = ["PRESETS", "DataConfig", "RunConfig", "apply_overrides", "load_config", "read_toml"]
-
 PRESETS = ("smoke", "poc", "demo", "lite", "paper", "inversion")
 
 

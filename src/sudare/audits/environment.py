@@ -11,8 +11,6 @@ from pathlib import Path
 
 from sudare.core.machine import cores
 
-__all__ = ["machine", "made_by", "now", "versions"]
-
 _PACKAGES = ("torch", "opacus", "numpy", "scipy", "scikit-learn")
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sudare.audits.checks.trial import Trial
 from sudare.audits.config import RunConfig
 from sudare.audits.folder import identity
-from sudare.audits.labels import Labelled, Labels, Named, Subject
+from sudare.audits.labels import Labelled, Labels, ReleaseRef
 from sudare.core.archives import ArrayFile
 from sudare.core.arrays import BoolArray, IntArray
 from sudare.core.errors import AuditError, DataError
@@ -24,15 +24,6 @@ from sudare.core.files import UNREADABLE
 from sudare.core.hashing import hash_arrays, hash_json
 from sudare.core.strict_json import read_json
 from sudare.releases.card import Card
-
-__all__ = [
-    "Evidence",
-    "agreed_on",
-    "commitment",
-    "membership_nonce",
-    "read_evidence",
-    "write_evidence",
-]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,7 +49,7 @@ class Evidence:
     pool: Labelled
     population: IntArray
     test: Labelled
-    subject: Subject
+    subject: ReleaseRef
     card: Card
     nonce: str
     checks: Mapping[str, Mapping[str, npt.NDArray[Any]]]
@@ -239,7 +230,7 @@ def _evidence(
         ),
         population=arrays["population_labels"].astype(np.int64),
         test=Labels(classes=arrays["test_labels"].astype(np.int64), class_names=names),
-        subject=Named(name=name, kind=kind, label=label),
+        subject=ReleaseRef(name=name, kind=kind, label=label),
         card=Card.model_validate(about["card"]),
         nonce=str(about["nonce"]),
         checks=_checks(arrays),

@@ -11,8 +11,6 @@ from sudare.audits.toml import to_toml
 from sudare.core.errors import ConfigError
 from sudare.core.files import atomic_write
 
-__all__ = ["check_folder", "claim", "identity"]
-
 _CONFIG = "config.toml"
 _WRITTEN = (
     "run.json",

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from sudare.data.splits import AuditSplit
     from sudare.routes.config import RouteConfig
 
-__all__ = ["Forecast", "RunClock", "foretell"]
-
 _CALIBRATION_IMAGES, _CALIBRATION_S = 512, 1.0
 _AROUND = 1.6
 """What measuring, attacking and starting processes take beside training, as a factor."""

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sudare.audits.checks.base import Judgement, Stack
+from sudare.audits.checks.base import BuildResults, Judgement
 from sudare.audits.checks.built_in import checks_of
 from sudare.audits.checks.claim import claim_findings
 from sudare.audits.checks.registry import make_check
 from sudare.audits.checks.trial import Trial
 from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence
-from sudare.audits.maker import FindingMaker
+from sudare.audits.finding_context import FindingContext
 from sudare.core.arrays import BoolArray, Float32Array, FloatArray
 from sudare.core.estimates import Estimate
 from sudare.core.findings import Finding
@@ -23,8 +23,6 @@ from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
 from sudare.core.threats import ThreatModel
 from sudare.releases.registry import kind_class
-
-__all__ = ["JudgedRelease", "judge_release", "maker_of", "stack_of", "trial_of"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,7 +111,7 @@ def stack_of(
     covariates: Float32Array | None = None,
     judged: Mapping[str, Judgement] | None = None,
     step: Callable[[], None] = lambda: None,
-) -> Stack:
+) -> BuildResults:
     """What a kind of check is judged by.
 
     Args:
@@ -126,7 +124,7 @@ def stack_of(
         judged: What checks before it said.
         step: Called after each attack.
     """
-    return Stack(
+    return BuildResults(
         arrays=evidence.checks[kind],
         every=evidence.checks,
         judged=judged or {},
@@ -143,7 +141,7 @@ def stack_of(
     )
 
 
-def maker_of(evidence: Evidence, *, builds: int | None = None) -> FindingMaker:
+def maker_of(evidence: Evidence, *, builds: int | None = None) -> FindingContext:
     """What findings about a release share.
 
     Args:
@@ -152,7 +150,7 @@ def maker_of(evidence: Evidence, *, builds: int | None = None) -> FindingMaker:
     """
     cost = evidence.checks.get("cost", {})
     targets = len(evidence.membership) if evidence.target is None else 1
-    return FindingMaker(
+    return FindingContext(
         release=evidence.subject.name,
         route=evidence.subject.kind,
         builds=targets if builds is None else builds,

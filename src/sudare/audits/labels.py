@@ -7,8 +7,6 @@ from typing import Protocol
 
 from sudare.core.arrays import IntArray
 
-__all__ = ["Labelled", "LabelledParts", "Labels", "Named", "Subject"]
-
 
 class Labelled(Protocol):
     """What findings need to know of images, beside scores."""
@@ -52,25 +50,15 @@ class Labels:
     group_names: tuple[str, ...] = ()
 
 
-class Subject(Protocol):
-    """What findings call a release; every route's configuration is one."""
-
-    @property
-    def name(self) -> str:
-        """Name of the release."""
-
-    @property
-    def kind(self) -> str:
-        """Name of the route."""
-
-    @property
-    def label(self) -> str:
-        """Name for people."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Named:
-    """A subject whose configuration is not at hand."""
+class ReleaseRef:
+    """What findings call a release.
+
+    Attributes:
+        name: Name of the release.
+        kind: Name of the route.
+        label: Name for people.
+    """
 
     name: str
     kind: str

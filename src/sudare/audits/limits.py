@@ -5,8 +5,6 @@ from __future__ import annotations
 from sudare.audits.checks.registry import CHECKS, check_class
 from sudare.audits.config import RunConfig
 
-__all__ = ["families", "few_builds", "limits_of_artefact", "limits_of_builds"]
-
 _LEAST_BUILDS = 8
 _FEW_BUILDS = (
     "Intervals from fewer than 8 builds are too short where builds differ from one another: at 4 "

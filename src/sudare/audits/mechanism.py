@@ -16,8 +16,6 @@ from sudare.training.recipe import DpConfig
 if TYPE_CHECKING:
     from sudare.accounting.ledger import LedgerEntry
 
-__all__ = ["audit_route", "describe_audit", "private_route"]
-
 
 def private_route(config: RunConfig, name: str = "") -> tuple[TrainedConfig, DpConfig]:
     """The route of this name, or the first that trains with DP-SGD, and its budget.

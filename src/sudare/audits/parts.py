@@ -12,8 +12,6 @@ from sudare.data.sources import Source, load_source
 from sudare.data.sources.registry import is_named
 from sudare.data.splits import AuditSplit, SplitSizes, few_of_each, make_split
 
-__all__ = ["fitted", "split_of", "test_size"]
-
 _OWN = "own images"
 _LEAST_POOL = 16
 

@@ -15,8 +15,6 @@ from sudare.data.images import ImageDataset
 from sudare.data.pictures import save_pixels
 from sudare.metrics import roc
 
-__all__ = ["close_pairs", "exposed_images", "roc_curve"]
-
 _POINTS = 300
 
 

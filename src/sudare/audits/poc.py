@@ -10,8 +10,6 @@ from sudare.core.findings import Finding
 from sudare.core.lines import against
 from sudare.core.runs import Thresholds
 
-__all__ = ["ADDED", "Answer", "Outcome", "questions", "status_of"]
-
 Outcome = Literal["pass", "warn", "fail"]
 _USEFUL, _USELESS = 0.5, 0.1
 """Of the way from guessing to always right."""

@@ -48,12 +48,10 @@ from sudare.data.splits import AuditSplit
 from sudare.fleets.builds import load_choices
 from sudare.recipients.use import contact_sheet_of
 from sudare.releases.card import Card
-from sudare.releases.kinds import Lesson
+from sudare.releases.kinds import TrainingSet
 from sudare.releases.registry import kind_class
 from sudare.releases.store import read_release
 from sudare.routes.config import PlannedRelease
-
-__all__ = ["RunRecord", "RunResult", "data_summary"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -367,11 +365,11 @@ class RunRecord:
 
 def _shown_items(folder: Path, config: RunConfig) -> ByteArray:
     """The images that the search for copies looked at, as pixels."""
-    lesson = read_release(folder).lesson()
-    if not isinstance(lesson, Lesson):
-        raise TypeError("a release that holds images must give a lesson")
+    training_set = read_release(folder).training_set()
+    if not isinstance(training_set, TrainingSet):
+        raise TypeError("a release that holds images must give a training set")
     items = next(check.items for check in config.checks if isinstance(check, CopiesCheckConfig))
-    images = lesson.images[chosen_items(len(lesson.images), items)]
+    images = training_set.images[chosen_items(len(training_set.images), items)]
     return np.clip(np.rint(images), 0, 255).astype(np.uint8)
 
 

@@ -34,8 +34,6 @@ from sudare.fleets.lanes import in_lanes
 from sudare.recipients.config import RecipientConfig
 from sudare.routes.config import PlannedRelease, RouteConfig
 
-__all__ = ["PreparedRun", "ReleaseJobs", "Site", "device_of", "open_site", "prepare_run"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PreparedRun:

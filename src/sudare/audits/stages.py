@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from sudare.attacks.inversion import PlugAndPlay
+from sudare.audits.checks.evaluator import Evaluator, Prepared, attack_of, pixels_of
 from sudare.audits.checks.inversion_config import InversionCheckConfig
 from sudare.audits.checks.jobs import plan_check
-from sudare.audits.checks.yardstick import Prepared, Yardstick, attack_of, pixels_of
 from sudare.audits.config import RunConfig
 from sudare.audits.site import prepare_run
 from sudare.core.progress import Progress, Silent
@@ -20,8 +20,6 @@ from sudare.core.seeds import integer_seed
 from sudare.fleets.cache import Cache
 from sudare.releases.kinds.classifier import ClassifierRelease
 from sudare.releases.store import read_release
-
-__all__ = ["STAGES", "StageRow", "stage_analysis", "stage_table"]
 
 STAGES: Mapping[str, frozenset[str]] = {
     "none": frozenset(),
@@ -91,7 +89,7 @@ def stage_analysis(
         raise TypeError("the check of inversion prepares nets")
     prepared = Prepared.load(cache.path(job.key), check, split.pool, device=device)
     real = split.pool[np.isin(split.pool.classes, prepared.classes)]
-    yardstick = Yardstick(prepared.judge, real, device)
+    yardstick = Evaluator(prepared.judge, real, device)
     nets = {alpha: _net(folder / "releases" / name, device) for alpha, name in releases.items()}
     strengths = [alpha for alpha in releases if alpha != 0]
     rows = []
@@ -148,7 +146,7 @@ def _attacked(
     attack: PlugAndPlay,
     nets: Mapping[str, torch.nn.Module],
     prepared: Prepared,
-    yardstick: Yardstick,
+    yardstick: Evaluator,
     *,
     seed: int,
     device: str,

@@ -19,8 +19,6 @@ from sudare.core.progress import Progress
 from sudare.fleets.cache import Cache
 from sudare.metrics import mean_over_builds
 
-__all__ = ["FIGURES", "Row", "Sweep", "matched", "pareto", "sweep_smoothing"]
-
 FIGURES: Mapping[str, str] = {
     "accuracy": "utility.accuracy",
     "ece": "utility.ece",

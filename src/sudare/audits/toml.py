@@ -7,8 +7,6 @@ from typing import Any
 
 import tomli_w
 
-__all__ = ["to_toml"]
-
 
 def to_toml(values: Mapping[str, Any]) -> str:
     """TOML text of nested tables, lists of tables and plain values; None is left out.

@@ -36,8 +36,6 @@ from sudare.core.runs import RunSummary
 from sudare.core.strict_json import read_json
 from sudare.data.canaries import CanaryKind
 
-__all__ = ["Verification", "commitment_of", "digest_of", "export", "verify"]
-
 EVIDENCE_SCHEMA = "sudare.evidence/3"
 _OLDER = ("sudare.evidence/1", "sudare.evidence/2")
 _MANIFEST = "manifest.json"

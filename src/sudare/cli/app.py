@@ -26,8 +26,6 @@ from sudare.core.memory import keep_memory
 from sudare.core.parents import end_with_parent
 from sudare.core.printable import escaped
 
-__all__ = ["app", "main"]
-
 
 def _shown(default: object) -> object:
     """A default as the help says it; an empty one says nothing."""

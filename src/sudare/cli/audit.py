@@ -11,8 +11,6 @@ from cyclopts import App, Parameter
 
 from sudare.cli.options import Whole
 
-__all__ = ["app"]
-
 app = App(name="audit")
 
 
@@ -79,8 +77,8 @@ def audit(
     """
     from sudare.audits.artefact import AuditRequest, audit_artefact
     from sudare.audits.decisions.gates import exit_status, gate_line
-    from sudare.audits.foreign import audit_images, audit_scores
-    from sudare.audits.given_scores import read_scores
+    from sudare.audits.external import audit_images, audit_scores
+    from sudare.audits.external_scores import read_scores
     from sudare.core.errors import ConfigError
     from sudare.core.files import default_cache
     from sudare.core.progress import auto
@@ -88,7 +86,7 @@ def audit(
     from sudare.report import LANGUAGES, write_report
 
     progress, folder = auto(), out or Path("runs") / f"audit-{_name(release, model)}"
-    # What nobody named nobody keeps: the last audit of this name makes room.
+    # A folder whose name was not asked for is replaced by the next audit.
     force = force or out is None
     command = shlex.join(["sudare", *sys.argv[1:]])
     if (release is None) == (model is None):

@@ -10,8 +10,6 @@ from cyclopts import Parameter
 from sudare.cli.options import Whole
 from sudare.cli.running import run_and_report
 
-__all__ = ["compare"]
-
 
 def compare(
     *,

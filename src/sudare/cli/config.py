@@ -7,8 +7,6 @@ from typing import Literal
 
 from cyclopts import App
 
-__all__ = ["app"]
-
 app = App(name="config", help="The fields of a configuration file.")
 
 

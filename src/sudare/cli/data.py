@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from sudare.data.describe import Description
 
-__all__ = ["app"]
-
 app = App(
     name="data",
     help="""List, describe and fetch image collections.

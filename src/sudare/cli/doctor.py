@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["doctor"]
-
 EXTRAS = {
     "federation": ("grpcio", "train where the data are"),
     "flower": ("flwr", "the same on Flower"),

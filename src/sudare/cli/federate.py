@@ -12,8 +12,6 @@ from sudare.cli.options import Whole
 from sudare.cli.running import run_and_report
 from sudare.cli.statements import statements_text
 
-__all__ = ["app"]
-
 app = App(
     name="federate",
     help="Federations: simulate one, run one over a network, read what its owners are told.",

@@ -12,8 +12,6 @@ from cyclopts import Parameter
 from sudare.cli.options import Whole
 from sudare.cli.statements import statement_text, statements_text
 
-__all__ = ["client", "init", "key", "rehearse", "server"]
-
 
 def init(
     folder: Path,

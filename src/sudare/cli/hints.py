@@ -8,8 +8,6 @@ from pathlib import Path
 
 from cyclopts import CycloptsError
 
-__all__ = ["hinted"]
-
 _INSTEAD = {
     "--require": "Requirements are asked of a finished run: sudare report RUN --require.",
     "--gates": "A gate is --fail-on.",

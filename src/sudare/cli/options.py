@@ -11,8 +11,6 @@ from cyclopts import Parameter, Token
 from sudare.core.errors import ConfigError
 from sudare.core.names import did_you_mean
 
-__all__ = ["Whole", "choose_route", "choose_routes", "numbers", "with_options"]
-
 
 def with_options(values: Mapping[str, Any], options: Mapping[str, object]) -> dict[str, Any]:
     """Values with those options that were given, by dotted name."""

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["save_picture"]
-
 
 def save_picture(sheet: Image, path: Path) -> None:
     """Write a PNG file, with the folders above it.

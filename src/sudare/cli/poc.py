@@ -11,8 +11,6 @@ from cyclopts import Parameter
 from sudare.cli.options import Whole
 from sudare.cli.running import run_and_report
 
-__all__ = ["poc"]
-
 
 def poc(
     images: str = "pneumonia",

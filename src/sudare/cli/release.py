@@ -9,8 +9,6 @@ from cyclopts import Parameter
 
 from sudare.cli.options import Whole
 
-__all__ = ["open_release", "release"]
-
 
 def release(
     route: str,
@@ -56,7 +54,7 @@ def release(
         0, or 2 after an error.
     """
     from sudare.audits.config import apply_overrides, load_config, read_toml
-    from sudare.audits.shipping import decided_in, make_artefact
+    from sudare.audits.ship import decided_in, make_artefact
     from sudare.cli.options import choose_route, with_options
     from sudare.core.progress import auto
 

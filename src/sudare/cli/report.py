@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["report"]
-
 
 def report(
     run_folder: Path = Path("runs/demo"),

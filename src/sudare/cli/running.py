@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from sudare.core.progress import Progress
     from sudare.report import ReportPaths
 
-__all__ = ["run_and_report"]
-
 
 def run_and_report(
     config: RunConfig,

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sudare.releases.kinds.federation import Statement
 
-__all__ = ["statement_text", "statements_text"]
-
 
 def statements_text(folder: Path) -> str:
     """What every owner of a released federation is told, as text.

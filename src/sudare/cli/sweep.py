@@ -11,8 +11,6 @@ from cyclopts import App, Parameter
 
 from sudare.cli.options import Whole
 
-__all__ = ["app"]
-
 app = App(name="sweep", help="Try a setting at several strengths and data sizes.")
 
 

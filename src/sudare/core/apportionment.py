@@ -11,8 +11,6 @@ from sudare.core.arrays import FloatArray, IntArray
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["largest_remainder"]
-
 
 def largest_remainder(shares: Float[FloatArray, " k"], total: int) -> Int[IntArray, " k"]:
     """Whole numbers in these shares that add up exactly; equals differ by one at most.

@@ -15,8 +15,6 @@ import numpy.typing as npt
 from sudare.core.errors import DataError
 from sudare.core.printable import escaped
 
-__all__ = ["LARGEST_BYTES", "Array", "ArrayFile", "array_of"]
-
 LARGEST_BYTES = 16 << 30
 """Unpacked size above which a collection is refused before it is read."""
 

@@ -6,8 +6,6 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Answer", "Decision", "Outcome", "Reply", "Settle"]
-
 
 class Outcome(StrEnum):
     """What to do with a release."""

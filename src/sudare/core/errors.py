@@ -2,18 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = [
-    "AuditError",
-    "BudgetError",
-    "CacheError",
-    "ConfigError",
-    "DataError",
-    "MissingExtraError",
-    "NotEvaluableError",
-    "ReleaseError",
-    "SudareError",
-]
-
 
 class SudareError(Exception):
     """Base of every error a user can cause or mend.

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Seen", "exposure"]
-
 _PUBLIC_NAMES = ("report-public",)
 _PUBLIC_FOLDERS = ("releases", "pictures", "release")
 _KEY = b"PRIVATE KEY"

@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sudare.core.errors import ConfigError
 
-__all__ = ["Figure", "declare", "declared", "figure_of", "rate_of"]
-
 _PARTS = ("attack", "rate", "at", "part")
 
 

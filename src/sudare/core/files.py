@@ -16,17 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from zipfile import BadZipFile
 
-__all__ = [
-    "UNREADABLE",
-    "atomic_directory",
-    "atomic_write",
-    "default_cache",
-    "is_sealed",
-    "seal",
-    "sweep_drafts",
-    "try_lock",
-]
-
 _SEAL = ".seal.json"
 UNREADABLE = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile),

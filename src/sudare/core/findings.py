@@ -12,8 +12,6 @@ from sudare.core.errors import AuditError
 from sudare.core.estimates import Estimate
 from sudare.core.threats import ThreatModel
 
-__all__ = ["SCHEMA", "Finding", "Findings", "Status"]
-
 SCHEMA = "sudare.findings/2"
 
 

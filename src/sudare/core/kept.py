@@ -14,8 +14,6 @@ from sudare.core.files import UNREADABLE, atomic_write
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["keep_tensor", "keep_values", "kept_tensor", "kept_values"]
-
 _MOST_HEADER = 1 << 16
 
 

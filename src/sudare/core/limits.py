@@ -2,7 +2,5 @@
 
 from __future__ import annotations
 
-__all__ = ["MAX_SIZE_PX", "MIN_SIZE_PX"]
-
 MIN_SIZE_PX, MAX_SIZE_PX = 8, 128
 """Height and width of images that nets, attacks and pages take."""

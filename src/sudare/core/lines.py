@@ -9,8 +9,6 @@ from typing import Literal, TypeAlias
 from sudare.core.figures import figure_of
 from sudare.core.findings import Finding, Status
 
-__all__ = ["Held", "Why", "against", "control_failed", "holds", "ordered", "wrong_way"]
-
 Why: TypeAlias = Literal[
     "", "missing", "null_control", "no_interval", "no_width", "around", "wrong_way"
 ]

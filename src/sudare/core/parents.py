@@ -9,8 +9,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-__all__ = ["end_with_parent", "started_child"]
-
 _VARIABLE = "SUDARE_PARENT"
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["escaped", "unprintable"]
-
 _KINDS = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 _JOINERS = {"\u200c", "\u200d"}
 """Invisible, but several scripts are not written without them."""

@@ -12,17 +12,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichBar
     from rich.progress import TaskID
 
-__all__ = [
-    "CallbackProgress",
-    "LineAtEnd",
-    "LineProgress",
-    "Progress",
-    "RichProgress",
-    "Silent",
-    "Task",
-    "auto",
-]
-
 
 class Task(Protocol):
     """One running stage."""

@@ -13,8 +13,6 @@ from pydantic import BaseModel, ValidationError
 from sudare.core.errors import ConfigError
 from sudare.core.validation import config_error
 
-__all__ = ["Registry", "load"]
-
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 

@@ -10,21 +10,6 @@ from sudare.core.decisions import Decision
 from sudare.core.figures import Figure
 from sudare.core.threats import Threat, ThreatModel
 
-__all__ = [
-    "RUN_SCHEMA",
-    "DataSummary",
-    "ExposedImage",
-    "GateResult",
-    "Mode",
-    "ReleaseSummary",
-    "RocCurve",
-    "RunSummary",
-    "ShownPicture",
-    "Stage",
-    "Thresholds",
-    "Verdict",
-]
-
 RUN_SCHEMA = "sudare.run/2"
 
 

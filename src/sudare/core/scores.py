@@ -16,8 +16,6 @@ from sudare.core.errors import AuditError
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-__all__ = ["Scale", "ScoreTable"]
-
 _BLOCK_VALUES = 2**16
 """Values of a block: half a mebibyte, and a few intermediate results beside it."""
 

@@ -6,8 +6,6 @@ import hashlib
 
 import numpy as np
 
-__all__ = ["generator", "integer_seed", "seed_sequence", "stable_hash"]
-
 
 def stable_hash(*parts: str | int) -> tuple[int, ...]:
     """Eight 32-bit words from the SHA-256 of the parts, equal on every machine and run.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-__all__ = ["read_json"]
-
 
 def read_json(content: str | bytes) -> object:
     """The value of a JSON text.

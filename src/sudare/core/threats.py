@@ -10,8 +10,6 @@ from pydantic_core import CoreSchema, core_schema
 
 from sudare.core.errors import ConfigError
 
-__all__ = ["Threat", "ThreatModel", "declare_threats", "threats_known"]
-
 _PATTERN = r"^[a-z][a-z0-9-]*(/[A-Za-z0-9][A-Za-z0-9-]*)?$"
 
 

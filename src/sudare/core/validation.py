@@ -10,8 +10,6 @@ from pydantic import BaseModel, ValidationError
 
 from sudare.core.errors import ConfigError
 
-__all__ = ["config_error"]
-
 
 def config_error(
     error: ValidationError, model: type[BaseModel], *, where: str = "", fix: str = ""

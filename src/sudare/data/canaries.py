@@ -17,8 +17,6 @@ from sudare.data.plan import MembershipPlan, draw_plan
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-__all__ = ["CanaryConfig", "CanaryKind", "Planted", "canary_plan", "parse_canaries", "plant"]
-
 _LEAST_PER_CLASS = 8
 
 

@@ -12,8 +12,6 @@ from sudare.data.duplicates import duplicate_clusters, exact_clusters
 from sudare.data.images import ImageDataset, concatenate
 from sudare.data.sources.source import Source
 
-__all__ = ["NEAR_LIMIT", "Description", "PartCounts", "describe"]
-
 NEAR_LIMIT = 20_000
 """Images up to which near-duplicates are looked for unasked; the work grows with the square."""
 

@@ -15,15 +15,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from jaxtyping import Bool, Int, UInt8
 
-__all__ = [
-    "NEAR_RMS",
-    "duplicate_clusters",
-    "exact_clusters",
-    "near_matches",
-    "near_rms",
-    "record_clusters",
-]
-
 NEAR_RMS = 4.0
 """Root mean square difference, in grey levels of 255, up to which two pictures are one."""
 

@@ -16,8 +16,6 @@ from sudare.data.images import check_labels
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["FeatureDataset"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FeatureDataset:

@@ -18,8 +18,6 @@ from sudare.core.printable import unprintable
 if TYPE_CHECKING:
     from jaxtyping import Int, UInt8
 
-__all__ = ["ImageDataset", "check_labels", "concatenate", "refuse_overlap"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageDataset:

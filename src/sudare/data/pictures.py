@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from jaxtyping import UInt8
     from PIL.Image import Image
 
-__all__ = ["contact_sheet", "save_pixels"]
-
 _TILE_PX, _GAP_PX, _NAMES_PX, _FONT_PX = 96, 6, 200, 15
 _LINE_PX, _LINE_LETTERS, _LINES = 19, 24, 4
 _PAPER, _INK, _FAINT = (255, 255, 255), (25, 25, 25), (110, 110, 110)

@@ -14,8 +14,6 @@ from sudare.core.seeds import generator
 if TYPE_CHECKING:
     from jaxtyping import Bool, Int
 
-__all__ = ["MembershipPlan", "draw_half", "draw_plan"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MembershipPlan:

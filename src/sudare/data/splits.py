@@ -17,8 +17,6 @@ _LEAST_UNITS = 4
 _LEAST_TEST = 0.2
 """Share of the test images that must be left when near-duplicates of the pool are taken out."""
 
-__all__ = ["AuditSplit", "SplitSizes", "few_of_each", "make_split", "merge_partitions"]
-
 MIN_PER_CLASS = 4
 
 

@@ -12,8 +12,6 @@ from sudare.core.errors import DataError
 from sudare.core.files import atomic_directory
 from sudare.data.images import ImageDataset
 
-__all__ = ["load_images", "save_images"]
-
 
 def save_images(data: ImageDataset, folder: Path) -> None:
     """Write all columns and names to a new folder; nothing if it exists."""

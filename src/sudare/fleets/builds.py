@@ -30,25 +30,6 @@ from sudare.routes.config import RouteConfig
 from sudare.routes.context import BuildContext, FolderStages
 from sudare.routes.registry import make_route, parse_route
 
-__all__ = [
-    "FEATURES",
-    "KERNELS",
-    "AnyRoute",
-    "BegunBuild",
-    "BuildJob",
-    "BuildPlan",
-    "build_jobs",
-    "build_seed",
-    "builds_of",
-    "kernels_of",
-    "lacking_determinism",
-    "load_choices",
-    "make_deterministic",
-    "nets_modules",
-    "write_build",
-]
-
-
 CHOICES = "choices.json"
 KERNELS = "kernels.json"
 FEATURES = "features"

@@ -11,9 +11,7 @@ from sudare.core.errors import CacheError
 from sudare.core.files import is_sealed, sweep_drafts
 from sudare.core.hashing import Json, hash_json
 from sudare.core.progress import Progress
-from sudare.fleets.sources import fingerprint
-
-__all__ = ["Cache", "entry_key"]
+from sudare.fleets.code_hash import fingerprint
 
 
 class Cache:

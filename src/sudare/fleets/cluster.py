@@ -16,8 +16,6 @@ from sudare.fleets.cache import Cache
 from sudare.fleets.jobs import Chain, execute, job_of, message_of
 from sudare.fleets.local import error_of, search_path
 
-__all__ = ["RayExecutor", "run_chain"]
-
 _TRIES = 2
 _POLL_S = 1.0
 _LEAST_VERSION = (2, 60)

@@ -10,8 +10,6 @@ from sudare.data.images import ImageDataset
 from sudare.data.storage import load_images, save_images
 from sudare.fleets.cache import Cache
 
-__all__ = ["collection", "store"]
-
 
 def store(data: ImageDataset, cache: Cache) -> str:
     """Put a collection into the cache, unless it is there and sound.

@@ -10,8 +10,6 @@ from sudare.core.progress import Progress
 from sudare.fleets.cache import Cache
 from sudare.fleets.jobs import Chain
 
-__all__ = ["Executor", "ExecutorName", "make_executor"]
-
 ExecutorName: TypeAlias = Literal["local", "ray"]
 
 

@@ -12,12 +12,10 @@ from sudare.fleets.cache import Cache
 from sudare.fleets.collections import collection, store
 from sudare.fleets.executors import Executor
 from sudare.fleets.jobs import Job
-from sudare.nets.extractors.base import make_extractor
 from sudare.nets.extractors.config import ExtractorConfig
-from sudare.nets.extractors.features import embed, write_page
+from sudare.nets.extractors.features import embed, write_shard
+from sudare.nets.extractors.make import make_extractor
 from sudare.routes.config import RouteConfig
-
-__all__ = ["FeaturesJob", "compute_features", "extractors_of"]
 
 _PAGE = 512
 """Images a job: small enough to keep every worker busy."""
@@ -91,7 +89,7 @@ class FeaturesJob(Job):
         make_deterministic(self.device)
         images = collection(self.images, cache).images[self.first : self.first + _PAGE]
         extractor = make_extractor(self.extractor)
-        write_page(folder, images, embed(extractor, images, device=self.device, progress=progress))
+        write_shard(folder, images, embed(extractor, images, device=self.device, progress=progress))
 
 
 def _link(entry: Path, book: Path) -> None:

@@ -14,8 +14,6 @@ from sudare.core.files import atomic_directory, seal
 from sudare.core.progress import Progress
 from sudare.fleets.cache import Cache, entry_key
 
-__all__ = ["Chain", "Job", "execute", "job_of", "message_of"]
-
 
 class Job(BaseModel, ABC):
     """Work that fills one cache entry; a subclass declares its settings and writes ``run``.

@@ -22,8 +22,6 @@ from sudare.fleets.jobs import Chain, Job
 from sudare.routes.base import Build
 from sudare.routes.config import RouteConfig
 
-__all__ = ["LanesJob", "in_lanes"]
-
 
 def in_lanes(
     jobs: Sequence[BuildJob], route: RouteConfig, cache: Cache, *, device: str, lanes: int

@@ -24,8 +24,6 @@ from sudare.core.progress import Task as ProgressTask
 from sudare.fleets.cache import Cache
 from sudare.fleets.jobs import Chain, message_of
 
-__all__ = ["LocalExecutor", "error_of", "search_path"]
-
 _TRIES = 2
 
 

@@ -22,8 +22,6 @@ from sudare.core.progress import CallbackProgress
 from sudare.fleets.cache import Cache
 from sudare.fleets.jobs import execute, job_of
 
-__all__ = ["main"]
-
 
 def main() -> None:
     """Serve chains until standard input ends."""

@@ -6,8 +6,6 @@ import math
 
 from sudare.core.estimates import Estimate
 
-__all__ = ["accuracy_over_privacy"]
-
 _CHANCE = 0.5
 _METHOD = "accuracy over (2 AUC)^2, relative errors of both in squares"
 

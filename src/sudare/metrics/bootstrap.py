@@ -17,8 +17,6 @@ from sudare.metrics.roc import enough_units, resolvable, roc
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-__all__ = ["AttackEstimates", "membership_estimates", "simultaneous"]
-
 METHOD = "bootstrap over units, threshold recomputed per draw, widened for pairs of builds"
 _SIDE_DRAWS = 200
 """Draws of a variance, where an interval needs a thousand."""

@@ -12,8 +12,6 @@ from sudare.core.errors import AuditError
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["accuracy", "balanced_accuracy", "expected_calibration_error", "recall_per_class"]
-
 
 def accuracy(scores: Float[FloatArray, "n C"], labels: Int[IntArray, " n"]) -> float:
     """Share of images whose highest score is their label."""

@@ -12,8 +12,6 @@ from sudare.core.errors import AuditError
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["authenticity", "closer_to_members", "copying_score", "nearest", "nearness_ratio"]
-
 _TINY = 1e-8
 _BLOCK = 1024
 

@@ -13,8 +13,6 @@ from sudare.core.estimates import Estimate
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["crossed_share"]
-
 _METHOD = "builds and test images drawn (crossed variance, beta interval)"
 
 

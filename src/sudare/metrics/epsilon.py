@@ -14,17 +14,6 @@ from sudare.core.estimates import Estimate
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
-__all__ = [
-    "epsilon_from_counts",
-    "epsilon_from_gaussian",
-    "epsilon_from_threshold",
-    "epsilon_one_run",
-    "epsilon_one_run_fdp",
-    "gaussian_epsilon",
-    "one_run_ceiling",
-    "one_run_guesses",
-]
-
 _MOST = 60.0
 """An epsilon beyond which nothing is asked; exp(60) is out of reach of any count."""
 

@@ -16,8 +16,6 @@ from sudare.metrics.crossed import crossed_share
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["LEAST_OF_A_PART", "largest_difference", "largest_gap", "mean_gap", "worst_share"]
-
 LEAST_OF_A_PART = 10
 """Images a part must have to be compared: half of them choose, half measure."""
 

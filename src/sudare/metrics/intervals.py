@@ -13,8 +13,6 @@ from sudare.core.estimates import Estimate
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["clopper_pearson", "mean_over_builds", "mean_recall", "precision_at_prior"]
-
 
 def mean_over_builds(
     values: Float[FloatArray, " N"],

@@ -11,8 +11,6 @@ from sudare.core.arrays import FloatArray, IntArray
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["Prdc", "frechet_distance", "prdc", "same_class_distance"]
-
 
 class Prdc(NamedTuple):
     """Fidelity (precision, density) and variety (recall, coverage)."""

@@ -13,8 +13,6 @@ from sudare.core.errors import AuditError
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
-__all__ = ["LEAST_UNITS", "Roc", "auc", "enough_units", "resolvable", "roc", "tpr_at_fpr"]
-
 LEAST_UNITS = 30
 """Distinct units a side from which on bootstrap intervals cover what they say:
 ``benchmarks/membership/coverage``, table of few units."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["ConvNet", "convnet"]
-
 
 class MeanPool2(nn.Module):
     """Means of 2 x 2 squares, an odd last row or column left out: ``AvgPool2d(2)``.

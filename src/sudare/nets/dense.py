@@ -7,8 +7,6 @@ from math import prod
 
 from torch import nn
 
-__all__ = ["linear", "mlp"]
-
 
 def linear(
     shape: tuple[int, int, int], classes: int, *, width: int | None, depth: int | None

@@ -13,8 +13,6 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["Generator"]
-
 _STAGES = 2
 _RANGE = 2.0
 """Generated pixels lie within two units of normalised grey, which is 0 to 255."""

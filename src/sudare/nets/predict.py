@@ -8,23 +8,10 @@ import numpy as np
 import torch
 
 from sudare.core.arrays import ByteArray, FloatArray
+from sudare.nets.normalisation import normalise
 
 if TYPE_CHECKING:
     from jaxtyping import Float
-
-__all__ = ["AnswersPixels", "normalise", "predict", "to_pixels"]
-
-_MEAN, _STD = 127.5, 63.75
-
-
-def normalise(images: torch.Tensor) -> torch.Tensor:
-    """Pixels 0 to 255 to about -2 to 2, by constants: no statistic of private images."""
-    return (images.float() - _MEAN) / _STD
-
-
-def to_pixels(images: torch.Tensor) -> torch.Tensor:
-    """The way back from ``normalise``: ``uint8``, rounded and cut to 0 to 255."""
-    return (images * _STD + _MEAN).round().clamp(0, 255).to(torch.uint8)
 
 
 @runtime_checkable

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["RandomFeatures", "random_features"]
-
 _PUBLIC_SEED = 20_170_301
 _GRID = 4
 

@@ -13,8 +13,6 @@ from sudare.core.registry import Registry
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["NETS", "NetConfig", "build"]
-
 NETS = Registry(
     "net",
     {

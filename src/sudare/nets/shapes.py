@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 import torch
 
-__all__ = ["weight_shapes"]
-
 
 def weight_shapes(make: Callable[[], torch.nn.Module]) -> dict[str, tuple[int, ...]]:
     """Shape of each weight of the net that a function makes; nothing is allocated.

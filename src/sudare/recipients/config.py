@@ -10,8 +10,6 @@ from sudare.nets.extractors.config import ExtractorConfig
 from sudare.nets.registry import NetConfig
 from sudare.training.recipe import Recipe
 
-__all__ = ["HeadConfig", "RecipientConfig"]
-
 
 class HeadConfig(BaseModel):
     """How a head on drawn features is trained."""

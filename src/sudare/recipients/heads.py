@@ -12,14 +12,12 @@ from sudare.core.errors import ReleaseError
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
 from sudare.nets.extractors.base import Extractor
-from sudare.nets.extractors.features import FeatureBook, features_of
+from sudare.nets.extractors.features import FeatureStore, features_of
 from sudare.recipients.config import HeadConfig
-from sudare.releases.kinds import FeatureLesson
+from sudare.releases.kinds import FeatureSource
 
 if TYPE_CHECKING:
     from jaxtyping import Float
-
-__all__ = ["FeatureNet", "Head", "train_head"]
 
 
 class Head(nn.Module):
@@ -66,14 +64,14 @@ class FeatureNet(nn.Module):
         self,
         extractor: Extractor,
         head: Head,
-        book: FeatureBook | None = None,
+        book: FeatureStore | None = None,
         *,
         progress: Progress | None = None,
     ) -> None:
         super().__init__()
         self.head, self._progress = head, progress
         # In a tuple, so that its weights are not taken for the head's.
-        self._extractor, self._book = (extractor,), book or FeatureBook()
+        self._extractor, self._book = (extractor,), book or FeatureStore()
 
     def forward(self, images: Float[torch.Tensor, "n c h w"]) -> Float[torch.Tensor, "n C"]:
         """Logits of normalised images; differentiable down to the pixels."""
@@ -96,19 +94,21 @@ class FeatureNet(nn.Module):
 
 
 def train_head(
-    lesson: FeatureLesson, config: HeadConfig, *, seed: int, device: str, progress: Progress
+    training_set: FeatureSource, config: HeadConfig, *, seed: int, device: str, progress: Progress
 ) -> Head:
     """Train a head with Adam on samples of every class, equally many, new in each epoch.
 
     Raises:
         ReleaseError: The samples are not finite, or training diverged.
     """
-    head = Head(lesson.dim, lesson.n_classes, config, seed=integer_seed(seed, "head weights"))
+    head = Head(
+        training_set.dim, training_set.n_classes, config, seed=integer_seed(seed, "head weights")
+    )
     head.to(device)
     rng = torch.Generator(device).manual_seed(integer_seed(seed, "draws"))
     order = torch.Generator().manual_seed(integer_seed(seed, "order"))
-    labels = torch.arange(lesson.n_classes, device=device).repeat_interleave(config.per_class)
-    first = lesson.draw(labels, rng)
+    labels = torch.arange(training_set.n_classes, device=device).repeat_interleave(config.per_class)
+    first = training_set.draw(labels, rng)
     if not bool(first.isfinite().all()):
         raise ReleaseError("the release draws features that are not finite", where="sampler")
     head.get_buffer("mean").copy_(first.mean(dim=0))
@@ -118,7 +118,7 @@ def train_head(
     optimiser = torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     with progress.stage("head", config.epochs) as bar:
         for epoch in range(config.epochs):
-            drawn = first if epoch == 0 else lesson.draw(labels, rng)
+            drawn = first if epoch == 0 else training_set.draw(labels, rng)
             for rows in torch.randperm(len(labels), generator=order).split(config.batch_size):
                 loss = nn.functional.cross_entropy(head(drawn[rows]), labels[rows])
                 optimiser.zero_grad(set_to_none=True)

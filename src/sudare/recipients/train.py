@@ -11,31 +11,29 @@ from sudare.core.seeds import integer_seed
 from sudare.nets import build as build_net
 from sudare.recipients.config import RecipientConfig
 from sudare.recipients.heads import train_head
-from sudare.releases.kinds import FeatureLesson, Lesson, LogitsView, Release
+from sudare.releases.kinds import FeatureSource, LogitsView, Release, TrainingSet
 from sudare.training.compiled import SURE_BUILDS
 from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import Recipe
 
-__all__ = ["recipe_for", "recipients_view", "train_recipients"]
-
 
 def train_recipients(
     release: Release,
-    lesson: Lesson | FeatureLesson,
+    training_set: TrainingSet | FeatureSource,
     config: RecipientConfig,
     *,
     seed: int,
     device: str,
     progress: Progress,
 ) -> tuple[torch.nn.Module, ...]:
-    """Train ``config.count`` nets on the lesson, each from its own seed.
+    """Train ``config.count`` nets on the training set, each from its own seed.
 
     Where features are released, these are heads; ``FeatureNet`` puts the extractor below one.
     """
-    if isinstance(lesson, FeatureLesson):
+    if isinstance(training_set, FeatureSource):
         return tuple(
             train_head(
-                lesson,
+                training_set,
                 config.head,
                 seed=integer_seed(seed, "recipient", index),
                 device=device,
@@ -43,8 +41,8 @@ def train_recipients(
             )
             for index in range(config.count)
         )
-    data = TrainingData.of(lesson.images, lesson.soft_labels, device=device)
-    recipe = recipe_for(lesson, config.recipe)
+    data = TrainingData.of(training_set.images, training_set.soft_labels, device=device)
+    recipe = recipe_for(training_set, config.recipe)
     trained = []
     for index in range(config.count):
         net = build_net(
@@ -60,20 +58,20 @@ def train_recipients(
             seed=integer_seed(seed, "recipient", index),
             progress=progress,
             label=f"recipient {index + 1} of {config.count}",
-            alike=SURE_BUILDS * config.count,
+            expected_runs=SURE_BUILDS * config.count,
         )
         trained.append(net.eval())
     return tuple(trained)
 
 
-def recipe_for(lesson: Lesson, own: Recipe) -> Recipe:
+def recipe_for(training_set: TrainingSet, own: Recipe) -> Recipe:
     """The recipient's recipe, with what the card says to do otherwise.
 
     Raises:
         ReleaseError: The card's recipe is none.
     """
     try:
-        return Recipe.model_validate({**own.model_dump(), **lesson.recipe})
+        return Recipe.model_validate({**own.model_dump(), **training_set.recipe})
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -16,12 +16,10 @@ from sudare.data.sources import load_source
 from sudare.nets.predict import predict
 from sudare.recipients.config import HeadConfig
 from sudare.recipients.heads import FeatureNet, train_head
-from sudare.releases.kinds import FeatureLesson, Release
+from sudare.releases.kinds import FeatureSource, Release
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-__all__ = ["contact_sheet_of", "try_release", "write_samples"]
 
 
 def try_release(release: Release, images: str, *, progress: Progress | None = None) -> str:
@@ -57,10 +55,10 @@ def write_samples(release: Release, n_per_class: int, path: Path, *, seed: int =
     Raises:
         ReleaseError: The release is none.
     """
-    if not isinstance(lesson := release.lesson(), FeatureLesson):
+    if not isinstance(training_set := release.training_set(), FeatureSource):
         raise ReleaseError("nothing can be drawn from this release", where=release.card.title)
-    labels = torch.arange(lesson.n_classes).repeat_interleave(n_per_class)
-    features = lesson.draw(labels, torch.Generator().manual_seed(seed))
+    labels = torch.arange(training_set.n_classes).repeat_interleave(n_per_class)
+    features = training_set.draw(labels, torch.Generator().manual_seed(seed))
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(
         path,
@@ -73,12 +71,12 @@ def write_samples(release: Release, n_per_class: int, path: Path, *, seed: int =
 
 def _net_of(release: Release, progress: Progress) -> torch.nn.Module:
     """The net that answers: the release's own, or a head trained on what it draws."""
-    lesson = release.lesson()
-    if lesson is None:
+    training_set = release.training_set()
+    if training_set is None:
         return release.net()
-    if isinstance(lesson, FeatureLesson):
-        extractor = lesson.extractor()
-        head = train_head(lesson, HeadConfig(), seed=0, device="cpu", progress=progress)
+    if isinstance(training_set, FeatureSource):
+        extractor = training_set.extractor()
+        head = train_head(training_set, HeadConfig(), seed=0, device="cpu", progress=progress)
         return FeatureNet(extractor, head, progress=progress)
     raise ReleaseError("only a classifier can classify", where=release.card.title)
 

@@ -17,8 +17,6 @@ from pydantic import (
 from sudare.accounting.ledger import LedgerEntry
 from sudare.releases.registry import KINDS, kind_class
 
-__all__ = ["RELEASE_SCHEMA", "Card", "FileEntry", "Spec", "Statistic"]
-
 RELEASE_SCHEMA = "sudare.release/2"
 MAX_CLASSES = 10_000
 # A card is read before it is trusted: nothing in it may be large enough to be a burden.

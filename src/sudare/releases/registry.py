@@ -9,8 +9,6 @@ from sudare.core.registry import Registry
 if TYPE_CHECKING:
     from sudare.releases.kinds.base import Release
 
-__all__ = ["KINDS", "kind_class"]
-
 KINDS = Registry(
     "kind of release",
     {

@@ -20,8 +20,6 @@ from sudare.releases.card import RELEASE_SCHEMA, Card, FileEntry
 from sudare.releases.kinds import Release
 from sudare.releases.registry import kind_class
 
-__all__ = ["read_card", "read_release", "release_bytes", "write_release"]
-
 CARD_FILE, README_FILE, TENSOR_FILE = "release.json", "README.md", "tensors.safetensors"
 MAX_CARD_BYTES = 2**20
 MAX_FILE_BYTES = 2 * 2**30

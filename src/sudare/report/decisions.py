@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from sudare.core.decisions import Answer, Decision, Outcome, Reply, Settle
 from sudare.core.findings import Finding
+from sudare.report.deployment import possible
 from sudare.report.drawing import looks, swatch
 from sudare.report.formats import range_text, value_text
-from sudare.report.holder import possible
 from sudare.report.load import Run
 from sudare.report.tables import Cell, Table, number_cell
 from sudare.report.text import attack_name, say, spoken_or
-
-__all__ = ["decisions_table", "first_sentences"]
 
 _KINDS = {
     Outcome.SHARE: "good",
@@ -149,7 +147,7 @@ def _learnt(run: Run, name: str) -> Cell:
         if near is not None and near.value:
             small = say("learns_copies", share=value_text(near))
         return Cell(text=say("contains_private"), small=small, sort="2", kind="bad")
-    if (pair := run.betrayed(name)) is not None:
+    if (pair := run.bounds_leak(name)) is not None:
         members, others = (value_text(finding) for finding in pair)
         return Cell(
             text=say("learns_bounds", members=members),

@@ -18,21 +18,6 @@ from markupsafe import Markup
 
 from sudare.core.hashing import Json
 
-__all__ = [
-    "BAD",
-    "COLOURS",
-    "GRID",
-    "INK",
-    "MUTED",
-    "PAPER",
-    "Look",
-    "dark_rules",
-    "draw",
-    "looks",
-    "rows",
-    "swatch",
-]
-
 INK, MUTED, GRID, PAPER, BAD = "#20261f", "#5b6358", "#e3e0d4", "#fdfcf8", "#8c2a1c"
 
 # Light colour to its counterpart on a dark page; the page's style sheet swaps them.

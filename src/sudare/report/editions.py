@@ -13,8 +13,6 @@ from sudare.core.runs import GateResult, ReleaseSummary, RocCurve, RunSummary, S
 from sudare.report.load import Run
 from sudare.report.text import say
 
-__all__ = ["Edition", "public_copy"]
-
 
 class Edition(StrEnum):
     """Who a page is for."""

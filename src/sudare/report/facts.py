@@ -8,8 +8,6 @@ from sudare.report.load import Run
 from sudare.report.tables import Cell, Table
 from sudare.report.text import builds_text, listed, say, worded
 
-__all__ = ["data_table", "limits", "run_table"]
-
 
 def data_table(run: Run, edition: Edition) -> Table:
     """Name, licence, source; how many images only on the internal page."""

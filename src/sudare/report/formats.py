@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from sudare.core import Finding, Status
 from sudare.core.figures import figure_of, rate_of
-from sudare.core.lines import control_failed
 from sudare.report.text import say
-
-__all__ = [
-    "chance_of",
-    "control_failed",
-    "missing_text",
-    "range_text",
-    "short_estimate",
-    "value_text",
-]
 
 _UNSAID = frozenset({"", "share", "a share", "epsilon"})
 

@@ -21,8 +21,6 @@ from sudare.core.strict_json import read_json
 from sudare.core.threats import declare_threats
 from sudare.report.text import finding_name, say
 
-__all__ = ["Interval", "Run", "interval", "load_run", "tells_membership"]
-
 UTILITIES = ("utility.balanced_accuracy", "utility.accuracy", "utility.heldout_accuracy")
 """What says how useful a release is, the best figure first."""
 
@@ -161,7 +159,7 @@ class Run:
         """Whether private images are in a release, as they are or nearly so."""
         return self.leaks(release, "copies")
 
-    def betrayed(self, release: str) -> tuple[Finding, Finding] | None:
+    def bounds_leak(self, release: str) -> tuple[Finding, Finding] | None:
         """Members and others whom the release's own ranges point at; None where they do not."""
         members, others = (self.get(f"sampler.bounds.{rate}", release) for rate in ("tpr", "fpr"))
         if members is None or others is None or not self.leaks(release, "bounds"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["ATTACKS", "CANARIES", "PLANTED"]
-
 ATTACKS: dict[str, str] = {
     "membership.bavaria": "BaVarIA, online",
     "membership.bavaria_offline": "BaVarIA, offline",

@@ -15,15 +15,6 @@ from sudare.report.load import Run, interval
 from sudare.report.tables import Cell, Table
 from sudare.report.text import attack_name, finding_name, say
 
-__all__ = [
-    "Expectation",
-    "Outcome",
-    "Ranking",
-    "expectations",
-    "orderings_summary",
-    "orderings_table",
-]
-
 _ONLINE = ("lira", "rmia", "bavaria")
 # Below this, the spread of "in" scores is hardly known.
 _FEW_SHADOWS = 10

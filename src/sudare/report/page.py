@@ -19,13 +19,6 @@ from markupsafe import Markup
 
 from sudare.core.files import atomic_write
 from sudare.core.runs import Mode
-from sudare.report.beyond import (
-    exposure_findings,
-    exposure_table,
-    glossary,
-    groups_table,
-    planted_images,
-)
 from sudare.report.decisions import decisions_table, first_sentences
 from sudare.report.drawing import dark_rules
 from sudare.report.editions import Edition, public_copy
@@ -47,8 +40,13 @@ from sudare.report.tables import (
 from sudare.report.text import builds_text, catalogue, listed, say, spoken, worded
 from sudare.report.tradeoff import key, tradeoff
 from sudare.report.verdict import verdict
-
-__all__ = ["ReportPaths", "as_it_goes", "write_report"]
+from sudare.report.worst_case import (
+    exposure_findings,
+    exposure_table,
+    glossary,
+    groups_table,
+    planted_images,
+)
 
 _REST_S, _RESTS = 15.0, 10
 _SCRIPTS = ("tables.js", "languages.js")

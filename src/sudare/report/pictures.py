@@ -12,8 +12,6 @@ from PIL import Image, UnidentifiedImageError
 from sudare.core.runs import ClosePair, ExposedImage
 from sudare.report.load import Run
 
-__all__ = ["Gallery", "PairGallery", "Picture", "embedded", "galleries", "pair_galleries"]
-
 _MOST_PER_RELEASE = 12
 _MOST_PIXELS = 16_000_000
 _LARGEST_PX = 160

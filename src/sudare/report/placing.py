@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-__all__ = ["LABEL_HEIGHT", "LETTER_WIDTH", "MARK", "places", "spread"]
-
 MARK, LABEL_HEIGHT, LETTER_WIDTH = 11.0, 12.0, 6.5
 """Pixels: side of a mark, height of a number, width of one of its digits."""
 

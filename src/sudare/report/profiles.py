@@ -14,8 +14,6 @@ from sudare.report.drawing import INK, Look, draw, looks
 from sudare.report.load import Run, interval
 from sudare.report.text import say
 
-__all__ = ["Profiles", "profiles"]
-
 _MOST_CLASSES = 20
 
 

@@ -16,8 +16,6 @@ from sudare.report.load import Run
 from sudare.report.placing import spread
 from sudare.report.text import attack_name, listed, say
 
-__all__ = ["RocChart", "resolved_from", "roc_charts", "sampled"]
-
 _WIDTH, _HEIGHT, _SIZE = 300, 250, 10
 _PER_DECADE = 24
 _ROOM = 0.13

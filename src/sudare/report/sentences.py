@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["TEXT"]
-
 TEXT: dict[str, str] = {
     # The frame of the page.
     "page_title": "{title}: what may be shared, and at what price",

@@ -10,25 +10,13 @@ from markupsafe import Markup
 
 from sudare.core import Finding, Status
 from sudare.core.figures import figure_of
+from sudare.core.lines import control_failed
 from sudare.core.runs import Verdict as Outcome
 from sudare.report.drawing import looks, swatch
 from sudare.report.editions import Edition
-from sudare.report.formats import chance_of, control_failed, missing_text, range_text, value_text
+from sudare.report.formats import chance_of, missing_text, range_text, value_text
 from sudare.report.load import Run
 from sudare.report.text import attack_name, listed, say
-
-__all__ = [
-    "Cell",
-    "Table",
-    "findings_table",
-    "gates_table",
-    "guarantees",
-    "number_cell",
-    "reading",
-    "releases_table",
-    "severity",
-    "threats_table",
-]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,25 +17,6 @@ from sudare.core.runs import Mode, RunSummary
 from sudare.report.names import ATTACKS, CANARIES, PLANTED
 from sudare.report.sentences import TEXT
 
-__all__ = [
-    "LANGUAGES",
-    "TEXT",
-    "attack_name",
-    "builds_text",
-    "canary_name",
-    "catalogue",
-    "explained",
-    "finding_name",
-    "listed",
-    "planted",
-    "say",
-    "sees",
-    "spoken",
-    "spoken_or",
-    "worded",
-]
-
-
 LANGUAGES = ("en", "ja")
 """English is the catalogue of the code; others are files beside it."""
 

@@ -14,8 +14,6 @@ from sudare.report.load import Interval, Run, interval
 from sudare.report.placing import places
 from sudare.report.text import attack_name, finding_name, listed, say
 
-__all__ = ["key", "tradeoff"]
-
 _WIDTH, _HEIGHT = 400, 300
 _BAND = 0.18
 """Height of the band above the scale, as a share of it."""

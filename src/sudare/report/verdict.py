@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from sudare.core import Finding, Status
 from sudare.core.decisions import Outcome
+from sudare.core.lines import control_failed
 from sudare.core.runs import Mode
 from sudare.core.runs import Verdict as GateOutcome
-from sudare.report.formats import control_failed, short_estimate, value_text
-from sudare.report.holder import holder_sentence, possible
+from sudare.report.deployment import holder_sentence, possible
+from sudare.report.formats import short_estimate, value_text
 from sudare.report.load import Interval, Run, interval, tells_membership
 from sudare.report.text import (
     attack_name,
@@ -24,8 +25,6 @@ from sudare.report.text import (
     say,
     sees,
 )
-
-__all__ = ["Verdict", "verdict"]
 
 # The verdict is read aloud in meetings; the table has all names.
 _MOST_NAMES = 4
@@ -134,7 +133,7 @@ def _with_reason(run: Run, name: str) -> str:
     label = run.label(name)
     if run.shows_members(name):
         return say("answer_contains", one=label)
-    return say("answer_betrayed", one=label) if run.betrayed(name) else label
+    return say("answer_betrayed", one=label) if run.bounds_leak(name) else label
 
 
 def _rule(run: Run) -> str:
@@ -232,7 +231,7 @@ def _measured(run: Run) -> list[_Measured]:
                     utility=run.utility(name),
                     utilities=run.utilities(name),
                     shows_members=run.shows_members(name),
-                    betrayed=run.betrayed(name) is not None,
+                    betrayed=run.bounds_leak(name) is not None,
                     attack=attack_name(run.primary_attack(name)),
                     stronger=_stronger(run, name, auc),
                     worst=run.get(f"{run.primary_attack(name)}.worst_case", name),
@@ -291,7 +290,7 @@ def _found(run: Run, releases: Sequence[_Measured]) -> str:
     copies = [release.label for release in releases if release.shows_members]
     sentences = [say("means_copies", names=listed(copies))] if copies else []
     for release in releases:
-        if (pair := run.betrayed(release.name)) is not None:
+        if (pair := run.bounds_leak(release.name)) is not None:
             members, others = (value_text(finding) for finding in pair)
             sentences.append(
                 say("means_betrayed", one=release.label, members=members, others=others)

@@ -20,8 +20,6 @@ from sudare.routes.context import BuildContext, Stages
 if TYPE_CHECKING:
     from jaxtyping import Float, Int8
 
-__all__ = ["Build", "BuildRecord", "Choice", "Role", "Route"]
-
 
 class Role:
     """What an image of the private set was used for, as stored in a record."""

@@ -12,8 +12,6 @@ from sudare.nets.extractors.config import ExtractorConfig
 from sudare.nets.registry import NetConfig
 from sudare.training.recipe import Recipe
 
-__all__ = ["PlannedRelease", "RouteConfig", "TrainedConfig"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRelease:
@@ -139,7 +137,7 @@ class RouteConfig(BaseModel):
         )
 
     @property
-    def to_ship(self) -> Self:
+    def without_baselines(self) -> Self:
         """The same route without what it builds for comparison only."""
         return self
 

@@ -18,8 +18,6 @@ from sudare.core.hashing import Json, hash_json
 from sudare.core.progress import Progress, Silent
 from sudare.data.images import ImageDataset
 
-__all__ = ["BuildContext", "FolderStages", "Make", "PassingStages", "Stages"]
-
 _COSTS = "costs.json"
 
 Make: TypeAlias = Callable[[Path], None]

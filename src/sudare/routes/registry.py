@@ -10,8 +10,6 @@ from sudare.routes.config import RouteConfig
 if TYPE_CHECKING:
     from sudare.routes.base import Route
 
-__all__ = ["ROUTES", "config_class", "make_route", "parse_route"]
-
 ROUTES = Registry(
     "route",
     {

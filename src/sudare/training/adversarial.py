@@ -6,11 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-__all__ = ["GREY_LEVELS", "adversarial_view"]
+from sudare.nets.normalisation import BLACK, STD, WHITE
 
-GREY_LEVELS = 63.75
-"""Grey levels of 255 in one unit of normalised images; black is -2 and white 2."""
-_BLACK, _WHITE = -2.0, 2.0
 _REACH = 2.5
 """All steps together over epsilon: enough to cross the ball."""
 
@@ -35,11 +32,11 @@ def adversarial_view(
     Source:
         Madry et al. 2018, "Towards deep learning models resistant to adversarial attacks".
     """
-    reach = epsilon / GREY_LEVELS
+    reach = epsilon / STD
     noise = 2 * torch.rand(view.shape, generator=generator, device=view.device) - 1
     # Views may lie a little outside of black and white; they are not pulled in.
-    low = torch.minimum(view, torch.full_like(view, _BLACK))
-    high = torch.maximum(view, torch.full_like(view, _WHITE))
+    low = torch.minimum(view, torch.full_like(view, BLACK))
+    high = torch.maximum(view, torch.full_like(view, WHITE))
     low, high = torch.maximum(low, view - reach), torch.minimum(high, view + reach)
     found = torch.clamp(view + reach * noise, low, high)
     for _ in range(steps):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from sudare.nets.predict import normalise
+from sudare.nets.normalisation import normalise
+from sudare.training.dsa import apply, draw, operations_of
 from sudare.training.recipe import Recipe
-from sudare.training.siamese import apply, draw, operations_of
-
-__all__ = ["augment", "training_view"]
 
 
 def augment(

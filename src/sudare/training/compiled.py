@@ -12,17 +12,8 @@ import torch
 
 from sudare.core.errors import ConfigError
 from sudare.core.files import default_cache
-from sudare.nets.predict import normalise
+from sudare.nets.normalisation import normalise
 from sudare.training.recipe import Recipe
-
-__all__ = [
-    "SURE_BUILDS",
-    "Forward",
-    "forward_of",
-    "missing_compiler",
-    "require_compiler",
-    "worth_compiling",
-]
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 
@@ -73,7 +64,12 @@ def require_compiler(recipe: Recipe, *, device: str, where: str) -> None:
 
 
 def worth_compiling(
-    net: torch.nn.Module, images: torch.Tensor, recipe: Recipe, steps: int, *, alike: int = 1
+    net: torch.nn.Module,
+    images: torch.Tensor,
+    recipe: Recipe,
+    steps: int,
+    *,
+    expected_runs: int = 1,
 ) -> bool:
     """Whether a training is long enough to repay it; depends on nothing but the work.
 
@@ -82,7 +78,7 @@ def worth_compiling(
         images: ``uint8 [n, c, h, w]`` it will learn from.
         recipe: How it learns.
         steps: Steps it will take.
-        alike: Trainings of this kind that the process is taken to do, this one among them.
+        expected_runs: Trainings of this kind that the process is taken to do, this one among them.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -93,7 +89,7 @@ def worth_compiling(
         net(normalise(images[:1]))
     net.train(was_training)
     batch = min(recipe.batch_size, len(images))
-    return float(counter.get_total_flops()) * _BACKWARD * batch * steps * alike >= _WORTH
+    return float(counter.get_total_flops()) * _BACKWARD * batch * steps * expected_runs >= _WORTH
 
 
 def forward_of(
@@ -103,7 +99,7 @@ def forward_of(
     *,
     steps: int,
     features: bool = False,
-    alike: int = 1,
+    expected_runs: int = 1,
 ) -> Forward:
     """What a training calls with a full batch: the net, or its compiled form.
 
@@ -117,7 +113,7 @@ def forward_of(
         recipe: How it learns.
         steps: Steps it will take.
         features: Whether the images are features.
-        alike: Trainings of this kind that the process is taken to do, this one among them.
+        expected_runs: Trainings of this kind that the process is taken to do, this one among them.
 
     Raises:
         ConfigError: ``compile = "on"`` on a CPU without a compiler, or without a folder of the
@@ -130,7 +126,7 @@ def forward_of(
     if recipe.compile == "on":
         return _compiled(net)
     able = device.type == "cpu" and recipe.precision == "float32" and not missing_compiler()
-    if not able or not worth_compiling(net, images, recipe, steps, alike=alike):
+    if not able or not worth_compiling(net, images, recipe, steps, expected_runs=expected_runs):
         return net
     try:
         return _Cautious(net)

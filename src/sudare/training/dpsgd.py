@@ -23,8 +23,6 @@ from sudare.training.optimisers import make_optimiser, rate_at
 from sudare.training.randomness import SystemNoise, system_rows
 from sudare.training.recipe import DpConfig, Recipe
 
-__all__ = ["poisson_rows", "sample_rate", "train_private"]
-
 
 def sample_rate(batch_size: int, n: int) -> float:
     """Poisson sampling rate for an expected batch, rounded up to three digits.

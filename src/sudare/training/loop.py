@@ -16,7 +16,7 @@ from sudare.core.arrays import ByteArray, Float32Array, IntArray
 from sudare.core.errors import ConfigError, DataError
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
-from sudare.nets.predict import normalise
+from sudare.nets.normalisation import normalise
 from sudare.nets.random_features import RandomFeatures
 from sudare.training.adversarial import adversarial_view
 from sudare.training.augment import training_view
@@ -29,16 +29,6 @@ from sudare.training.replay import Replay
 
 if TYPE_CHECKING:
     from jaxtyping import Float
-
-__all__ = [
-    "Learner",
-    "TrainingData",
-    "TrainingRecord",
-    "batch_losses",
-    "class_weights",
-    "train",
-    "train_lanes",
-]
 
 _FEATURE_BATCH = 512
 
@@ -130,7 +120,7 @@ def train(
     label: str = "training",
     observer: StepObserver | None = None,
     after_epoch: Callable[[int, torch.nn.Module], None] | None = None,
-    alike: int = 1,
+    expected_runs: int = 1,
 ) -> TrainingRecord:
     """Train a net in place, deterministically from the seed.
 
@@ -145,8 +135,8 @@ def train(
             clips.
         after_epoch: Called with the number of epochs done and the net, to keep checkpoints; it
             must not change the net.
-        alike: Trainings of this kind that the process is taken to do, this one among them; several
-            short ones together may repay compiling.
+        expected_runs: Trainings of this kind that the process is taken to do, this one among
+            them; several short ones together may repay compiling.
 
     Raises:
         DataError: The loss is not finite.
@@ -164,7 +154,7 @@ def train(
         label=label,
         observer=observer,
         after_epoch=after,
-        alike=alike,
+        expected_runs=expected_runs,
     )[0]
 
 
@@ -176,7 +166,7 @@ def train_lanes(
     label: str = "training",
     observer: StepObserver | None = None,
     after_epoch: Callable[[int, int, torch.nn.Module], None] | None = None,
-    alike: int = 1,
+    expected_runs: int = 1,
 ) -> list[TrainingRecord]:
     """Train several nets in place, each as ``train`` trains it alone, to the last bit.
 
@@ -190,7 +180,7 @@ def train_lanes(
         label: Name of the stage.
         observer: Watches every step of every net.
         after_epoch: Called with the number of a net, the number of epochs done and the net.
-        alike: Trainings of this kind that the process is taken to do, these among them.
+        expected_runs: Trainings of this kind that the process is taken to do, these among them.
 
     Returns:
         A record for each; seconds are shared among them.
@@ -211,7 +201,9 @@ def train_lanes(
     steps = recipe.steps or recipe.epochs * per_epoch
     epochs = math.ceil(steps / per_epoch)
     start_wall, start_cpu = time.perf_counter(), time.process_time()
-    lanes = [_Lane(learner, recipe, steps=steps, alike=alike) for learner in learners]
+    lanes = [
+        _Lane(learner, recipe, steps=steps, expected_runs=expected_runs) for learner in learners
+    ]
     traces = [torch.full((epochs, n), torch.nan, device=lane.device) for lane in lanes]
     at_once = _AtOnce(lanes) if observer is None and _records(lanes, recipe) else None
     with progress.stage(label, steps) as task:
@@ -255,7 +247,7 @@ def train_lanes(
 class _Lane:
     """A net on its way: what its next step needs."""
 
-    def __init__(self, learner: Learner, recipe: Recipe, *, steps: int, alike: int) -> None:
+    def __init__(self, learner: Learner, recipe: Recipe, *, steps: int, expected_runs: int) -> None:
         self.recipe, self.whole, self.device = recipe, learner.net, learner.data.images.device
         self.views = torch.Generator(self.device).manual_seed(integer_seed(learner.seed, "views"))
         self._order = torch.Generator().manual_seed(integer_seed(learner.seed, "order"))
@@ -275,7 +267,7 @@ class _Lane:
             recipe,
             steps=steps,
             features=self.data.features,
-            alike=alike,
+            expected_runs=expected_runs,
         )
 
     def shuffled(self) -> torch.Tensor:

@@ -8,8 +8,6 @@ from torch import nn
 from sudare.core.errors import ConfigError
 from sudare.training.recipe import SmoothingSchedule
 
-__all__ = ["smoothed_cross_entropy", "smoothing_at", "soft_cross_entropy"]
-
 
 def smoothed_cross_entropy(
     logits: torch.Tensor, labels: torch.Tensor, *, alpha: float = 0.0

@@ -7,8 +7,6 @@ from typing import Protocol
 
 import torch
 
-__all__ = ["StepObserver", "Unobserved"]
-
 
 class StepObserver(Protocol):
     """Watches DP-SGD from inside: the strongest attacker the guarantee speaks of.
@@ -31,7 +29,7 @@ class StepObserver(Protocol):
 
 
 class Unobserved:
-    """Nobody watches."""
+    """An observer that keeps nothing."""
 
     canaries = 0
 

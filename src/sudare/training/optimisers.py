@@ -9,8 +9,6 @@ import torch
 
 from sudare.training.recipe import Recipe
 
-__all__ = ["make_optimiser", "rate_at"]
-
 
 def make_optimiser(
     parameters: Iterable[torch.nn.Parameter], recipe: Recipe, *, fused: bool = True

@@ -10,8 +10,6 @@ from opacus.optimizers import DPOptimizer
 
 from sudare.core.arrays import FloatArray
 
-__all__ = ["SystemNoise", "system_rows", "system_uniform"]
-
 
 def system_uniform(count: int) -> FloatArray:
     """Numbers strictly between 0 and 1 with 53 random bits each, from the operating system."""

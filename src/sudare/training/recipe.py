@@ -7,8 +7,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["DpConfig", "Recipe", "Schedule", "SmoothingSchedule"]
-
 Schedule = Literal["constant", "cosine", "onecycle", "multistep"]
 SmoothingSchedule = Literal["paper", "linear", "none"]
 Augmentation = Literal["flip", "shift", "cutout", "dsa"]

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-__all__ = ["Replay"]
-
 
 class Replay:
     """Runs the same steps again and again, each on a stream of its own.

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 
 import torch
 
-__all__ = ["threads_of_torch"]
-
 
 @contextlib.contextmanager
 def threads_of_torch(count: int) -> Iterator[None]:

@@ -14,8 +14,6 @@ from sudare.core.errors import ConfigError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["MOST", "banzhaf", "coalitions", "leave_one_out", "sampled_shapley", "shapley", "ties"]
-
 MOST = 10
 """Players up to which every coalition is asked: 2^10 of them."""
 

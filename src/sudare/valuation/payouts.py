@@ -15,8 +15,6 @@ from sudare.core.errors import ConfigError
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["PROPERTIES", "RULES", "Rule", "Standing", "pay"]
-
 PROPERTIES: Mapping[str, str] = {
     "budget balance": "payouts add up to the budget, to the cent; where nobody has a share nobody "
     "is paid and the budget stays",
@@ -29,7 +27,7 @@ PROPERTIES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Standing:
+class Contribution:
     """What is known of each owner.
 
     Attributes:
@@ -56,7 +54,7 @@ class Rule:
     """
 
     title: str
-    shares: Callable[[Standing], FloatArray]
+    shares: Callable[[Contribution], FloatArray]
     promises: frozenset[str]
 
 
@@ -96,7 +94,7 @@ RULES: Mapping[str, Rule] = {
 }
 
 
-def pay(rule: str, standing: Standing, budget_cents: int) -> Int[IntArray, " k"]:
+def pay(rule: str, standing: Contribution, budget_cents: int) -> Int[IntArray, " k"]:
     """Whole cents for each owner.
 
     Args:

@@ -20,16 +20,6 @@ from sudare.core.errors import ConfigError
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = [
-    "StreamingVog",
-    "Target",
-    "class_normalised",
-    "gradient_norms",
-    "input_gradients",
-    "plis",
-    "squared_norms",
-]
-
 Target = Literal["logit", "prob", "loss"]
 PlisVariant = Literal["A", "B"]
 _BATCH = 256

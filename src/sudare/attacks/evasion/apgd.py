@@ -10,8 +10,6 @@ from torch import nn
 
 from sudare.attacks.evasion.base import EvasionAttack, best_other, into_ball, lengths
 
-__all__ = ["AutoPgd", "checkpoints", "dlr_loss", "targeted_dlr_loss"]
-
 _MOMENTUM, _RHO = 0.75, 0.75
 
 

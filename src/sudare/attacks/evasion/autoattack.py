@@ -14,8 +14,6 @@ from sudare.attacks.evasion.base import EvasionAttack, fooled
 from sudare.attacks.evasion.fab import Fab
 from sudare.attacks.evasion.square import Square
 
-__all__ = ["AutoAttack", "TargetedAutoPgd"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class TargetedAutoPgd(EvasionAttack):

@@ -11,15 +11,12 @@ import torch
 from torch import nn
 
 from sudare.core.errors import AuditError
+from sudare.nets.normalisation import normalise_shares
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-__all__ = ["EvasionAttack", "Norm", "PixelNet", "best_other", "fooled", "into_ball", "lengths"]
-
 Norm = Literal["linf", "l2"]
-# What ``nets.predict.normalise`` does, from 0 to 1 instead of 0 to 255.
-_SCALE, _SHIFT = 4.0, 2.0
 _SLACK = 1e-6
 _AT_ONCE = 64
 """Images at a time on a CPU: what a small net keeps of many more falls out of the caches."""
@@ -38,7 +35,7 @@ class PixelNet(nn.Module):
 
     def forward(self, images: Float[torch.Tensor, "n c h w"]) -> Float[torch.Tensor, "n C"]:
         """Logits."""
-        view = images * _SCALE - _SHIFT
+        view = normalise_shares(images)
         return torch.stack([net(view) for net in self.nets]).mean(dim=0)
 
 

@@ -10,8 +10,6 @@ from torch import nn
 
 from sudare.attacks.evasion.base import EvasionAttack, Norm, best_other
 
-__all__ = ["CarliniWagner"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class CarliniWagner(EvasionAttack):

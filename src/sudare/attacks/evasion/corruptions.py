@@ -7,8 +7,6 @@ from torch import nn
 
 from sudare.core.errors import AuditError
 
-__all__ = ["CORRUPTIONS", "corrupt"]
-
 CORRUPTIONS = ("noise", "blur", "contrast", "brightness", "pixelate")
 _NOISE = (0.04, 0.08, 0.12, 0.18, 0.26)
 _BLUR = (0.5, 0.8, 1.1, 1.5, 2.0)

@@ -10,8 +10,6 @@ from torch import nn
 
 from sudare.attacks.evasion.base import EvasionAttack, fooled
 
-__all__ = ["DeepFool"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class DeepFool(EvasionAttack):

@@ -13,8 +13,6 @@ from sudare.attacks.evasion.base import EvasionAttack, Norm, fooled, lengths
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["Fab", "onto_plane"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Fab(EvasionAttack):

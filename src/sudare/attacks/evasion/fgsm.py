@@ -10,8 +10,6 @@ from torch import nn
 
 from sudare.attacks.evasion.base import EvasionAttack, lengths
 
-__all__ = ["Fgsm"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Fgsm(EvasionAttack):

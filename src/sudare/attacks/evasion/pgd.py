@@ -10,8 +10,6 @@ from torch import nn
 
 from sudare.attacks.evasion.base import EvasionAttack, into_ball, lengths
 
-__all__ = ["Pgd"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Pgd(EvasionAttack):

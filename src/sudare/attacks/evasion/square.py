@@ -10,8 +10,6 @@ from torch import nn
 
 from sudare.attacks.evasion.base import EvasionAttack, best_other
 
-__all__ = ["Square"]
-
 # Share of the pixels a square covers, halved at these of 10,000 queries.
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 

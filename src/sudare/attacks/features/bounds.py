@@ -11,8 +11,6 @@ from sudare.core.arrays import Float32Array, IntArray
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["bounds_touched", "expected_share"]
-
 _TOLERANCE = 1e-6
 
 

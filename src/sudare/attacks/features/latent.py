@@ -14,8 +14,6 @@ from sudare.releases.samplers import DecoderSampler
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["LatentSearch"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class LatentSearch:

@@ -12,8 +12,6 @@ from sudare.metrics import nearest
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-__all__ = ["covered", "nearest_distance"]
-
 
 def nearest_distance(
     features: Float[Float32Array, "n d"],

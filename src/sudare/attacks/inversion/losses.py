@@ -11,8 +11,6 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["LOSSES", "InversionLoss", "cross_entropy", "max_logit", "max_margin", "poincare"]
-
 InversionLoss: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 _SHORT = 1e-4

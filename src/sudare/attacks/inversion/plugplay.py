@@ -19,8 +19,6 @@ from sudare.core.seeds import integer_seed
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["Inverted", "PlugAndPlay", "random_crops"]
-
 _BATCH = 256
 _RANGE = 2.0
 

@@ -20,8 +20,6 @@ from sudare.core.seeds import integer_seed
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["FittedPrior", "PcaPrior", "Prior", "VaePrior", "fit_prior", "load_prior", "save_prior"]
-
 _STAGES = 2
 _WIDTHS = (64, 32, 16)
 _RANGE = 2.0

@@ -17,8 +17,6 @@ from sudare.core.threats import ThreatModel
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["MembershipTest"]
-
 
 class MembershipTest(BaseModel, ABC):
     """Scores every image of every build, the higher the more likely a member.

@@ -16,8 +16,6 @@ from sudare.core.scores import Scale, ScoreTable
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["BaVarIA", "OfflineBaVarIA", "VariancePrior", "fit_variance_prior"]
-
 _MOST_FREEDOM = 1e6
 """Degrees of freedom of a prior that is sure: the images' variances differ by noise alone."""
 _LEAST_VARIANCE = 1e-12

@@ -24,14 +24,6 @@ if TYPE_CHECKING:
     import torch
     from jaxtyping import Float
 
-__all__ = [
-    "DiracCanaries",
-    "MechanismAudit",
-    "SamplingCheck",
-    "audit_mechanism",
-    "check_sampling",
-]
-
 
 class DiracCanaries:
     """Records whose gradient is one coordinate, each included by a coin of its own.

@@ -10,13 +10,6 @@ from sudare.core.arrays import FloatArray
 from sudare.core.scores import Scale, ScoreTable
 from sudare.core.threats import ThreatModel
 
-__all__ = [
-    "BoundaryThreshold",
-    "CalibratedBoundary",
-    "CalibratedNearest",
-    "NearestReleased",
-]
-
 
 class _Distance(MembershipTest):
     """A distance, or how much it differs from that in shadows without the image."""

@@ -20,17 +20,6 @@ from sudare.metrics.roc import auc
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-__all__ = [
-    "Exposure",
-    "exposed_images",
-    "exposed_units",
-    "exposure",
-    "exposure_stability",
-    "found_counts",
-    "trace_precision",
-    "worst_case",
-]
-
 _Half: TypeAlias = tuple[FloatArray, BoolArray]
 """Scores and membership of half of the builds."""
 

@@ -8,8 +8,6 @@ from sudare.attacks.membership.base import MembershipTest
 from sudare.core.arrays import FloatArray
 from sudare.core.scores import Scale, ScoreTable
 
-__all__ = ["GivenScores"]
-
 
 class GivenScores(MembershipTest):
     """The signal is the score: higher for members, averaged over queries."""

@@ -15,8 +15,6 @@ from sudare.core.scores import Scale, ScoreTable
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["LiRA", "OfflineLiRA"]
-
 _TINY_STD = 1e-30
 """Floor of a standard deviation, as in the reference code; equal shadows do not divide by 0."""
 _RIDGE = 1e-9

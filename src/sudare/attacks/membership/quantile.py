@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-__all__ = ["Calibration", "QuantileRegression"]
-
 _FOLDS = 4
 _LEAST_VARIANCE = 1e-6
 

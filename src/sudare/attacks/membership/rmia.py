@@ -17,8 +17,6 @@ from sudare.metrics.roc import auc
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["RMIA", "OfflineRMIA"]
-
 _GRID = tuple(step / 10 for step in range(11))
 
 

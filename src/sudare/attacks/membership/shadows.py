@@ -13,8 +13,6 @@ from sudare.core.scores import ScoreTable
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-__all__ = ["ShadowMoments", "block_moments", "pooled_covariance", "shadow_moments"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ShadowMoments:

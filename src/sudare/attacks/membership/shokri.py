@@ -10,8 +10,6 @@ from sudare.attacks.membership.base import MembershipTest
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.scores import Scale, ScoreTable
 
-__all__ = ["ShokriClassifier"]
-
 _LOWEST_LOG_PROBABILITY = -30.0
 
 

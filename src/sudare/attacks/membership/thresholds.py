@@ -11,15 +11,6 @@ from sudare.core.arrays import FloatArray
 from sudare.core.scores import Scale, ScoreTable
 from sudare.core.threats import ThreatModel
 
-__all__ = [
-    "EntropyThreshold",
-    "GapAttack",
-    "LossThreshold",
-    "MarginThreshold",
-    "ModifiedEntropyThreshold",
-]
-
-
 _SURE = 0.1
 """Below this many nats (or this probability) the other side of 1 - p is the exact one."""
 

@@ -12,8 +12,6 @@ from sudare.core.errors import AuditError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["precision_at", "trace_iqr"]
-
 
 def trace_iqr(trace: Float[FloatArray | Float32Array, "epochs n"]) -> Float[FloatArray, " n"]:
     """Interquartile range of each training image's loss over the epochs, in nats.

@@ -1,5 +1,5 @@
 """What an owner can do to its own data to be paid more."""
 
-from sudare.attacks.payouts.tricks import TRICKS, Tricked
+from sudare.attacks.payouts.payout_attacks import TRICKS, Tricked
 
 __all__ = ["TRICKS", "Tricked"]

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from sudare.audits.checks.config import CheckConfig
 from sudare.audits.checks.trial import Trial
+from sudare.audits.finding_context import FindingContext
 from sudare.audits.labels import LabelledParts
-from sudare.audits.maker import FindingMaker
 from sudare.core.arrays import BoolArray, ByteArray, Float32Array, FloatArray, IntArray
 from sudare.core.figures import Figure
 from sudare.core.findings import Finding
@@ -27,17 +27,6 @@ if TYPE_CHECKING:
     import torch
 
     from sudare.audits.config import RunConfig
-
-__all__ = [
-    "Check",
-    "Judgement",
-    "Measurement",
-    "Picture",
-    "Pooled",
-    "Preparation",
-    "Stack",
-    "Tested",
-]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,7 +74,7 @@ class Pooled:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Tested:
+class CheckInput:
     """One build's release under test.
 
     Attributes:
@@ -141,7 +130,7 @@ class Measurement:
     """What measuring one build gave.
 
     Attributes:
-        arrays: Named numbers, from which everything is judged; never a pixel.
+        arrays: ReleaseRef numbers, from which everything is judged; never a pixel.
         pictures: Pictures by name; shown of the first build.
     """
 
@@ -165,7 +154,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Stack:
+class BuildResults:
     """What was measured on every build of a release.
 
     Attributes:
@@ -269,11 +258,11 @@ class Check(ABC, Generic[ConfigT]):
         """Make what is equal for every build on the same images, in a worker."""
 
     @abstractmethod
-    def measure(self, tested: Tested) -> Measurement:
+    def measure(self, tested: CheckInput) -> Measurement:
         """Measure one build, within the budget of the settings. Runs in a worker."""
 
     @abstractmethod
-    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
+    def judge(self, stack: BuildResults, maker: FindingContext) -> Judgement:
         """Findings about the release from all builds, with the null control of each attack.
 
         It must use nothing but the stack: a third party computes it again from the evidence.

@@ -13,15 +13,6 @@ if TYPE_CHECKING:
     from sudare.audits.config import RunConfig
     from sudare.routes.config import PlannedRelease
 
-__all__ = [
-    "CopyingCheckConfig",
-    "CostCheckConfig",
-    "MembershipCheckConfig",
-    "TracesCheckConfig",
-    "UtilityCheckConfig",
-    "checks_of",
-]
-
 
 class UtilityCheckConfig(CheckConfig):
     """Answers to the test images."""

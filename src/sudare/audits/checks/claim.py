@@ -7,16 +7,14 @@ import numpy as np
 from sudare.accounting.claims import recomputed, wrong_claims
 from sudare.accounting.curves import ceiling_of
 from sudare.accounting.ledger import EXACT, GAUSSIAN, SEEDED, composed_epsilon
-from sudare.audits.maker import FindingMaker
+from sudare.audits.finding_context import FindingContext
 from sudare.core.estimates import Estimate
 from sudare.core.findings import Finding
 from sudare.releases.card import Card
 from sudare.releases.registry import kind_class
 
-__all__ = ["claim_findings"]
 
-
-def claim_findings(maker: FindingMaker, card: Card) -> list[Finding]:
+def claim_findings(maker: FindingContext, card: Card) -> list[Finding]:
     """Findings ``privacy.*``: epsilon, mu and the highest AUC that the claim allows."""
     # A ledger may pay for a part only (the ranges of a decoder): that guarantees nothing.
     if not card.ledger or not card.guarantee:

@@ -6,8 +6,6 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["CheckConfig"]
-
 
 class CheckConfig(BaseModel):
     """Settings of a check, its budget among them; imports nothing heavy."""

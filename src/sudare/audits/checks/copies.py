@@ -10,10 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from sudare.attacks.near_copies import altered, matches, search
-from sudare.audits.checks.base import Check, Judgement, Measurement, Pooled, Stack, Tested
+from sudare.audits.checks.base import (
+    BuildResults,
+    Check,
+    CheckInput,
+    Judgement,
+    Measurement,
+    Pooled,
+)
 from sudare.audits.checks.copies_config import CopiesCheckConfig
 from sudare.audits.checks.nearest import SPACES, counted, found_in, padded
-from sudare.audits.maker import FindingMaker
+from sudare.audits.finding_context import FindingContext
 from sudare.core.arrays import BoolArray, IntArray
 from sudare.core.estimates import Estimate
 from sudare.core.figures import Figure
@@ -22,12 +29,10 @@ from sudare.core.hashing import hash_json
 from sudare.core.seeds import generator
 from sudare.core.threats import ThreatModel
 from sudare.metrics import clopper_pearson
-from sudare.releases.kinds import Lesson, SetView
+from sudare.releases.kinds import SetView, TrainingSet
 
 if TYPE_CHECKING:
     from sudare.releases.kinds import Release
-
-__all__ = ["CopiesCheck", "chosen_items", "matched_pairs"]
 
 
 _PLANTED = "planted.npz"
@@ -95,13 +100,13 @@ class CopiesCheck(Check[CopiesCheckConfig]):
         """Only what holds images can hold private ones."""
         return "" if kind.holds_images else "it holds no images"
 
-    def measure(self, tested: Tested) -> Measurement:
+    def measure(self, tested: CheckInput) -> Measurement:
         """Neighbours of released images, and which pool images are among them to the pixel."""
-        lesson, pool = tested.release.lesson(), tested.pool
-        if not isinstance(lesson, Lesson):
-            raise TypeError("a release that holds images must give a lesson")
-        chosen = chosen_items(len(lesson.images), self.config.items)
-        items = lesson.images[chosen]
+        training_set, pool = tested.release.training_set(), tested.pool
+        if not isinstance(training_set, TrainingSet):
+            raise TypeError("a release that holds images must give a training set")
+        chosen = chosen_items(len(training_set.images), self.config.items)
+        items = training_set.images[chosen]
         arrays = padded(search(items, pool.images), "near", self.config.items)
         if tested.pooled is None:
             raise TypeError("this check searches for altered images once")
@@ -126,7 +131,7 @@ class CopiesCheck(Check[CopiesCheckConfig]):
         arrays["source"] = np.concatenate([source, missing]).astype(np.int64)
         np.savez(folder / _PLANTED, **arrays)
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
+    def judge(self, stack: BuildResults, maker: FindingContext) -> Judgement:
         """Copies and phantoms of every build, counted once a unit, and the power of the search."""
         arrays = stack.arrays
         found = counted(arrays, stack.membership, stack.units, total=int(arrays["items"].sum()))
@@ -148,7 +153,7 @@ class CopiesCheck(Check[CopiesCheckConfig]):
         ]
         return Judgement(findings=[*_counted_exactly(stack, maker), *findings])
 
-    def _power(self, stack: Stack) -> Estimate:
+    def _power(self, stack: BuildResults) -> Estimate:
         arrays, hits = stack.arrays, []
         for build, members in enumerate(stack.membership):
             source = arrays["source"][build]
@@ -166,7 +171,7 @@ class CopiesCheck(Check[CopiesCheckConfig]):
         return clopper_pearson(round(float(share.sum())), len(share))
 
 
-def _exact(tested: Tested) -> BoolArray:
+def _exact(tested: CheckInput) -> BoolArray:
     """Which pool images are in the released set to the pixel, ``[n]``."""
     release, images = tested.release, tested.pool.images
     shown = release.expose(release.set_as) if release.set_as is not None else None
@@ -176,7 +181,7 @@ def _exact(tested: Tested) -> BoolArray:
     return np.array([image.tobytes() in released for image in images], dtype=bool)
 
 
-def _counted_exactly(stack: Stack, maker: FindingMaker) -> list[Finding]:
+def _counted_exactly(stack: BuildResults, maker: FindingContext) -> list[Finding]:
     """Members that are in the released set to the pixel, in any build: counted, not estimated."""
     exact, members = stack.arrays["exact"], stack.membership
     count = f"counted in {len(exact)} build{'s' * (len(exact) > 1)}, mean"

@@ -8,8 +8,6 @@ from pydantic import Field
 
 from sudare.audits.checks.config import CheckConfig
 
-__all__ = ["CopiesCheckConfig"]
-
 
 class CopiesCheckConfig(CheckConfig):
     """Near copies of private images among released ones. It runs whether it is asked for or not."""

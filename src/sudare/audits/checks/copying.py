@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sudare.attacks.nearness import Levels, features, pixels
-from sudare.audits.checks.base import Check, Judgement, Measurement, Pooled, Stack, Tested
+from sudare.attacks.nearest_neighbour import Levels, features, pixels
+from sudare.audits.checks.base import (
+    BuildResults,
+    Check,
+    CheckInput,
+    Judgement,
+    Measurement,
+    Pooled,
+)
 from sudare.audits.checks.built_in import CopyingCheckConfig
-from sudare.audits.maker import FindingMaker
+from sudare.audits.finding_context import FindingContext
 from sudare.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from sudare.core.estimates import Estimate
 from sudare.core.seeds import generator
@@ -30,8 +37,6 @@ from sudare.releases.kinds import SetView
 
 if TYPE_CHECKING:
     from sudare.releases.kinds import Release
-
-__all__ = ["CopyingCheck"]
 
 _FEATURES = "features.npy"
 _SPACES: Mapping[str, Callable[[Levels], Float32Array]] = {
@@ -70,7 +75,7 @@ class CopyingCheck(Check[CopyingCheckConfig]):
         """Features of the pool images, ``float32 [n, d]``."""
         np.save(folder / _FEATURES, features(given.pool.images))
 
-    def measure(self, tested: Tested) -> Measurement:
+    def measure(self, tested: CheckInput) -> Measurement:
         """Each figure in each space; NaN where it cannot be told."""
         release, pool, members = tested.release, tested.pool, tested.members
         shown = release.expose(release.set_as) if release.set_as is not None else None
@@ -95,7 +100,7 @@ class CopyingCheck(Check[CopyingCheckConfig]):
                 arrays[f"{space}.{name}"] = np.array(np.nan if value is None else value)
         return Measurement(arrays=arrays)
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
+    def judge(self, stack: BuildResults, maker: FindingContext) -> Judgement:
         """Means over builds; none of a null control, whose members were not used."""
         if stack.config.audit.null:
             return Judgement(findings=[])

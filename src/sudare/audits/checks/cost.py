@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sudare.audits.checks.base import Check, Judgement, Measurement, Stack, Tested
+from sudare.audits.checks.base import BuildResults, Check, CheckInput, Judgement, Measurement
 from sudare.audits.checks.built_in import CostCheckConfig
-from sudare.audits.maker import FindingMaker
+from sudare.audits.finding_context import FindingContext
 from sudare.metrics import mean_over_builds
 from sudare.releases.store import release_bytes
-
-__all__ = ["CostCheck"]
 
 _FIGURES = {
     "storage_mb": ("storage_mb", "MB"),
@@ -24,14 +22,14 @@ _FIGURES = {
 class CostCheck(Check[CostCheckConfig]):
     """Seconds of processors and megabytes of files, a number for each build."""
 
-    def measure(self, tested: Tested) -> Measurement:
+    def measure(self, tested: CheckInput) -> Measurement:
         """What was spent on this build; of an artefact nobody knows what building it took."""
         size = release_bytes(tested.release.card) / 1e6
         arrays = {name: np.array(value) for name, value in tested.costs.items()}
         arrays |= {"storage_mb": np.array(size), "transfer_mb": np.array(size)}
         return Measurement(arrays=arrays | {"recipients": np.array(tested.recipients)})
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
+    def judge(self, stack: BuildResults, maker: FindingContext) -> Judgement:
         """Means over builds; money where a core-hour has a price."""
         arrays, prices = stack.arrays, stack.config.prices
         named = [

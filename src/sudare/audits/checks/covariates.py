@@ -8,8 +8,6 @@ from sudare.core.arrays import Float32Array
 from sudare.data.images import ImageDataset
 from sudare.data.splits import AuditSplit
 
-__all__ = ["covariates_of"]
-
 _COMPONENTS = 32
 _THUMBNAIL_PX = 64
 

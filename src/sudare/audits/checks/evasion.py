@@ -12,9 +12,16 @@ from sudare.attacks.evasion import EvasionAttack, PixelNet
 from sudare.attacks.evasion.base import fooled
 from sudare.attacks.evasion.corruptions import CORRUPTIONS, corrupt
 from sudare.attacks.registry import EVASION
-from sudare.audits.checks.base import Check, Judgement, Measurement, Picture, Stack, Tested
+from sudare.audits.checks.base import (
+    BuildResults,
+    Check,
+    CheckInput,
+    Judgement,
+    Measurement,
+    Picture,
+)
 from sudare.audits.checks.evasion_config import EvasionCheckConfig
-from sudare.audits.maker import FindingMaker
+from sudare.audits.finding_context import FindingContext
 from sudare.core.figures import Figure
 from sudare.core.findings import Finding
 from sudare.core.hashing import hash_json
@@ -25,8 +32,6 @@ from sudare.recipients.heads import FeatureNet
 
 if TYPE_CHECKING:
     from sudare.core.arrays import ByteArray
-
-__all__ = ["EvasionCheck"]
 
 _PAIRS = 4
 
@@ -88,7 +93,7 @@ class EvasionCheck(Check[EvasionCheckConfig]):
         ),
     )
 
-    def measure(self, tested: Tested) -> Measurement:
+    def measure(self, tested: CheckInput) -> Measurement:
         """Which images stay right under each attack and epsilon."""
         config, device = self.config, tested.device
         own = tested.nets[0]
@@ -114,7 +119,7 @@ class EvasionCheck(Check[EvasionCheckConfig]):
             arrays["corrupted"] = self._corrupted(net, images, labels, tested.seed)
         return Measurement(arrays=arrays, pictures=_pictures(images, worst))
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
+    def judge(self, stack: BuildResults, maker: FindingContext) -> Judgement:
         """Accuracies over builds, AutoAttack as all of its attacks, and signs of masking."""
         config, robust = self.config, stack.arrays["robust"]
         settings = hash_json(config.model_dump(mode="json", exclude={"builds"}))
@@ -182,7 +187,7 @@ class EvasionCheck(Check[EvasionCheckConfig]):
 
 
 def _share(
-    maker: FindingMaker,
+    maker: FindingContext,
     name: str,
     right: np.ndarray,
     *,

@@ -9,8 +9,6 @@ from pydantic import Field, field_validator
 from sudare.attacks.registry import EVASION
 from sudare.audits.checks.config import CheckConfig
 
-__all__ = ["EvasionCheckConfig"]
-
 
 class EvasionCheckConfig(CheckConfig):
     """How small a change of an image changes the answer, on test images."""

@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from sudare.audits.checks.base import (
+    BuildResults,
     Check,
+    CheckInput,
     Judgement,
     Measurement,
     Pooled,
     Preparation,
-    Stack,
-    Tested,
 )
 from sudare.audits.checks.fairness_config import FairnessCheckConfig
-from sudare.audits.checks.plain import plain_nets, train_plain
-from sudare.audits.maker import FindingMaker
+from sudare.audits.checks.reference_models import plain_nets, train_plain
+from sudare.audits.finding_context import FindingContext
 from sudare.core.arrays import FloatArray, IntArray
 from sudare.core.errors import DataError
 from sudare.core.estimates import Estimate
@@ -27,8 +27,6 @@ from sudare.core.figures import Figure
 from sudare.core.seeds import generator, integer_seed
 from sudare.metrics import largest_gap, mean_gap, worst_share
 from sudare.nets.predict import predict
-
-__all__ = ["SHARES", "FairnessCheck", "amplification", "recalls"]
 
 SHARES = (0.02, 0.06, 0.2, 0.5, 1.0)
 """Parts of half the population that plain classifiers learn from, from poor to as good as a
@@ -123,10 +121,10 @@ class FairnessCheck(Check[FairnessCheckConfig]):
             net=self.config.net,
             recipe=self.config.recipe,
             seeds=seeds,
-            alike=self.config.matched,
+            expected_runs=self.config.matched,
         )
 
-    def measure(self, tested: Tested) -> Measurement:
+    def measure(self, tested: CheckInput) -> Measurement:
         """The answer to each test image; mean logits where several recipients answer."""
         logits = [predict(net, tested.test.images, device=tested.device) for net in tested.nets]
         answers = np.mean(logits, axis=0).argmax(axis=1).astype(np.int64)
@@ -153,7 +151,7 @@ class FairnessCheck(Check[FairnessCheckConfig]):
         ]
         np.save(folder / _MATCHED, np.stack(each).reshape(self.config.matched, len(SHARES), -1))
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
+    def judge(self, stack: BuildResults, maker: FindingContext) -> Judgement:
         """Means over builds."""
         labels = stack.labels.test
         answers_of_builds = stack.arrays["answers"]

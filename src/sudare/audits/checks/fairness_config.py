@@ -10,8 +10,6 @@ from sudare.audits.checks.config import CheckConfig
 from sudare.nets.registry import NetConfig
 from sudare.training.recipe import Recipe
 
-__all__ = ["FairnessCheckConfig"]
-
 
 class FairnessCheckConfig(CheckConfig):
     """How evenly a release serves classes, and groups where there are any."""

@@ -13,19 +13,17 @@ from safetensors.torch import save_file
 from sudare.attacks.inversion import fit_prior, save_prior
 from sudare.attacks.near_copies import search
 from sudare.audits.checks.base import (
+    BuildResults,
     Check,
+    CheckInput,
     Judgement,
     Measurement,
     Picture,
     Preparation,
-    Stack,
-    Tested,
 )
-from sudare.audits.checks.inversion_config import InversionCheckConfig
-from sudare.audits.checks.nearest import counted, padded
-from sudare.audits.checks.yardstick import (
+from sudare.audits.checks.evaluator import (
+    Evaluator,
     Prepared,
-    Yardstick,
     attack_of,
     classes_of,
     evaluator_of,
@@ -34,7 +32,9 @@ from sudare.audits.checks.yardstick import (
     pixels_of,
     ridge,
 )
-from sudare.audits.maker import FindingMaker
+from sudare.audits.checks.inversion_config import InversionCheckConfig
+from sudare.audits.checks.nearest import counted, padded
+from sudare.audits.finding_context import FindingContext
 from sudare.core.arrays import ByteArray, IntArray
 from sudare.core.errors import DataError
 from sudare.core.estimates import Estimate
@@ -46,14 +46,13 @@ from sudare.data.images import ImageDataset, concatenate
 from sudare.data.sources.identities import parameters_of
 from sudare.metrics import crossed_share, mean_over_builds
 from sudare.nets import build as build_net
-from sudare.nets.predict import normalise, predict
+from sudare.nets.normalisation import normalise
+from sudare.nets.predict import predict
 from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from sudare.releases.kinds import Release
-
-__all__ = ["InversionCheck"]
 
 _LEAST = 30
 _SHOWN = 6
@@ -225,7 +224,7 @@ class InversionCheck(Check[InversionCheckConfig]):
             saw=np.array("other classes" if given.auxiliary is not None else "the same classes"),
         )
 
-    def measure(self, tested: Tested) -> Measurement:
+    def measure(self, tested: CheckInput) -> Measurement:
         """Invert the net, judge what came out, and the controls by the same yardstick."""
         if tested.prepared is None:
             raise TypeError("this check prepares nets")
@@ -244,7 +243,7 @@ class InversionCheck(Check[InversionCheckConfig]):
         )
         kept, labels = pixels_of(found.images.flatten(0, 1)), np.repeat(classes, config.keep)
         real, test = (part[np.isin(part.classes, classes)] for part in (pool, tested.test))
-        yardstick = Yardstick(judge, real, device)
+        yardstick = Evaluator(judge, real, device)
         arrays = yardstick.of(kept, labels)
         arrays |= padded(search(kept, pool.images), "near", len(kept))
         arrays["confidence"] = found.confidence.flatten().cpu().numpy()
@@ -271,12 +270,12 @@ class InversionCheck(Check[InversionCheckConfig]):
             )
         own = tested.release
         # Who trains on a release has that net; of one that answers by itself, all is seen.
-        sees = own.scores_as if own.lesson() is not None else own.held_as or own.scores_as
+        sees = own.scores_as if own.training_set() is not None else own.held_as or own.scores_as
         arrays |= {"sees": np.array(str(sees)), "saw": saw}
         nearest = yardstick.nearest_images(kept, labels)
         return Measurement(arrays=arrays, pictures=self._pictures(kept, labels, nearest))
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
+    def judge(self, stack: BuildResults, maker: FindingContext) -> Judgement:
         """Means over builds; controls were measured once."""
         arrays = stack.arrays
         threat = ThreatModel(str(arrays["sees"][0]))
@@ -326,7 +325,7 @@ class InversionCheck(Check[InversionCheckConfig]):
         return Judgement(findings=found)
 
     def _extracted(
-        self, kept: ByteArray, labels: IntArray, real: ImageDataset, tested: Tested
+        self, kept: ByteArray, labels: IntArray, real: ImageDataset, tested: CheckInput
     ) -> float:
         """Accuracy on real images of a student that saw attack images only."""
         if not self.config.extraction_steps:

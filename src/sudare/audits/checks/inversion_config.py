@@ -11,11 +11,9 @@ from sudare.audits.checks.config import CheckConfig
 from sudare.nets.registry import NetConfig
 from sudare.training.recipe import Recipe
 
-__all__ = ["InversionCheckConfig"]
-
 
 class InversionCheckConfig(CheckConfig):
-    """Plug & Play inversion of a release's net, judged by a net that is none of its."""
+    """Plug & Play model inversion of a release's net, judged by an independent evaluation net."""
 
     check: ClassVar[str] = "sudare.audits.checks.inversion:InversionCheck"
     label: ClassVar[str] = "model inversion"

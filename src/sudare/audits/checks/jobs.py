@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, SerializeAsAny
 
-from sudare.audits.checks.base import Measurement, Pooled, Preparation, Tested
+from sudare.audits.checks.base import CheckInput, Measurement, Pooled, Preparation
 from sudare.audits.checks.config import CheckConfig
 from sudare.audits.checks.recipient_models import RecipientsJob, load_models
 from sudare.audits.checks.registry import make_check, parse_check
@@ -30,19 +30,6 @@ from sudare.fleets.executors import Executor
 from sudare.fleets.jobs import Chain, Job
 from sudare.releases.registry import kind_class
 from sudare.releases.store import read_release
-
-__all__ = [
-    "AnyCheck",
-    "CheckJob",
-    "CheckWork",
-    "PoolJob",
-    "PrepareJob",
-    "applicable",
-    "load_arrays",
-    "plan_check",
-    "prepare_checks",
-    "show_pictures",
-]
 
 _ARRAYS, _CAPTIONS = "arrays.npz", "captions.json"
 _PARTS = ("public", "population", "auxiliary")
@@ -168,7 +155,7 @@ class CheckJob(Job):
             costs |= json.loads((record / "costs.json").read_text())
         parts = {name: collection(content, cache) for name, content in self.parts.items()}
         measured = make_check(self.check).measure(
-            Tested(
+            CheckInput(
                 release=release,
                 nets=load_models(models, release, cache),
                 recipients=recipients,

@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from sudare.audits.checks.base import Stack
-from sudare.audits.maker import FindingMaker
+from sudare.audits.checks.base import BuildResults
+from sudare.audits.finding_context import FindingContext
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.estimates import Estimate
 from sudare.core.findings import Finding
@@ -23,8 +23,6 @@ from sudare.metrics import (
     membership_estimates,
     precision_at_prior,
 )
-
-__all__ = ["AUC", "JudgedScores", "judge_scores"]
 
 AUC = "AUC"
 """Unit of an area under an ROC curve."""
@@ -52,7 +50,7 @@ class JudgedScores:
     """
 
     name: str
-    maker: FindingMaker
+    maker: FindingContext
     scores: FloatArray
     members: BoolArray
     units: IntArray
@@ -129,8 +127,8 @@ class JudgedScores:
 def judge_scores(
     name: str,
     scores: FloatArray,
-    stack: Stack,
-    maker: FindingMaker,
+    stack: BuildResults,
+    maker: FindingContext,
     *,
     threat: ThreatModel,
     columns: IntArray | None = None,

@@ -19,11 +19,11 @@ from sudare.attacks.membership.exposure import (
     worst_case,
 )
 from sudare.attacks.registry import SIGNALS, make_test
-from sudare.audits.checks.base import Check, Judgement, Measurement, Stack, Tested
+from sudare.audits.checks.base import BuildResults, Check, CheckInput, Judgement, Measurement
 from sudare.audits.checks.built_in import MembershipCheckConfig
 from sudare.audits.checks.judge import AUC, JudgedScores
 from sudare.audits.checks.trial import Trial
-from sudare.audits.maker import FindingMaker
+from sudare.audits.finding_context import FindingContext
 from sudare.core.arrays import BoolArray, Float32Array, IntArray
 from sudare.core.estimates import Estimate
 from sudare.core.findings import Finding, Status
@@ -38,24 +38,13 @@ from sudare.metrics import (
     simultaneous,
 )
 from sudare.metrics.epsilon import epsilon_from_counts, epsilon_from_threshold
-from sudare.releases.kinds import AskedOnce, LabelsView, LogitsView, SetView
+from sudare.releases.kinds import CachedLogits, LabelsView, LogitsView, SetView
 from sudare.releases.registry import kind_class
 
 if TYPE_CHECKING:
     from sudare.attacks.signals import Signal
     from sudare.audits.config import RunConfig
     from sudare.audits.evidence import Evidence
-
-__all__ = [
-    "MembershipCheck",
-    "SignalTables",
-    "group_name",
-    "judge_test",
-    "primary_for",
-    "table_of",
-    "tests_of",
-    "threat_of",
-]
 
 _EXPOSED_ALPHA = 0.01
 _DELTA = 1e-5
@@ -68,12 +57,12 @@ _COLUMNS = "columns."
 class MembershipCheck(Check[MembershipCheckConfig]):
     """Who was a member, told from what an attacker sees, with every other build as a shadow."""
 
-    def measure(self, tested: Tested) -> Measurement:
+    def measure(self, tested: CheckInput) -> Measurement:
         """Every registered signal that the release shows, on pool and population."""
         start = time.process_time()
         scored = concatenate([tested.pool, tested.population])
         # All signals ask about the same images: one pass of the nets serves them.
-        asked = AskedOnce(tested.nets, tested.device)
+        asked = CachedLogits(tested.nets, tested.device)
         columns = self._dear_columns(tested.pool.unit)
         arrays: dict[str, npt.NDArray[Any]] = {}
         for name in SIGNALS:
@@ -100,7 +89,7 @@ class MembershipCheck(Check[MembershipCheckConfig]):
         drawn = generator(0, "boundary columns").permutation(first)[: self.config.boundary_images]
         return np.sort(drawn).astype(np.int64)
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
+    def judge(self, stack: BuildResults, maker: FindingContext) -> Judgement:
         """Every configured test: how well it tells members, whom it finds, its null control.
 
         In a run that is a null control itself membership was drawn anew and the scores are kept:
@@ -151,7 +140,7 @@ class SignalTables:
     partial: Mapping[str, tuple[IntArray, Float32Array]]
 
     @classmethod
-    def of(cls, stack: Stack) -> SignalTables:
+    def of(cls, stack: BuildResults) -> SignalTables:
         """From what was measured."""
         return cls.read(
             stack.every["membership"],
@@ -229,8 +218,8 @@ def tests_of(config: RunConfig) -> dict[str, MembershipTest]:
 def judge_test(
     test: MembershipTest,
     table: ScoreTable,
-    stack: Stack,
-    maker: FindingMaker,
+    stack: BuildResults,
+    maker: FindingContext,
     *,
     name: str = "",
 ) -> JudgedScores:
@@ -277,7 +266,7 @@ class JudgedTest:
 
     @classmethod
     def of(
-        cls, test: MembershipTest, tables: SignalTables, stack: Stack, maker: FindingMaker
+        cls, test: MembershipTest, tables: SignalTables, stack: BuildResults, maker: FindingContext
     ) -> JudgedTest:
         """Run the test."""
         return cls(
@@ -287,7 +276,7 @@ class JudgedTest:
             partial=tables.is_partial(test.signal),
         )
 
-    def of_the_primary(self, stack: Stack) -> list[Finding]:
+    def of_the_primary(self, stack: BuildResults) -> list[Finding]:
         """What only the primary attack is asked: by class and group, and the epsilon seen."""
         pool = stack.labels.pool
         found = self._by_part(pool.classes, pool.class_names)
@@ -329,7 +318,7 @@ class JudgedTest:
             finding("exposure_stability", stability, unit="rank correlation"),
         ]
 
-    def null_control(self, tables: SignalTables, stack: Stack) -> Finding:
+    def null_control(self, tables: SignalTables, stack: BuildResults) -> Finding:
         """The test on membership drawn anew, with shadows that are drawn anew too."""
         rows, aucs = stack.trial.rows, []
         for membership in stack.trial.nulls[: self.test.null_draws]:
@@ -383,7 +372,7 @@ class JudgedTest:
 
 
 def _shown(
-    signal: Signal[Any], tested: Tested, asked: AskedOnce
+    signal: Signal[Any], tested: CheckInput, asked: CachedLogits
 ) -> LabelsView | LogitsView | SetView | None:
     """What a signal is measured on; None where the release does not show it."""
     release = tested.release
@@ -409,7 +398,7 @@ def _together(findings: Sequence[Finding], judged: Mapping[str, JudgedTest]) -> 
 
 
 def _not_run(
-    maker: FindingMaker, test: MembershipTest, table: ScoreTable, sees: ThreatModel, reason: str
+    maker: FindingContext, test: MembershipTest, table: ScoreTable, sees: ThreatModel, reason: str
 ) -> Finding:
     """Why an attack did not run: too few builds is no reason that it does not apply."""
     if table.has_shadows and table.n_builds < test.least_builds:
@@ -418,7 +407,9 @@ def _not_run(
     return maker.not_applicable(f"{test.id}.auc", sees, reason)
 
 
-def _over_privacy(maker: FindingMaker, findings: Sequence[Finding], stack: Stack) -> list[Finding]:
+def _over_privacy(
+    maker: FindingContext, findings: Sequence[Finding], stack: BuildResults
+) -> list[Finding]:
     """Accuracy over privacy under the primary attack; as published, and with chance as floor."""
     primary = f"membership.{stack.config.attacks.primary}"
     useful = stack.judged["utility"].findings if "utility" in stack.judged else ()

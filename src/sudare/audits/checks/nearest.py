@@ -14,8 +14,6 @@ from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.estimates import Estimate
 from sudare.metrics import clopper_pearson
 
-__all__ = ["SPACES", "Counted", "counted", "found_in", "padded"]
-
 SPACES = ("pixels", "features")
 _BEYOND_DOUBT = 0.25
 """Of the distance to any image that was not used: one such item is a copy, wherever it stands."""

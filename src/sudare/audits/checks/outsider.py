@@ -11,18 +11,18 @@ import torch
 
 from sudare.attacks.signals import Phi
 from sudare.audits.checks.base import (
+    BuildResults,
     Check,
+    CheckInput,
     Judgement,
     Measurement,
     Pooled,
     Preparation,
-    Stack,
-    Tested,
 )
 from sudare.audits.checks.judge import judge_scores
 from sudare.audits.checks.outsider_config import OutsiderCheckConfig
-from sudare.audits.checks.plain import plain_nets, train_plain
-from sudare.audits.maker import FindingMaker
+from sudare.audits.checks.reference_models import plain_nets, train_plain
+from sudare.audits.finding_context import FindingContext
 from sudare.core.arrays import Float32Array
 from sudare.core.errors import DataError
 from sudare.core.figures import Figure
@@ -34,8 +34,6 @@ from sudare.recipients.train import recipients_view
 
 if TYPE_CHECKING:
     from sudare.releases.kinds import Release
-
-__all__ = ["OutsiderCheck"]
 
 _LEAST = 20
 _USUAL = "usual.npy"
@@ -108,14 +106,14 @@ class OutsiderCheck(Check[OutsiderCheckConfig]):
             net=config.net,
             recipe=config.recipe,
             seeds=seeds,
-            alike=len(halves),
+            expected_runs=len(halves),
         )
 
     def attacks(self, kind: type[Release]) -> Mapping[str, ThreatModel]:
         """One attack, on the scores that a release gives."""
         return {"outsider": kind.scores_as}
 
-    def measure(self, tested: Tested) -> Measurement:
+    def measure(self, tested: CheckInput) -> Measurement:
         """Confidence of the release's nets above the mean of the plain ones, each pool image."""
         if tested.pooled is None:
             raise TypeError("this check measures plain nets once")
@@ -141,7 +139,7 @@ class OutsiderCheck(Check[OutsiderCheckConfig]):
         )
         np.save(folder / _USUAL, _confidence(shadows, given.pool, given.device))
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
+    def judge(self, stack: BuildResults, maker: FindingContext) -> Judgement:
         """AUC, TPR and the null control."""
         found = judge_scores(
             "outsider",

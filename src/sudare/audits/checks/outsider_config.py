@@ -10,8 +10,6 @@ from sudare.audits.checks.config import CheckConfig
 from sudare.nets.registry import NetConfig
 from sudare.training.recipe import Recipe
 
-__all__ = ["OutsiderCheckConfig"]
-
 
 class OutsiderCheckConfig(CheckConfig):
     """Shadows that are plain classifiers of the attacker's own images."""

@@ -20,14 +20,12 @@ from sudare.fleets.builds import FEATURES, BuildJob, make_deterministic, nets_mo
 from sudare.fleets.cache import Cache
 from sudare.fleets.jobs import Job
 from sudare.nets import build as build_net
-from sudare.nets.extractors.features import FeatureBook
+from sudare.nets.extractors.features import FeatureStore
 from sudare.recipients.config import RecipientConfig
 from sudare.recipients.heads import FeatureNet, Head
 from sudare.recipients.train import train_recipients
-from sudare.releases.kinds import FeatureLesson, Release
+from sudare.releases.kinds import FeatureSource, Release
 from sudare.releases.store import read_card, read_release
-
-__all__ = ["ArtefactRelease", "BuiltRelease", "RecipientsJob", "load_models"]
 
 _WEIGHTS = "nets.safetensors"
 
@@ -138,12 +136,12 @@ class RecipientsJob(Job):
         """Train the models and keep their weights."""
         make_deterministic(self.device)
         release, costs = read_release(self.release.folder(cache)), {}
-        lesson = release.lesson()
-        if lesson is not None:
+        training_set = release.training_set()
+        if training_set is not None:
             start = time.process_time()
             trained = train_recipients(
                 release,
-                lesson,
+                training_set,
                 self.recipients,
                 seed=self.seed,
                 device=self.device,
@@ -172,7 +170,7 @@ def load_models(job: RecipientsJob, release: Release, cache: Cache) -> tuple[tor
         return (release.net(device=device),)
     weights, answering = load_file(file), []
     untrained = _untrained(
-        release, config, book=partial(FeatureBook.at, cache.root / FEATURES, device=device)
+        release, config, book=partial(FeatureStore.at, cache.root / FEATURES, device=device)
     )
     for index in range(config.count):
         net, learned = untrained()
@@ -185,16 +183,16 @@ def load_models(job: RecipientsJob, release: Release, cache: Cache) -> tuple[tor
 
 
 def _untrained(
-    release: Release, config: RecipientConfig, *, book: Callable[[str], FeatureBook]
+    release: Release, config: RecipientConfig, *, book: Callable[[str], FeatureStore]
 ) -> Callable[[], tuple[torch.nn.Module, torch.nn.Module]]:
     """Makes the net of one recipient, and that part of it whose weights were trained."""
-    lesson = release.lesson()
-    if isinstance(lesson, FeatureLesson):
-        extractor = lesson.extractor(trusted=config.extractor)
+    training_set = release.training_set()
+    if isinstance(training_set, FeatureSource):
+        extractor = training_set.extractor(trusted=config.extractor)
         known = book(extractor.fingerprint)
 
         def on_features() -> tuple[torch.nn.Module, torch.nn.Module]:
-            head = Head(lesson.dim, lesson.n_classes, config.head, seed=0)
+            head = Head(training_set.dim, training_set.n_classes, config.head, seed=0)
             return FeatureNet(extractor, head, known), head
 
         return on_features

@@ -11,8 +11,6 @@ from sudare.core.registry import Registry, load
 if TYPE_CHECKING:
     from sudare.audits.checks.base import Check
 
-__all__ = ["CHECKS", "check_class", "declare_figures", "make_check", "parse_check"]
-
 CHECKS = Registry(
     "check",
     {

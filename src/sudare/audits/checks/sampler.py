@@ -10,10 +10,10 @@ import torch
 from sudare.attacks.features.bounds import bounds_touched
 from sudare.attacks.features.latent import LatentSearch
 from sudare.attacks.features.nearest import covered, nearest_distance
-from sudare.audits.checks.base import Check, Judgement, Measurement, Stack, Tested
+from sudare.audits.checks.base import BuildResults, Check, CheckInput, Judgement, Measurement
 from sudare.audits.checks.judge import judge_scores
 from sudare.audits.checks.sampler_config import SamplerCheckConfig
-from sudare.audits.maker import FindingMaker
+from sudare.audits.finding_context import FindingContext
 from sudare.core.arrays import Float32Array, FloatArray, IntArray
 from sudare.core.errors import AuditError
 from sudare.core.figures import Figure
@@ -26,8 +26,6 @@ from sudare.metrics import mean_over_builds
 from sudare.recipients.heads import FeatureNet
 from sudare.releases.kinds import BoundsView, DrawsView, Release, SamplerView
 from sudare.releases.samplers import DecoderSampler
-
-__all__ = ["SamplerCheck"]
 
 T0, T1, T2 = (ThreatModel(f"sampler/T{level}") for level in range(3))
 _LABELS = {
@@ -125,7 +123,7 @@ class SamplerCheck(Check[SamplerCheckConfig]):
         """Distance to samples, and what can be computed from the numbers."""
         return dict(_ATTACKS)
 
-    def measure(self, tested: Tested) -> Measurement:
+    def measure(self, tested: CheckInput) -> Measurement:
         """Scores of every pool image against one release."""
         (net, *_), release, device = tested.nets, tested.release, tested.device
         if not isinstance(net, FeatureNet):
@@ -170,7 +168,7 @@ class SamplerCheck(Check[SamplerCheckConfig]):
         )
         return {"latent": -distances, "latent_columns": columns}
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
+    def judge(self, stack: BuildResults, maker: FindingContext) -> Judgement:
         """AUC and TPR of each attack, bounds touched by members and others, spread, coverage."""
         arrays = stack.arrays
         found: list[Finding] = []

@@ -8,8 +8,6 @@ from pydantic import Field
 
 from sudare.audits.checks.config import CheckConfig
 
-__all__ = ["SamplerCheckConfig"]
-
 
 class SamplerCheckConfig(CheckConfig):
     """Ranges, nearest samples, latent search or likelihood; spread and coverage."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from sudare.attacks.membership.exposure import trace_precision
 from sudare.attacks.membership.traces import trace_iqr
-from sudare.audits.checks.base import Check, Judgement, Measurement, Stack, Tested
+from sudare.audits.checks.base import BuildResults, Check, CheckInput, Judgement, Measurement
 from sudare.audits.checks.built_in import TracesCheckConfig
 from sudare.audits.checks.judge import AUC
 from sudare.audits.checks.membership import (
@@ -15,14 +15,12 @@ from sudare.audits.checks.membership import (
     tests_of,
     threat_of,
 )
-from sudare.audits.maker import FindingMaker
+from sudare.audits.finding_context import FindingContext
 from sudare.core.arrays import FloatArray
 from sudare.core.findings import Finding
 from sudare.core.seeds import generator
 from sudare.metrics import auc, mean_over_builds
 from sudare.routes.base import Role
-
-__all__ = ["TracesCheck"]
 
 _LEAST_EPOCHS = 4
 
@@ -35,7 +33,7 @@ class TracesCheck(Check[TracesCheckConfig]):
         through artifact-based methods": the interquartile range of each image's loss over epochs.
     """
 
-    def measure(self, tested: Tested) -> Measurement:
+    def measure(self, tested: CheckInput) -> Measurement:
         """Loss spread ``float64 [n]`` (NaN for images that were not used), start ``bool [n]``."""
         images = len(tested.pool)
         initial, spread = np.zeros(images, dtype=bool), np.full(images, np.nan)
@@ -47,7 +45,7 @@ class TracesCheck(Check[TracesCheckConfig]):
                 spread[rows] = trace_iqr(trace)
         return Measurement(arrays={"initial": initial, "spread": spread})
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
+    def judge(self, stack: BuildResults, maker: FindingContext) -> Judgement:
         """How well loss alone points at the exposed, and the primary attack by origin."""
         spread, initial = stack.arrays["spread"], stack.arrays["initial"]
         config, attacks = stack.config, tests_of(stack.config)
@@ -82,7 +80,7 @@ class TracesCheck(Check[TracesCheckConfig]):
         return Judgement(findings=findings)
 
     def _by_origin(
-        self, attack: str, scores: FloatArray, stack: Stack, maker: FindingMaker
+        self, attack: str, scores: FloatArray, stack: BuildResults, maker: FindingContext
     ) -> list[Finding]:
         """AUC of members that a learned set started from, and of the other members."""
         members, initial = stack.membership, stack.arrays["initial"]

@@ -11,8 +11,6 @@ from sudare.core.arrays import BoolArray, IntArray
 from sudare.core.seeds import generator, integer_seed
 from sudare.data.plan import draw_plan, redeal
 
-__all__ = ["NULL_DRAWS", "Trial", "null_seed"]
-
 NULL_DRAWS = 20
 """How often membership is drawn anew for a null control."""
 
@@ -23,7 +21,7 @@ class Trial:
 
     Attributes:
         membership: ``bool [N, n]``; shadows of an artefact too.
-        complement: ``int64 [N]``, each build's partner; itself where it came alone.
+        complement: ``int64 [N]``, each build's partner; itself where there are no shadows.
         units: ``int64 [n]``; images of one unit are in or out together.
         classes: ``int64 [n]``, for draws that keep classes even.
         seed: Seed of the run.
@@ -47,8 +45,8 @@ class Trial:
         seed: int,
         target: int | None = None,
     ) -> Trial:
-        """Complementary pairs in order, or one build that came alone."""
-        # A release that came alone is its own partner.
+        """Complementary pairs in order, or one build without shadows."""
+        # One build has no complement: its own row stands there.
         complement = np.arange(len(membership)) ^ (len(membership) > 1)
         return cls(
             membership=membership,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sudare.attacks.signals import log_posterior
-from sudare.audits.checks.base import Check, Judgement, Measurement, Stack, Tested
+from sudare.audits.checks.base import BuildResults, Check, CheckInput, Judgement, Measurement
 from sudare.audits.checks.built_in import UtilityCheckConfig
-from sudare.audits.maker import FindingMaker
+from sudare.audits.finding_context import FindingContext
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.estimates import Estimate
 from sudare.metrics import (
@@ -21,21 +21,19 @@ from sudare.metrics import (
 )
 from sudare.recipients.train import recipients_view
 
-__all__ = ["UtilityCheck"]
-
 _LEAST_RECORDS, _IMAGE_DRAWS = 30, 50
 
 
 class UtilityCheck(Check[UtilityCheckConfig]):
     """Accuracy, calibration and recall; also on the images that builds did and did not see."""
 
-    def measure(self, tested: Tested) -> Measurement:
+    def measure(self, tested: CheckInput) -> Measurement:
         """Log-posteriors of the test images, ``float32 [R, n, C]``."""
         view = recipients_view(tested.nets, device=tested.device)
         test = log_posterior(view.logits(tested.test.images)).astype(np.float32)
         return Measurement(arrays={"test": test})
 
-    def judge(self, stack: Stack, maker: FindingMaker) -> Judgement:
+    def judge(self, stack: BuildResults, maker: FindingContext) -> Judgement:
         """Over builds; of one build alone over its records."""
         answers = _Answers.of(stack)
         found = _of_one(answers) if len(answers.test) == 1 else None
@@ -67,7 +65,7 @@ class _Answers:
     members: BoolArray
 
     @classmethod
-    def of(cls, stack: Stack) -> _Answers:
+    def of(cls, stack: BuildResults) -> _Answers:
         classes = stack.labels.pool.classes
         posterior = stack.every["membership"]["log_posterior"][stack.trial.rows]
         return cls(

@@ -10,8 +10,6 @@ from sudare.core.findings import Finding
 from sudare.core.runs import Deployment, Thresholds
 from sudare.core.threats import ThreatModel
 
-__all__ = ["decide", "seen_by"]
-
 
 def decide(
     findings: Sequence[Finding],

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from sudare.data.splits import AuditSplit
     from sudare.routes.config import PlannedRelease, RouteConfig
 
-__all__ = ["foreseen", "said_of"]
-
 _LEAST_BUILDS, _LEAST_UNITS, _LEAST_TEST = 8, 60, 50
 _WIDER = 1.5
 """Half of an interval over that of independent scores, by rule of thumb: a plan, no promise."""

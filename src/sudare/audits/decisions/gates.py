@@ -12,16 +12,6 @@ from sudare.core.findings import Finding
 from sudare.core.lines import against
 from sudare.core.runs import GateResult, Verdict
 
-__all__ = [
-    "WRONG_WAY",
-    "Gate",
-    "check_gates",
-    "exit_status",
-    "gate_line",
-    "judge",
-    "parse_gate",
-]
-
 WRONG_WAY = (
     "the scores tell the two apart the wrong way round (AUC below one half): are higher scores "
     "members?"

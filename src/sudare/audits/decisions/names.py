@@ -9,8 +9,6 @@ from sudare.audits.checks.registry import declare_figures
 from sudare.core.errors import ConfigError
 from sudare.core.figures import declared, figure_of
 
-__all__ = ["check_figure", "figure_names", "full_name", "nearest", "normal_name"]
-
 _SHORT = {
     "accuracy": "utility.accuracy",
     "balanced_accuracy": "utility.balanced_accuracy",

@@ -13,8 +13,6 @@ from sudare.core.findings import Finding, Status
 from sudare.core.lines import against, control_failed, holds
 from sudare.core.runs import Mode, Thresholds
 
-__all__ = ["QUESTIONS", "Case", "Question", "Subject"]
-
 _Z = NormalDist().inv_cdf(0.975)
 _FAULT = Settle(what="fault")
 _LEAST_BUILDS = 8

@@ -13,8 +13,6 @@ from sudare.core.errors import ConfigError
 from sudare.core.findings import Finding, Status
 from sudare.core.lines import Why, against
 
-__all__ = ["Demand", "Ranked", "Requirement", "Wanted", "parse_demand", "rank", "said", "status_of"]
-
 _PATTERN = re.compile(r"\s*([\w.@+-]+)\s*([<>])=?\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
 _DECISION = re.compile(r"\s*decision\s*(!?=)=?\s*(\w+)\s*")
 

@@ -11,8 +11,6 @@ from sudare.core.runs import DataSummary, Mode, ReleaseSummary
 from sudare.core.threats import ThreatModel
 from sudare.releases.registry import kind_class
 
-__all__ = ["subject_of"]
-
 
 def subject_of(
     planned: ReleaseSummary,

@@ -13,8 +13,6 @@ from sudare.core.errors import DataError
 if TYPE_CHECKING:
     from jaxtyping import UInt8
 
-__all__ = ["as_labels", "as_pixels"]
-
 
 def as_pixels(images: Array, *, where: str) -> UInt8[ByteArray, "n c h w"]:
     """Images of any usual layout as ``uint8 [n, c, h, w]``.

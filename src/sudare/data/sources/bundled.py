@@ -13,8 +13,6 @@ from sudare.data.sources.catalogue import CATALOGUE
 from sudare.data.sources.medmnist import read_medmnist
 from sudare.data.sources.source import Request, Source, assemble
 
-__all__ = ["digits", "pneumonia"]
-
 _PNEUMONIA_SHA256 = "d0bfa3330f26554c4117328b1117f52bfb3746404b0594c58f37a09b4314d396"
 
 

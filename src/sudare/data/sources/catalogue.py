@@ -11,8 +11,6 @@ from pydantic import BaseModel, ConfigDict
 
 from sudare.data.sources.download import Remote
 
-__all__ = ["CATALOGUE", "IDX_FILES", "Entry"]
-
 IDX_FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",

@@ -16,8 +16,6 @@ from sudare.data.sources.catalogue import CATALOGUE
 from sudare.data.sources.download import fetch
 from sudare.data.sources.source import Request, Source, assemble
 
-__all__ = ["cifar"]
-
 _SIDE_PX = 32
 _PIXELS = 3 * _SIDE_PX**2
 _LARGEST_ARCHIVE_BYTES = 1 << 30

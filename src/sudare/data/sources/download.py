@@ -13,8 +13,6 @@ from sudare.core.errors import DataError
 from sudare.core.files import atomic_write
 from sudare.core.progress import Progress
 
-__all__ = ["Remote", "fetch"]
-
 _BLOCK = 1 << 18
 _TIMEOUT_S = 30.0
 _LARGEST_BYTES = 2 << 30

@@ -18,8 +18,6 @@ from sudare.data.sources.metadata import Metadata, natural, read_metadata
 from sudare.data.sources.pixels import Header, read_header, read_pixels
 from sudare.data.sources.source import TEST, Request, Source, divided
 
-__all__ = ["MIN_PER_CLASS", "folder"]
-
 MIN_PER_CLASS = 4
 _NAMED = 10
 _ENDINGS = (".png", ".jpg", ".jpeg")

@@ -16,8 +16,6 @@ from sudare.data.sources.source import Request, Source, assemble
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
 
-__all__ = ["PARAMETERS", "draw_faces", "identities", "parameters_of"]
-
 PARAMETERS = (
     "face-width",
     "face-height",

@@ -18,8 +18,6 @@ from sudare.data.sources.catalogue import CATALOGUE, IDX_FILES
 from sudare.data.sources.download import fetch
 from sudare.data.sources.source import Request, Source, assemble
 
-__all__ = ["idx", "read_idx"]
-
 _UNSIGNED_BYTE = 8
 
 

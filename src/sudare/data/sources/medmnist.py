@@ -15,8 +15,6 @@ from sudare.data.sources.catalogue import CATALOGUE
 from sudare.data.sources.download import fetch
 from sudare.data.sources.source import Request, Source, assemble
 
-__all__ = ["is_medmnist", "medmnist", "medmnist_file", "read_medmnist"]
-
 _SPLITS = ("train", "val", "test")
 
 Split: TypeAlias = tuple[ByteArray, IntArray | BoolArray]

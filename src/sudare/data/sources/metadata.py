@@ -15,8 +15,6 @@ from sudare.core.arrays import IntArray
 from sudare.core.errors import DataError
 from sudare.data.sources.source import TEST
 
-__all__ = ["METADATA", "NO_UNIT", "Metadata", "natural", "read_metadata"]
-
 NO_UNIT = (
     "no unit column: every image is its own unit (identical ones are one), so images of one "
     "patient or person count as independent"

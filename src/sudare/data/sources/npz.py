@@ -16,8 +16,6 @@ from sudare.data.sources.medmnist import is_medmnist, medmnist_file, numbered
 from sudare.data.sources.metadata import NO_UNIT
 from sudare.data.sources.source import Request, Source, assemble
 
-__all__ = ["npz"]
-
 
 def npz(request: Request) -> Source:
     """A file of plain arrays, or one in MedMNIST's format.

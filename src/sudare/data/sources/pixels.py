@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from jaxtyping import UInt8
     from PIL.Image import Image
 
-__all__ = ["LARGEST_PIXELS", "Header", "read_header", "read_pixels"]
-
 LARGEST_PIXELS = 64_000_000
 """Pixels of one image above which it is taken for a decompression bomb."""
 

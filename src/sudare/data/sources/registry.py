@@ -15,8 +15,6 @@ from sudare.data.sources.catalogue import CATALOGUE, IDX_FILES
 if TYPE_CHECKING:
     from sudare.data.sources.source import Loader, Source
 
-__all__ = ["SOURCES", "about", "at_hand", "load_source", "named_sources"]
-
 _FORMATS = {
     "folder": "sudare.data.sources.folder:folder",
     "npz": "sudare.data.sources.npz:npz",

@@ -19,18 +19,6 @@ if TYPE_CHECKING:
     from jaxtyping import UInt8
     from PIL.Image import Image
 
-__all__ = [
-    "TEST",
-    "Loader",
-    "Request",
-    "Source",
-    "assemble",
-    "channels_first",
-    "divided",
-    "resized",
-    "square",
-]
-
 TEST = "test"
 """The official split that becomes ``Source.test``; all others are part of ``Source.train``."""
 

@@ -6,8 +6,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sudare.core.registry import Registry
 
-__all__ = ["CODE", "EXTRACTORS", "HUB", "ExtractorConfig"]
-
 EXTRACTORS = Registry(
     "extractor",
     {

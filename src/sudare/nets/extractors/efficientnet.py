@@ -12,8 +12,6 @@ from torch import nn
 from sudare.core.errors import ConfigError
 from sudare.nets.extractors.base import Extractor
 
-__all__ = ["EfficientNetLite0", "efficientnet_lite0"]
-
 # Kernel, stride, expansion, output channels, repeats of each stage.
 _STAGES = (
     (3, 1, 1, 16, 1),

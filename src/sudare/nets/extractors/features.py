@@ -12,14 +12,12 @@ import torch
 from sudare.core.arrays import ByteArray, Float32Array
 from sudare.core.progress import Progress, Silent
 from sudare.nets.extractors.base import Extractor
-from sudare.nets.predict import normalise
-
-__all__ = ["FeatureBook", "embed", "features_of", "write_page"]
+from sudare.nets.normalisation import normalise
 
 _KEYS, _FEATURES, _KEY_BYTES = "keys.npy", "features.npy", 16
 
 
-class FeatureBook:
+class FeatureStore:
     """Features that were computed before, by the hash of the image; empty where there are none.
 
     Args:
@@ -36,7 +34,7 @@ class FeatureBook:
                 self._where[key.tobytes()] = (index, row)
 
     @classmethod
-    def at(cls, shelf: Path | None, fingerprint: str, *, device: str) -> FeatureBook:
+    def at(cls, shelf: Path | None, fingerprint: str, *, device: str) -> FeatureStore:
         """The book of one extractor on a shelf; empty where there is none."""
         return cls(shelf / fingerprint / device if shelf is not None else None)
 
@@ -57,7 +55,7 @@ def features_of(
     extractor: Extractor,
     images: ByteArray,
     *,
-    book: FeatureBook,
+    book: FeatureStore,
     device: str,
     progress: Progress | None = None,
 ) -> Float32Array:
@@ -110,7 +108,7 @@ def embed(
     return np.concatenate(parts)
 
 
-def write_page(folder: Path, images: ByteArray, features: Float32Array) -> None:
+def write_shard(folder: Path, images: ByteArray, features: Float32Array) -> None:
     """Write the features of some images into a folder, as a page of a book."""
     np.save(folder / _FEATURES, features)
     np.save(folder / _KEYS, _keys(images))

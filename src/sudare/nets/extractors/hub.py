@@ -10,8 +10,6 @@ from torch import nn
 from sudare.core.errors import ConfigError
 from sudare.nets.extractors.base import Extractor
 
-__all__ = ["from_hub"]
-
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 

@@ -6,9 +6,8 @@ import torch
 from torch import nn
 
 from sudare.nets.extractors.base import Extractor
+from sudare.nets.normalisation import MEAN, STD
 from sudare.nets.random_features import RandomFeatures
-
-__all__ = ["random_filters"]
 
 _WIDTH = 16
 
@@ -26,6 +25,4 @@ class _Filters(nn.Module):
 
 def random_filters(size_px: int) -> Extractor:
     """512 half-rectified responses of random filters; the same for everybody."""
-    return Extractor(
-        _Filters(), size_px=size_px, mean=(127.5, 127.5, 127.5), std=(63.75, 63.75, 63.75)
-    )
+    return Extractor(_Filters(), size_px=size_px, mean=(MEAN, MEAN, MEAN), std=(STD, STD, STD))

@@ -1,13 +1,13 @@
 """Releases in memory, by what they can do: one file a kind, with its views by threat model."""
 
 from sudare.releases.kinds.base import (
-    AskedOnce,
-    FeatureLesson,
+    CachedLogits,
+    FeatureSource,
     LabelsView,
-    Lesson,
     LogitsView,
     Release,
     SetView,
+    TrainingSet,
     View,
     WeightsView,
 )
@@ -22,14 +22,13 @@ from sudare.releases.kinds.sampler import (
 from sudare.releases.kinds.samples import SamplesRelease, SamplesSpec
 
 __all__ = [
-    "AskedOnce",
     "BoundsView",
+    "CachedLogits",
     "ClassifierRelease",
     "ClassifierSpec",
     "DrawsView",
-    "FeatureLesson",
+    "FeatureSource",
     "LabelsView",
-    "Lesson",
     "LogitsView",
     "Release",
     "SamplerRelease",
@@ -38,6 +37,7 @@ __all__ = [
     "SamplesRelease",
     "SamplesSpec",
     "SetView",
+    "TrainingSet",
     "View",
     "WeightsView",
 ]

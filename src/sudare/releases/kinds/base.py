@@ -22,18 +22,6 @@ from sudare.releases.card import Card, Spec
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt8
 
-__all__ = [
-    "AskedOnce",
-    "FeatureLesson",
-    "LabelsView",
-    "Lesson",
-    "LogitsView",
-    "Release",
-    "SetView",
-    "View",
-    "WeightsView",
-]
-
 SelfT = TypeVar("SelfT", bound="Release")
 
 
@@ -68,7 +56,7 @@ class LogitsView(View):
 
 
 @dataclass(frozen=True, eq=False)
-class AskedOnce(LogitsView):
+class CachedLogits(LogitsView):
     """The same scores, but its nets see an array once however many signals ask about it.
 
     It holds on to every array and answer, so it lives as long as one measurement. An array is
@@ -113,7 +101,7 @@ class SetView(View):
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class TrainingSet:
     """What a recipient trains a net on.
 
     Attributes:
@@ -129,7 +117,7 @@ class Lesson:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FeatureLesson:
+class FeatureSource:
     """What a recipient trains a head on: features that are drawn as often as they like.
 
     Attributes:
@@ -202,7 +190,7 @@ class Release(ABC):
         if not isinstance(self.card.spec, self.spec_class) or self.card.kind != self.kind:
             raise ReleaseError(f"the card is not that of a {self.kind}", where="release.json")
 
-    def lesson(self) -> Lesson | FeatureLesson | None:
+    def training_set(self) -> TrainingSet | FeatureSource | None:
         """What a recipient trains on; None where the release answers by itself."""
         return None
 

@@ -18,8 +18,6 @@ from sudare.nets.shapes import weight_shapes
 from sudare.releases.card import Card, Spec
 from sudare.releases.kinds.base import LabelsView, LogitsView, Release, WeightsView
 
-__all__ = ["ClassifierRelease", "ClassifierSpec"]
-
 _WEIGHT_TYPES = {torch.float32, torch.float16, torch.int64}
 
 

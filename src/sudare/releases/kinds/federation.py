@@ -14,8 +14,6 @@ from sudare.nets.registry import NetConfig
 from sudare.releases.card import Spec
 from sudare.releases.kinds.classifier import ClassifierRelease, ClassifierSpec
 
-__all__ = ["FederationRelease", "FederationSpec", "Statement"]
-
 FINAL, WEIGHTS, LABELS = (
     ThreatModel(f"federation/{name}") for name in ("final", "weights", "labels")
 )

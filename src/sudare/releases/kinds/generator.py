@@ -16,15 +16,13 @@ from sudare.core.arrays import ByteArray, IntArray
 from sudare.core.errors import ReleaseError
 from sudare.core.threats import Threat, ThreatModel
 from sudare.nets.generator import Generator
-from sudare.nets.predict import to_pixels
+from sudare.nets.normalisation import to_pixels
 from sudare.nets.shapes import weight_shapes
 from sudare.releases.card import Card, Spec
-from sudare.releases.kinds.base import Lesson, Release, WeightsView
+from sudare.releases.kinds.base import Release, TrainingSet, WeightsView
 
 if TYPE_CHECKING:
     from jaxtyping import Int, UInt8
-
-__all__ = ["GeneratorRelease", "GeneratorSpec"]
 
 _BATCH, _SHOWN = 256, 10
 _MOST_SIDE, _MOST_BYTES, _AT_ONCE = 512, 4 << 30, 1 << 26
@@ -130,11 +128,11 @@ class GeneratorRelease(Release):
         drawn: ByteArray = np.concatenate(parts)
         return drawn
 
-    def lesson(self) -> Lesson:
+    def training_set(self) -> TrainingSet:
         """What a recipient trains on: images of each class alike, drawn with a fixed seed."""
         classes = len(self.card.class_names)
         labels = np.arange(self._spec().images) % classes
-        return Lesson(self.draw(labels, seed=0), np.eye(classes, dtype=np.float32)[labels])
+        return TrainingSet(self.draw(labels, seed=0), np.eye(classes, dtype=np.float32)[labels])
 
     def pictures(self) -> tuple[UInt8[ByteArray, "n c h w"], Int[IntArray, " n"]]:
         """A few drawn images of each class."""

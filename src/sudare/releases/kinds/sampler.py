@@ -13,16 +13,15 @@ from pydantic import Field
 from sudare.core.arrays import Float32Array, IntArray
 from sudare.core.errors import ReleaseError
 from sudare.core.threats import Threat, ThreatModel
-from sudare.nets.extractors.base import Extractor, make_extractor
+from sudare.nets.extractors.base import Extractor
 from sudare.nets.extractors.config import ExtractorConfig
+from sudare.nets.extractors.make import make_extractor
 from sudare.releases.card import Card, Spec
-from sudare.releases.kinds.base import FeatureLesson, Release, View
+from sudare.releases.kinds.base import FeatureSource, Release, View
 from sudare.releases.samplers import SAMPLERS, Sampler
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
-
-__all__ = ["BoundsView", "DrawsView", "SamplerRelease", "SamplerSpec", "SamplerView"]
 
 _EXACT = ("low", "high", "classes")
 """Tensors that are never rounded to half precision."""
@@ -188,9 +187,9 @@ class SamplerRelease(Release):
         spec = self.spec
         return make_extractor(spec.extractor, fingerprint=spec.fingerprint, trusted=trusted)
 
-    def lesson(self) -> FeatureLesson:
+    def training_set(self) -> FeatureSource:
         """What a recipient trains a head on."""
-        return FeatureLesson(
+        return FeatureSource(
             dim=self.spec.dim,
             n_classes=self.sampler.n_classes,
             draw=self.sampler.sample,

@@ -14,17 +14,15 @@ from sudare.core.arrays import ByteArray, Float32Array, IntArray
 from sudare.core.errors import ReleaseError
 from sudare.core.threats import ThreatModel
 from sudare.releases.card import Card, Spec
-from sudare.releases.formations import decode
-from sudare.releases.kinds.base import Lesson, Release, SetView
+from sudare.releases.kinds.base import Release, SetView, TrainingSet
+from sudare.releases.multi_formation import decode
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt8
 
-__all__ = ["SamplesRelease", "SamplesSpec"]
-
 _REAL = (np.float32, np.float16)
 _LARGEST = 100.0
-"""Of normalised values: further out lies no picture, and half precision loses its digits."""
+"""Largest normalised value; pictures lie within 2, and half precision has too few digits above."""
 
 
 class SamplesSpec(Spec):
@@ -144,9 +142,9 @@ class SamplesRelease(Release):
         labels = self.soft_labels.argmax(axis=1).astype(np.int64)
         return SetView(self._stored(), self.soft_labels).pixels(), labels
 
-    def lesson(self) -> Lesson:
+    def training_set(self) -> TrainingSet:
         """What a recipient trains on."""
-        return Lesson(self.levels(), self.labels_of_levels(), self._spec().recipe)
+        return TrainingSet(self.levels(), self.labels_of_levels(), self._spec().recipe)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """What goes into the safetensors file."""

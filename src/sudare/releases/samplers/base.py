@@ -13,8 +13,6 @@ from sudare.core.errors import ReleaseError
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["MAX_DIM", "MAX_ROWS", "Sampler", "expect"]
-
 SelfT = TypeVar("SelfT", bound="Sampler")
 
 MAX_DIM, MAX_ROWS = 16_384, 2_000_000

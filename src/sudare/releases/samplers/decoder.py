@@ -14,8 +14,6 @@ from sudare.releases.samplers.base import Sampler, expect
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["DecoderSampler"]
-
 _SHAPES = {
     "hidden.weight": ("h", "zc"),
     "hidden.bias": ("h",),

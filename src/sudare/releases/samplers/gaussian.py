@@ -14,8 +14,6 @@ from sudare.releases.samplers.base import Sampler, expect
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["GaussianSampler"]
-
 
 class GaussianSampler(Sampler):
     """x = mean_y + F_y u + scale_y e with u, e standard normal; covariance F F' + diag(scale^2).

@@ -13,8 +13,6 @@ from sudare.releases.samplers.base import Sampler, expect
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-__all__ = ["PointsSampler"]
-
 
 class PointsSampler(Sampler):
     """Draws row g for class y with probability proportional to ``weights[g, y]``.

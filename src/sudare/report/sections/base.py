@@ -12,8 +12,6 @@ from sudare.core.registry import Registry
 from sudare.report.load import Run
 from sudare.report.tables import Table
 
-__all__ = ["SECTIONS", "Section", "ShownImage", "sections_of"]
-
 SECTIONS = Registry(
     "section",
     {

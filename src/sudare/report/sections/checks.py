@@ -10,8 +10,6 @@ from sudare.report.sections.base import SECTIONS, Section, ShownImage
 from sudare.report.tables import Cell, Table, number_cell, reading, severity
 from sudare.report.text import say
 
-__all__ = ["sections"]
-
 
 def sections(run: Run) -> Sequence[Section]:
     """One section a check that ran, in the order of the configuration."""

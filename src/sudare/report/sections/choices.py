@@ -14,8 +14,6 @@ from sudare.report.pictures import embedded
 from sudare.report.sections.base import Section, ShownImage
 from sudare.report.text import say
 
-__all__ = ["sections"]
-
 _WIDTH_PX, _CHART_PX = 700, 560
 _WHAT = {"generator": "choice_generator", "sigma": "choice_sigma", "filter": "choice_filter"}
 

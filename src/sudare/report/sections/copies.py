@@ -10,8 +10,6 @@ from sudare.report.sections.base import Section
 from sudare.report.tables import Cell, Table, number_cell
 from sudare.report.text import say
 
-__all__ = ["sections"]
-
 _FIGURES = ("copies.near", "copies.phantoms", "copies.excess", "copies.power")
 
 

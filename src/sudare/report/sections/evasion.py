@@ -15,8 +15,6 @@ from sudare.report.sections.base import Section, ShownImage
 from sudare.report.tables import Cell, Table, number_cell
 from sudare.report.text import say
 
-__all__ = ["sections"]
-
 _AUTO, _CLEAN, _WIDTH_PX = "evasion.autoattack.accuracy@", "evasion.clean.accuracy", 900
 _CHART_PX, _HIGH_PX = 520, 240
 

@@ -9,8 +9,6 @@ from sudare.report.sections.base import Section
 from sudare.report.tables import Cell, Table, number_cell
 from sudare.report.text import say
 
-__all__ = ["sections"]
-
 _GAP = "fairness.class_gap"
 _COLUMNS = (
     "release",

@@ -11,8 +11,6 @@ from sudare.report.sections.base import Section
 from sudare.report.tables import Cell, Table
 from sudare.report.text import listed, say
 
-__all__ = ["gini_of", "sections"]
-
 
 def sections(run: Run) -> Sequence[Section]:
     """One section a federation; none where the run built none."""

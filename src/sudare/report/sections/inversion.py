@@ -12,8 +12,6 @@ from sudare.report.sections.base import Section, ShownImage
 from sudare.report.tables import Cell, Table, number_cell
 from sudare.report.text import say
 
-__all__ = ["sections"]
-
 _WIDTH_PX = 900
 _FIGURES = (
     "top1",

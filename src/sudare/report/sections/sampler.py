@@ -11,8 +11,6 @@ from sudare.report.sections.base import Section
 from sudare.report.tables import Cell, Table, number_cell
 from sudare.report.text import say
 
-__all__ = ["sections"]
-
 _COLUMNS = ("release", "storage", "t0", "t1", "t2", "t3", "spread", "coverage")
 
 
@@ -52,5 +50,5 @@ def _bounds(run: Run, name: str) -> Cell:
     ]
     if len(pair) < 2:
         return Cell(text=say("none"))
-    kind = "bad" if run.betrayed(name) else ""
+    kind = "bad" if run.bounds_leak(name) else ""
     return Cell(text=" / ".join(value_text(found) for found in pair), kind=kind)

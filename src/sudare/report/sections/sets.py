@@ -10,8 +10,6 @@ from sudare.report.sections.base import Section, ShownImage
 from sudare.report.tables import Cell, Table, number_cell
 from sudare.report.text import say
 
-__all__ = ["sections"]
-
 _KIND, _WIDTH_PX = "sets", 1000
 _COLUMNS = ("release", "storage", "train_s", "started", "others", "closer")
 

@@ -22,8 +22,6 @@ from sudare.training.dpsgd import train_private
 from sudare.training.loop import Learner, TrainingData, TrainingRecord, train_lanes
 from sudare.training.recipe import Recipe
 
-__all__ = ["ClassifierRoute"]
-
 
 class ClassifierRoute(Route[ClassifierConfig]):
     """Trains one net: plain, on smoothed labels, with DP-SGD, or a head on public features.

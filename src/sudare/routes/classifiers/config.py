@@ -11,15 +11,6 @@ from sudare.nets.registry import NetConfig
 from sudare.routes.config import TrainedConfig
 from sudare.training.recipe import DpConfig, Recipe, SmoothingSchedule
 
-__all__ = [
-    "ClassifierConfig",
-    "DpsgdConfig",
-    "LinearPublicConfig",
-    "PlainConfig",
-    "SmoothingConfig",
-]
-
-
 _PRIVATE = 3.0
 
 

@@ -10,7 +10,7 @@ import torch
 from sudare.core.arrays import Float32Array
 from sudare.core.seeds import integer_seed
 from sudare.data.images import ImageDataset
-from sudare.nets.predict import normalise
+from sudare.nets.normalisation import normalise
 from sudare.releases.card import Card, Statistic
 from sudare.releases.kinds import SamplesRelease, SamplesSpec
 from sudare.routes.base import Build, BuildRecord, Role, Route
@@ -27,9 +27,7 @@ from sudare.routes.distillation.dm import distil_dm
 from sudare.routes.distillation.dsa import distil_dsa
 from sudare.routes.distillation.idc import distil_idc
 from sudare.routes.distillation.mtt import distil_mtt
-from sudare.training.siamese import operations_of
-
-__all__ = ["DistillationRoute"]
+from sudare.training.dsa import operations_of
 
 
 class DistillationRoute(Route[DistillationConfig]):

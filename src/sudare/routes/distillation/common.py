@@ -15,14 +15,12 @@ from sudare.core.progress import Progress
 from sudare.core.seeds import generator, integer_seed
 from sudare.data.images import ImageDataset
 from sudare.nets import build as build_net
-from sudare.nets.predict import normalise
+from sudare.nets.normalisation import normalise
 from sudare.nets.registry import NetConfig
 from sudare.routes.context import Stages
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
-
-__all__ = ["Distilled", "Learning", "Start", "refuse_divergence", "start_images"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

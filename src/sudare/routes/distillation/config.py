@@ -10,16 +10,6 @@ from sudare.nets.registry import NetConfig
 from sudare.routes.config import RouteConfig
 from sudare.training.recipe import Recipe
 
-__all__ = [
-    "CoresetConfig",
-    "DistillationConfig",
-    "DmConfig",
-    "DsaConfig",
-    "IdcConfig",
-    "MethodConfig",
-    "MttConfig",
-]
-
 
 class _Method(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

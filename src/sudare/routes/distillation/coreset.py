@@ -12,7 +12,8 @@ from sudare.core.errors import DataError
 from sudare.core.seeds import generator, integer_seed
 from sudare.data.images import ImageDataset
 from sudare.nets import build as build_net
-from sudare.nets.predict import normalise, predict
+from sudare.nets.normalisation import normalise
+from sudare.nets.predict import predict
 from sudare.nets.random_features import RandomFeatures
 from sudare.releases.card import Card, Statistic
 from sudare.releases.kinds import SamplesRelease, SamplesSpec
@@ -20,8 +21,6 @@ from sudare.routes.base import Build, BuildRecord, Role, Route
 from sudare.routes.context import BuildContext
 from sudare.routes.distillation.config import CoresetConfig
 from sudare.training.loop import TrainingData, train
-
-__all__ = ["CoresetRoute", "herding", "k_center"]
 
 _WIDTH = 16
 

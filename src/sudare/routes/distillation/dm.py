@@ -7,9 +7,7 @@ import torch
 from sudare.nets.convnet import ConvNet
 from sudare.routes.distillation.common import Distilled, Learning, refuse_divergence
 from sudare.routes.distillation.config import DmConfig
-from sudare.training.siamese import apply, draw
-
-__all__ = ["distil_dm", "mean_distance"]
+from sudare.training.dsa import apply, draw
 
 
 def distil_dm(given: Learning, config: DmConfig) -> Distilled:

@@ -9,9 +9,7 @@ from torch import nn
 
 from sudare.routes.distillation.common import Distilled, Learning, refuse_divergence
 from sudare.routes.distillation.config import DsaConfig
-from sudare.training.siamese import apply, draw
-
-__all__ = ["distil_dsa", "gradient_distance", "published_loops"]
+from sudare.training.dsa import apply, draw
 
 _LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
 _NET_BATCH = 256

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from sudare.releases.formations import decode
+from sudare.releases.multi_formation import decode
 from sudare.routes.distillation.common import Distilled, Learning, refuse_divergence
 from sudare.routes.distillation.config import IdcConfig
-from sudare.training.siamese import apply, draw, draw_of
-
-__all__ = ["conv_distance", "cutmix", "distil_idc"]
+from sudare.training.dsa import apply, draw, draw_of
 
 _MOST_SYNTHETIC, _NET_BATCH = 128, 64
 _LIMIT = 2.0

@@ -17,9 +17,7 @@ from sudare.core.hashing import Json
 from sudare.core.seeds import integer_seed
 from sudare.routes.distillation.common import Distilled, Learning, refuse_divergence
 from sudare.routes.distillation.config import MttConfig
-from sudare.training.siamese import apply, draw
-
-__all__ = ["FlatNet", "distil_mtt", "trajectory_gradients"]
+from sudare.training.dsa import apply, draw
 
 _EXPERT_BATCH = 256
 _CLIP = 1.0

@@ -9,8 +9,9 @@ import numpy as np
 from sudare.core.errors import DataError
 from sudare.core.seeds import integer_seed
 from sudare.data.images import ImageDataset
-from sudare.nets.extractors.base import Extractor, make_extractor
-from sudare.nets.extractors.features import FeatureBook, features_of
+from sudare.nets.extractors.base import Extractor
+from sudare.nets.extractors.features import FeatureStore, features_of
+from sudare.nets.extractors.make import make_extractor
 from sudare.releases.card import Card
 from sudare.releases.kinds import SamplerRelease, SamplerSpec
 from sudare.routes.base import Build, BuildRecord, Route
@@ -28,8 +29,6 @@ from sudare.routes.features.fitting import Fit, Private
 from sudare.routes.features.gaussian import fit_gaussian
 from sudare.routes.features.ksame import fit_ksame
 
-__all__ = ["FeaturesRoute"]
-
 
 class FeaturesRoute(Route[FeaturesConfig]):
     """Fits a distribution to the private images' features and shares it.
@@ -42,7 +41,7 @@ class FeaturesRoute(Route[FeaturesConfig]):
     def _build(self, private: ImageDataset, context: BuildContext) -> Build:
         extractor = make_extractor(self.config.extractor)
         shelf = context.shared.get("features")
-        book = FeatureBook.at(shelf, extractor.fingerprint, device=context.device)
+        book = FeatureStore.at(shelf, extractor.fingerprint, device=context.device)
         features, public = (
             features_of(
                 extractor, part.images, book=book, device=context.device, progress=context.progress

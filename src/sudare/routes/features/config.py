@@ -11,15 +11,6 @@ from sudare.nets.extractors.config import ExtractorConfig
 from sudare.routes.config import PlannedRelease, RouteConfig
 from sudare.training.recipe import Recipe
 
-__all__ = [
-    "CvaeConfig",
-    "DpGaussianConfig",
-    "FeaturesConfig",
-    "GaussianConfig",
-    "KSameConfig",
-    "ModelConfig",
-]
-
 Bounds = Literal["none", "public", "dp", "private"]
 
 

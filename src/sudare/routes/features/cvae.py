@@ -23,8 +23,6 @@ from sudare.routes.features.fitting import Fit, Private, rows_of_class
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["Cvae", "fit_cvae", "kl_divergence"]
-
 _LEAST_PUBLIC = 50
 _CAP = 1_000.0
 """Between minus this and this, private bounds are looked for; far beyond any feature."""

@@ -15,8 +15,6 @@ from sudare.releases.samplers import GaussianSampler
 from sudare.routes.features.config import DpGaussianConfig
 from sudare.routes.features.fitting import Fit, Private
 
-__all__ = ["fit_dp_gaussian", "released_sums"]
-
 # Shares of the unit sensitivity: sums, counts, and the total of squared lengths. Their squares
 # add up to one.
 _A, _B, _C = math.sqrt(0.8), math.sqrt(0.1), math.sqrt(0.1)

@@ -20,8 +20,6 @@ from sudare.routes.base import Role
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Int8
 
-__all__ = ["Fit", "Private", "rows_of_class"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Private:

@@ -11,8 +11,6 @@ from sudare.releases.samplers import GaussianSampler
 from sudare.routes.features.config import GaussianConfig
 from sudare.routes.features.fitting import Fit, Private, rows_of_class
 
-__all__ = ["fit_gaussian"]
-
 _LEAST_SCALE = 1e-3
 """Of a number that never varies; half precision can still hold it."""
 

@@ -13,8 +13,6 @@ from sudare.releases.samplers import PointsSampler
 from sudare.routes.features.config import KSameConfig
 from sudare.routes.features.fitting import Fit, Private, rows_of_class
 
-__all__ = ["fit_ksame", "greedy_groups"]
-
 _MOST = 20_000
 """Images whose distances to one another still fit into memory."""
 

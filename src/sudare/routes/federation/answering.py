@@ -13,8 +13,6 @@ from sudare.core.errors import DataError, SudareError
 from sudare.routes.federation.silo import Silo
 from sudare.routes.federation.wire import LONGEST_REASON, Answer, Question
 
-__all__ = ["answered", "guarded"]
-
 
 def answered(
     silo: Silo, question: Question, tensor: torch.Tensor | None

@@ -17,26 +17,24 @@ from sudare.nets import build as build_net
 from sudare.releases.kinds.federation import FederationRelease, Statement
 from sudare.routes.base import Build, BuildRecord, Role, Route
 from sudare.routes.context import BuildContext
-from sudare.routes.federation.books import (
+from sudare.routes.federation.config import FederationConfig
+from sudare.routes.federation.fedavg import Trained, federate
+from sudare.routes.federation.owner import Owner, RecordScores, told
+from sudare.routes.federation.partition import silos_of
+from sudare.routes.federation.settlement import (
     PUBLIC_SCORED,
-    Told,
+    OwnerReport,
     card_of,
     right_answers,
     scored_rounds,
     statements_of,
     unit_of,
 )
-from sudare.routes.federation.config import FederationConfig
-from sudare.routes.federation.fedavg import Trained, federate
-from sudare.routes.federation.owner import Owner, RecordScores, told
-from sudare.routes.federation.partition import silos_of
 from sudare.training.loop import TrainingData
 from sudare.training.randomness import system_uniform
 
 if TYPE_CHECKING:
     pass
-
-__all__ = ["FederationRoute"]
 
 
 class FederationRoute(Route[FederationConfig]):
@@ -161,7 +159,9 @@ class _Federation:
                 normal=self._noise(index) if config.privacy else None,
             )
             name = f"owner {index + 1}"
-            owners.append(Told(name=name, records=records, score=score, trained=owner is not None))
+            owners.append(
+                OwnerReport(name=name, records=records, score=score, trained=owner is not None)
+            )
         sigma = next((o.noise_multiplier for o in self.owners if o is not None), 0.0)
         return statements_of(config, right, owners, sigma=sigma, seed=context.seed)
 

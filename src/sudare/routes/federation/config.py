@@ -11,8 +11,6 @@ from sudare.nets.registry import NetConfig
 from sudare.routes.config import PlannedRelease, RouteConfig
 from sudare.training.recipe import DpConfig, Recipe
 
-__all__ = ["EXPECTED_BATCH", "FederationConfig", "ValuationConfig", "partition_of"]
-
 # Rate times the 160 images of a small owner.
 EXPECTED_BATCH = 32
 

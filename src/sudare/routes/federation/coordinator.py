@@ -21,21 +21,19 @@ from sudare.data.images import ImageDataset
 from sudare.nets import build as build_net
 from sudare.releases.kinds.federation import FederationRelease, FederationSpec
 from sudare.releases.store import read_card, write_release
-from sudare.routes.federation.books import (
+from sudare.routes.federation.fedavg import Trained, averaged, model_of
+from sudare.routes.federation.job import Job
+from sudare.routes.federation.owner import RecordScores, flattened
+from sudare.routes.federation.ranges import wrong_scores, wrong_update
+from sudare.routes.federation.settlement import (
     PUBLIC_SCORED,
-    Told,
+    OwnerReport,
     card_of,
     right_answers,
     scored_rounds,
     statements_of,
     unit_of,
 )
-from sudare.routes.federation.fedavg import Trained, averaged, model_of
-from sudare.routes.federation.job import Job
-from sudare.routes.federation.owner import RecordScores, flattened
-from sudare.routes.federation.ranges import wrong_scores, wrong_update
-
-__all__ = ["Coordinator", "Owners", "Refused", "rounds_folder"]
 
 _SKIPPED, _TOLD = "skipped.json", "told.json"
 
@@ -190,7 +188,7 @@ class Coordinator:
             raise DataError(f"no owner answered round {number}")
         return torch.stack(rows)
 
-    def _told(self, owner: str, said: tuple[float, float] | Refused | None) -> Told:
+    def _told(self, owner: str, said: tuple[float, float] | Refused | None) -> OwnerReport:
         """What an owner says of itself, or that it said nothing to go by."""
         if isinstance(said, tuple):
             wrong = wrong_scores(self._job, *said)
@@ -200,7 +198,7 @@ class Coordinator:
             self._without(owner, "scores", wrong)
         records, score = said if isinstance(said, tuple) and not wrong else (0.0, 0.0)
         skipped = sum(what.startswith("round") for what in self._skipped().get(owner, {}))
-        return Told(name=owner, records=records, score=score, skipped=skipped)
+        return OwnerReport(name=owner, records=records, score=score, skipped=skipped)
 
     def _without(self, owner: str, what: str, why: str) -> None:
         """Go on without an owner's answer, if the job says so.

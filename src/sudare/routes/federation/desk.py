@@ -32,8 +32,6 @@ from sudare.routes.federation.wire import (
 if TYPE_CHECKING:
     import grpc
 
-__all__ = ["Desk", "Papers", "opened"]
-
 _Made = TypeVar("_Made")
 _WAIT_S, _POLL_S = 2.0, 0.2
 

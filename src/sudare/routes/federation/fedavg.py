@@ -19,8 +19,6 @@ from sudare.training.recipe import DpConfig, Recipe
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["Trained", "averaged", "federate", "model_of", "round_seed"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trained:

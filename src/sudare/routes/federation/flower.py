@@ -31,8 +31,6 @@ from sudare.routes.federation.job import JOB_FILE, Job, read_job
 from sudare.routes.federation.silo import Silo, for_the_job, public_part
 from sudare.routes.federation.wire import LONGEST_REASON, Answer, Question
 
-__all__ = ["client_app", "server_app"]
-
 client_app, server_app = ClientApp(), ServerApp()
 
 _Kind = TypeVar("_Kind", int, float, str)

@@ -17,8 +17,6 @@ from sudare.core.files import atomic_write
 from sudare.core.validation import config_error
 from sudare.routes.federation.config import FederationConfig
 
-__all__ = ["JOB_FILE", "Job", "agreed", "read_job", "write_job"]
-
 _Model = TypeVar("_Model", bound=BaseModel)
 
 JOB_FILE = "job.toml"

@@ -20,17 +20,6 @@ if TYPE_CHECKING:
     )
     from cryptography.x509 import CertificateBuilder
 
-__all__ = [
-    "certificate_of",
-    "fingerprint",
-    "key_of",
-    "make_certificates",
-    "make_key",
-    "need_network",
-    "signed",
-    "verified",
-]
-
 _DAYS = 730
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     _Call = grpc.UnaryUnaryMultiCallable[bytes, bytes]
 
-__all__ = ["Line"]
-
 _CALL_S, _AGAIN_S = 30.0, 0.5
 
 

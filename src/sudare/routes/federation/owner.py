@@ -15,23 +15,12 @@ from sudare.accounting.accountants import calibrate_noise, epsilon_spent
 from sudare.accounting.ledger import LedgerEntry
 from sudare.core.arrays import FloatArray
 from sudare.core.progress import Silent
-from sudare.nets.predict import normalise
+from sudare.nets.normalisation import normalise
 from sudare.routes.federation.config import EXPECTED_BATCH, FederationConfig, ValuationConfig
 from sudare.training.dpsgd import train_private
 from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import DpConfig, Recipe
 from sudare.valuation.scores import StreamingVog, gradient_norms, input_gradients, plis
-
-__all__ = [
-    "Owner",
-    "RecordScores",
-    "flattened",
-    "local_update",
-    "noise_of",
-    "scores_entry",
-    "told",
-    "training_entry",
-]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

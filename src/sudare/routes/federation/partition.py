@@ -10,8 +10,6 @@ from sudare.core.seeds import generator, stable_hash
 from sudare.data.images import ImageDataset
 from sudare.routes.federation.config import partition_of
 
-__all__ = ["silos_of"]
-
 _FINE = 2**32
 
 

@@ -12,8 +12,6 @@ import torch
 
 from sudare.routes.federation.job import Job
 
-__all__ = ["largest_update", "wrong_scores", "wrong_update"]
-
 # Chance that an honest owner is refused, of each number it sends: about 1e-12.
 _TAIL = 7.5
 _LARGEST_WEIGHT_FACTOR = 10.0

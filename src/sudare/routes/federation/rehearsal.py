@@ -17,8 +17,6 @@ from sudare.data.images import ImageDataset
 from sudare.routes.federation.keys import make_key
 from sudare.routes.federation.partition import silos_of
 
-__all__ = ["divide", "run_rehearsal", "unused_port"]
-
 _PUBLIC_SHARE = 5
 
 

@@ -26,8 +26,6 @@ from sudare.routes.federation.keys import (
 from sudare.routes.federation.silo import parameters_of, public_part
 from sudare.routes.federation.wire import Answer, Question, sum_of
 
-__all__ = ["AUTHORITY_FILE", "DeskOwners", "Receipts", "prepare_server", "run_server"]
-
 AUTHORITY_FILE = "ca.crt"
 _JOB_FILE = "job.sha256"
 _FAREWELL_S, _ENDED_S, _SAY_AGAIN_S, _CLOSE_S = 90.0, 3.0, 10.0, 2.0

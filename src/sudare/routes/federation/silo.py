@@ -28,7 +28,6 @@ from sudare.core.seeds import generator
 from sudare.data.images import ImageDataset
 from sudare.nets import build as build_net
 from sudare.releases.kinds.federation import Statement
-from sudare.routes.federation.books import ledger_of, scored_rounds
 from sudare.routes.federation.fedavg import model_of, round_seed
 from sudare.routes.federation.job import Job
 from sudare.routes.federation.owner import (
@@ -39,11 +38,10 @@ from sudare.routes.federation.owner import (
     told,
     training_entry,
 )
+from sudare.routes.federation.settlement import ledger_of, scored_rounds
 from sudare.routes.federation.wire import sum_of
 from sudare.training.loop import TrainingData
 from sudare.training.randomness import system_uniform
-
-__all__ = ["LEDGER_FILE", "Silo", "for_the_job", "parameters_of", "public_part"]
 
 LEDGER_FILE, SCORES_FILE, STATEMENT_FILE = "ledger.jsonl", "scores.json", "statement.json"
 _PUBLIC = 400

@@ -17,20 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sudare.core.errors import DataError
 
-__all__ = [
-    "ANSWER",
-    "ASK",
-    "LONGEST_REASON",
-    "SERVICE",
-    "Answer",
-    "Ask",
-    "Question",
-    "most_bytes",
-    "pack",
-    "sum_of",
-    "unpack",
-]
-
 SERVICE, ASK, ANSWER = "sudare.Federation", "Ask", "Answer"
 _LENGTH = struct.Struct(">I")
 _MOST_HEAD = 1 << 22

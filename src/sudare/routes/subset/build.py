@@ -16,8 +16,6 @@ from sudare.routes.base import Build, BuildRecord, Role, Route
 from sudare.routes.context import BuildContext
 from sudare.routes.subset.config import SubsetConfig
 
-__all__ = ["SubsetRoute"]
-
 
 class SubsetRoute(Route[SubsetConfig]):
     """Draws k images of each class, or as many from all, without replacement."""

@@ -8,8 +8,6 @@ from pydantic import Field
 
 from sudare.routes.config import RouteConfig
 
-__all__ = ["SubsetConfig"]
-
 
 class SubsetConfig(RouteConfig):
     """k random private images of each class, as they are; or as many at random from all."""

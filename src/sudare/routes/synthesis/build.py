@@ -20,7 +20,8 @@ from sudare.core.progress import Progress, Silent
 from sudare.core.seeds import generator, integer_seed
 from sudare.data.images import ImageDataset
 from sudare.nets import build as build_net
-from sudare.nets.predict import normalise, predict
+from sudare.nets.normalisation import normalise
+from sudare.nets.predict import predict
 from sudare.releases.card import Card, Spec, Statistic
 from sudare.releases.kinds import ClassifierRelease, ClassifierSpec, SamplesRelease, SamplesSpec
 from sudare.releases.kinds.generator import GeneratorRelease, GeneratorSpec
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from sudare.nets.generator import Generator
     from sudare.releases.kinds import Release
     from sudare.routes.config import PlannedRelease
-
-__all__ = ["SynthesisRoute", "class_shares", "hold_out"]
 
 _FAILED = 0.05
 _SHOWN = 6
@@ -146,7 +145,7 @@ class _Work:
                 seed=self.seed("teacher"),
                 progress=self.context.progress,
                 label="teacher",
-                alike=SURE_BUILDS,
+                expected_runs=SURE_BUILDS,
             )
             save_file(
                 {name: value.contiguous().cpu() for name, value in net.state_dict().items()},
@@ -229,7 +228,7 @@ class _Work:
             seed=self.seed(*parts),
             progress=progress or self.context.progress,
             label=parts[0],
-            alike=SURE_BUILDS * self.config.candidates,
+            expected_runs=SURE_BUILDS * self.config.candidates,
         )
         return net
 

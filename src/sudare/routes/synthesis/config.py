@@ -10,8 +10,6 @@ from sudare.nets.registry import NetConfig
 from sudare.routes.config import PlannedRelease, RouteConfig
 from sudare.training.recipe import Recipe
 
-__all__ = ["GanConfig", "GkdConfig", "SelectionConfig", "SynthesisConfig"]
-
 Beside = Literal["teacher", "hard-student", "last", "generator"]
 
 
@@ -210,7 +208,7 @@ class SynthesisConfig(RouteConfig):
         return tuple(found)
 
     @property
-    def to_ship(self) -> Self:
+    def without_baselines(self) -> Self:
         """Without teacher, student of hard labels and last state, which never leave."""
         return self.model_copy(
             update={"beside": tuple(what for what in self.beside if what == "generator")}

@@ -20,20 +20,10 @@ from sudare.core.seeds import integer_seed
 from sudare.nets.generator import Generator
 from sudare.routes.context import Stages
 from sudare.routes.synthesis.config import GanConfig
-from sudare.training.siamese import apply, draw, operations_of
+from sudare.training.dsa import apply, draw, operations_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
-
-__all__ = [
-    "Discriminator",
-    "Snapshot",
-    "discriminator_loss",
-    "generator_loss",
-    "gradient_penalty",
-    "snapshot_steps",
-    "train_gan",
-]
 
 _BETAS = (0.0, 0.99)
 _COLLAPSED = 0.2

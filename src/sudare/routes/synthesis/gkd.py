@@ -13,7 +13,7 @@ from torch import nn
 from sudare.core.errors import DataError
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
-from sudare.nets.predict import normalise, to_pixels
+from sudare.nets.normalisation import normalise, to_pixels
 from sudare.routes.synthesis.config import GkdConfig
 from sudare.training.augment import training_view
 from sudare.training.compiled import forward_of
@@ -23,8 +23,6 @@ from sudare.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt8
-
-__all__ = ["Drawn", "draw_images", "gkd_loss", "soft_targets", "train_student"]
 
 _TRIES = 10
 """Draws for one image that a filter lets through, before the best of them is taken."""
@@ -178,7 +176,7 @@ def train_student(
     seed: int,
     progress: Progress,
     label: str,
-    alike: int = 1,
+    expected_runs: int = 1,
 ) -> None:
     """Train a net in place on images that are drawn anew every ``config.regenerate`` epochs.
 
@@ -194,7 +192,7 @@ def train_student(
         seed: Seed of order and views.
         progress: Where to report.
         label: Name of the stage.
-        alike: Trainings of this kind that the process is taken to do, this one among them.
+        expected_runs: Trainings of this kind that the process is taken to do, this one among them.
 
     Raises:
         DataError: The loss is not finite.
@@ -208,7 +206,7 @@ def train_student(
     optimiser = make_optimiser(net.parameters(), recipe)
     net.train()
     teacher.eval()
-    fast = forward_of(net, data.images, recipe, steps=steps, alike=alike)
+    fast = forward_of(net, data.images, recipe, steps=steps, expected_runs=expected_runs)
     order: list[torch.Tensor] = []
     with progress.stage(label, steps) as bar:
         for step in range(steps):

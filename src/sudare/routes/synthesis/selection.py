@@ -12,8 +12,6 @@ from sudare.core.progress import Progress
 from sudare.routes.base import Choice
 from sudare.routes.synthesis.config import SelectionConfig
 
-__all__ = ["Setting", "select", "successive_halving"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:

@@ -16,8 +16,6 @@ from sudare.nets import build as build_net
 from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import Recipe
 
-__all__ = ["plain_nets", "train_plain"]
-
 
 def train_plain(
     parts: Sequence[ImageDataset],
@@ -27,7 +25,7 @@ def train_plain(
     net: NetConfig,
     recipe: Recipe,
     seeds: Sequence[int],
-    alike: int,
+    expected_runs: int,
 ) -> None:
     """Train one plain net on each part, into the folder.
 
@@ -38,7 +36,7 @@ def train_plain(
         net: Their architecture.
         recipe: How they are trained.
         seeds: One for each.
-        alike: How many parts are of one size.
+        expected_runs: How many parts are of one size.
     """
     for index, (part, seed) in enumerate(zip(parts, seeds, strict=True)):
         built = build_net(
@@ -54,7 +52,7 @@ def train_plain(
             seed=integer_seed(seed, "training"),
             progress=given.progress,
             label=f"plain net {index + 1} of {len(parts)}",
-            alike=alike,
+            expected_runs=expected_runs,
         )
         state = {name: value.contiguous().cpu() for name, value in built.state_dict().items()}
         save_file(state, _file(folder, index))

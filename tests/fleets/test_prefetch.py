@@ -8,13 +8,13 @@ import pytest
 from sudare.core.errors import CacheError
 from sudare.fleets.cache import Cache
 from sudare.fleets.local import LocalExecutor
-from sudare.fleets.turns import in_turn
+from sudare.fleets.prefetch import prefetch
 
 
 @pytest.mark.parametrize("ahead", [True, False])
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_things_come_in_order_and_none_is_left_out(ahead, count):
-    assert list(in_turn(lambda i: i * i, count, ahead=ahead)) == [(i, i * i) for i in range(count)]
+    assert list(prefetch(lambda i: i * i, count, ahead=ahead)) == [(i, i * i) for i in range(count)]
 
 
 def test_the_next_is_made_while_the_last_is_looked_at_and_never_two_at_once():
@@ -27,7 +27,7 @@ def test_the_next_is_made_while_the_last_is_looked_at_and_never_two_at_once():
         making.release()
         return index
 
-    for index, _ in in_turn(make, 3):
+    for index, _ in prefetch(make, 3):
         time.sleep(0.02)
         most.append(max(begun))
         assert index == len(most) - 1
@@ -36,7 +36,7 @@ def test_the_next_is_made_while_the_last_is_looked_at_and_never_two_at_once():
 
 def test_without_running_ahead_nothing_begins_before_its_turn():
     begun = []
-    for index, _ in in_turn(lambda i: begun.append(i), 3, ahead=False):
+    for index, _ in prefetch(lambda i: begun.append(i), 3, ahead=False):
         assert begun == list(range(index + 1))
 
 
@@ -48,8 +48,8 @@ def test_an_error_is_raised_when_its_turn_comes():
 
     seen = []
     with pytest.raises(ValueError, match="the second"):
-        seen += [index for index, _ in in_turn(make, 3)]
-    turns = in_turn(make, 3)
+        seen += [index for index, _ in prefetch(make, 3)]
+    turns = prefetch(make, 3)
     assert next(turns) == (0, 0)
     with pytest.raises(ValueError, match="the second"):
         next(turns)

@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TypeVar
 
-__all__ = ["in_turn"]
-
 MadeT = TypeVar("MadeT")
 
 
-def in_turn(
+def prefetch(
     make: Callable[[int], MadeT], count: int, *, ahead: bool = True
 ) -> Iterator[tuple[int, MadeT]]:
     """What `make` gives for 0, 1, ... in order.

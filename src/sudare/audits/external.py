@@ -13,12 +13,12 @@ from sudare.audits.checks.judge import JudgedScores
 from sudare.audits.config import RunConfig, load_config
 from sudare.audits.decisions.gates import check_gates, parse_gate
 from sudare.audits.evidence import Evidence
+from sudare.audits.external_models import answers_of, load_model, pair_of
+from sudare.audits.external_scores import GivenTable, given_table
+from sudare.audits.finding_context import FindingContext
 from sudare.audits.folder import claim
-from sudare.audits.given_models import answers_of, load_model, pair_of
-from sudare.audits.given_scores import GivenTable, given_table
 from sudare.audits.judging import JudgedRelease, judge_release
-from sudare.audits.labels import Labels, Named, Subject
-from sudare.audits.maker import FindingMaker
+from sudare.audits.labels import Labels, ReleaseRef
 from sudare.audits.record import RunRecord, RunResult
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import AuditError, DataError
@@ -34,12 +34,6 @@ from sudare.releases.kinds import ClassifierRelease
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-__all__ = [
-    "audit_images",
-    "audit_model",
-    "audit_scores",
-]
 
 _SHADOW_FREE = ("loss", "modified_entropy", "entropy", "margin", "gap")
 _LIMITS = (
@@ -120,7 +114,7 @@ def audit_model(
         pool=Labels(classes=classes, class_names=names),
         population=np.zeros(0, dtype=np.int64),
         test=Labels(classes=classes[outside], class_names=names),
-        subject=Named(name="given", kind="given", label=title),
+        subject=ReleaseRef(name="given", kind="given", label=title),
         card=card,
         nonce="",
         checks={
@@ -195,7 +189,7 @@ def audit_scores(
             raise AuditError("scores without membership", fix="audit_scores(scores, membership)")
         table = given_table(table, membership, units=units)
     config = _config(title, fail_on, primary="given")
-    subject = Named(name="given", kind="given", label=title)
+    subject = ReleaseRef(name="given", kind="given", label=title)
     record = _record(
         config,
         folder,
@@ -209,7 +203,9 @@ def audit_scores(
     test = GivenScores()
     judged = JudgedScores(
         name=test.id,
-        maker=FindingMaker(release="given", route="given", builds=len(table.scores), recipients=0),
+        maker=FindingContext(
+            release="given", route="given", builds=len(table.scores), recipients=0
+        ),
         scores=table.scores,
         members=table.membership,
         units=table.units,
@@ -386,7 +382,7 @@ def _record(
     config: RunConfig,
     folder: Path | None,
     command: str,
-    subject: Subject,
+    subject: ReleaseRef,
     names: tuple[str, ...],
     membership: BoolArray,
     units: IntArray,

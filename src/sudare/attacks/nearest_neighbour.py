@@ -15,8 +15,6 @@ from sudare.releases.kinds import SetView, View
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["Levels", "NearestFeatures", "NearestPixels", "features", "pixels"]
-
 Levels: TypeAlias = ByteArray | Float32Array
 """Images ``[n, c, h, w]`` in grey levels 0 to 255."""
 

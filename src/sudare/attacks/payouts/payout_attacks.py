@@ -11,8 +11,6 @@ from sudare.core.arrays import IntArray
 from sudare.core.errors import DataError
 from sudare.data.images import ImageDataset, concatenate
 
-__all__ = ["TRICKS", "Trick", "Tricked"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tricked:

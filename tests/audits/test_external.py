@@ -8,9 +8,9 @@ from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 
 import sudare
-from sudare.audits.foreign import audit_images
-from sudare.audits.given_models import load_model
-from sudare.audits.given_scores import GivenTable, read_scores
+from sudare.audits.external import audit_images
+from sudare.audits.external_models import load_model
+from sudare.audits.external_scores import GivenTable, read_scores
 from sudare.core.errors import AuditError, DataError
 from sudare.core.findings import Status
 from sudare.core.progress import Silent

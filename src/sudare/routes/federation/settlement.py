@@ -17,23 +17,12 @@ from sudare.releases.card import Card, Statistic
 from sudare.releases.kinds.federation import FederationRelease, FederationSpec, Statement
 from sudare.routes.federation.owner import scores_entry, training_entry
 from sudare.valuation.contribution import coalitions, leave_one_out, shapley, ties
-from sudare.valuation.payouts import RULES, Standing, pay
+from sudare.valuation.payouts import RULES, Contribution, pay
 
 if TYPE_CHECKING:
     from sudare.data.images import ImageDataset
     from sudare.routes.federation.config import FederationConfig
     from sudare.routes.federation.fedavg import Trained
-
-__all__ = [
-    "PUBLIC_SCORED",
-    "Told",
-    "card_of",
-    "ledger_of",
-    "right_answers",
-    "scored_rounds",
-    "statements_of",
-    "unit_of",
-]
 
 PUBLIC_SCORED = 200
 """Public images whose scores give the unit."""
@@ -43,7 +32,7 @@ _UNIT_QUANTILE = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class OwnerReport:
     """What one owner says of itself, and what is known of it.
 
     Attributes:
@@ -117,7 +106,7 @@ def ledger_of(
 def statements_of(
     config: FederationConfig,
     right: FloatArray,
-    owners: Sequence[Told],
+    owners: Sequence[OwnerReport],
     *,
     sigma: float,
     seed: int,
@@ -141,7 +130,7 @@ def statements_of(
     )
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     tied = ties(draws)
-    standing = Standing(
+    standing = Contribution(
         sizes=np.array([owner.records for owner in owners]),
         scores=np.array([owner.score for owner in owners]),
         shapley=shapley(worth),

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from sudare.core import Status
 from sudare.report import ReportPaths
-from sudare.report.beyond import exposure_table, glossary, groups_table, planted_images
 from sudare.report.editions import Edition, public_copy
 from sudare.report.load import load_run
 from sudare.report.tables import findings_table, reading, severity
+from sudare.report.worst_case import exposure_table, glossary, groups_table, planted_images
 from tests.report.conftest import CLASSES, PLANS, UNITS, finding
 
 PLAIN = PLANS[0]

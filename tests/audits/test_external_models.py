@@ -6,8 +6,8 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from sudare.audits.foreign import audit_model
-from sudare.audits.given_models import answers_of
+from sudare.audits.external import audit_model
+from sudare.audits.external_models import answers_of
 from sudare.core.errors import AuditError
 
 

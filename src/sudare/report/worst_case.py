@@ -10,15 +10,6 @@ from sudare.report.load import Run
 from sudare.report.tables import Cell, Table, number_cell, reading, severity
 from sudare.report.text import attack_name, canary_name, explained, planted, say, worded
 
-__all__ = [
-    "Planted",
-    "exposure_findings",
-    "exposure_table",
-    "glossary",
-    "groups_table",
-    "planted_images",
-]
-
 _EXPOSURE = ("worst_case", "exposed_10x", "precision@0.01", "exposure_stability", "trace_precision")
 
 

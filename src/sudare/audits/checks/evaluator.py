@@ -18,19 +18,8 @@ from sudare.core.seeds import generator, integer_seed
 from sudare.data.images import ImageDataset
 from sudare.metrics import frechet_distance, prdc, same_class_distance
 from sudare.nets import build as build_net
-from sudare.nets.predict import normalise, predict, to_pixels
-
-__all__ = [
-    "Prepared",
-    "Yardstick",
-    "attack_of",
-    "classes_of",
-    "evaluator_of",
-    "features_of",
-    "identities",
-    "pixels_of",
-    "ridge",
-]
+from sudare.nets.normalisation import normalise, to_pixels
+from sudare.nets.predict import predict
 
 _NEIGHBOUR = 3
 _RIDGE = 1e-2
@@ -104,7 +93,7 @@ class Prepared:
         )
 
 
-class Yardstick:
+class Evaluator:
     """An evaluation net and the real images of the inverted classes."""
 
     def __init__(self, judge: torch.nn.Module, real: ImageDataset, device: str) -> None:

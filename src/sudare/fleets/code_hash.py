@@ -12,8 +12,6 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["closure", "fingerprint"]
-
 _OWN = "sudare"
 _TRIES = 20
 

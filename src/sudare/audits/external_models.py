@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
-__all__ = ["answers_of", "load_model", "pair_of"]
-
 _MOST_CLASSES = 100_000
 _LEAST_PROBABILITY = 1e-12
 _BATCH = 512

@@ -8,11 +8,9 @@ from sudare.core.estimates import Estimate
 from sudare.core.findings import Finding, Status
 from sudare.core.threats import ThreatModel
 
-__all__ = ["FindingMaker"]
-
 
 @dataclass(frozen=True, kw_only=True)
-class FindingMaker:
+class FindingContext:
     """Fills in what all findings about one release share."""
 
     release: str

@@ -10,8 +10,6 @@ from torch import nn
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["decode"]
-
 
 def decode(images: Float[torch.Tensor, "n c h w"], factor: int) -> Float[torch.Tensor, "nff c h w"]:
     """Cut each image into factor x factor squares and enlarge each to the whole size.

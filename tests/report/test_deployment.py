@@ -10,7 +10,7 @@ from sudare.core.errors import ConfigError
 from sudare.core.runs import Deployment
 from sudare.core.threats import ThreatModel
 from sudare.report.decisions import decisions_table
-from sudare.report.holder import possible
+from sudare.report.deployment import possible
 from sudare.report.load import load_run
 from sudare.report.verdict import verdict
 from tests.report.conftest import PLANS, decided, finding, write_run

@@ -10,8 +10,6 @@ from sudare.core.threats import ThreatModel
 from sudare.report.load import Run
 from sudare.report.text import listed, say, sees
 
-__all__ = ["holder_sentence", "possible"]
-
 _BEST_FIRST = ("boundary_calibrated", "boundary", "gap", "nearest_calibrated", "nearest")
 """Of attackers who see less than scores, the one to go by is the first of these that ran."""
 

@@ -15,8 +15,6 @@ from sudare.core.errors import AuditError, DataError
 from sudare.core.files import UNREADABLE
 from sudare.core.printable import escaped
 
-__all__ = ["GivenTable", "read_scores"]
-
 _SCORE_FILE = ("scores", "membership", "units")
 _TABLE, _MOST_NUMBERS = 2, 20_000_000
 

@@ -29,13 +29,11 @@ from sudare.data.images import ImageDataset
 from sudare.data.sources import Source, load_source
 from sudare.fleets.builds import modules_of
 from sudare.fleets.cache import entry_key
-from sudare.releases.kinds import Lesson, Release
+from sudare.releases.kinds import Release, TrainingSet
 from sudare.releases.store import write_release
 from sudare.routes.context import BuildContext, FolderStages
 from sudare.routes.registry import make_route
 from sudare.training.threads import threads_of_torch
-
-__all__ = ["Artefact", "decided_in", "make_artefact"]
 
 WITHHELD = 0.2
 _SEEDS = {"split": 31, "withheld": 63, "build": 63}
@@ -131,7 +129,7 @@ def make_artefact(
         raise ConfigError(
             f"a release has one route, and {len(config.routes)} are configured", where="routes"
         )
-    config = config.model_copy(update={"routes": (config.routes[0].to_ship,)})
+    config = config.model_copy(update={"routes": (config.routes[0].without_baselines,)})
     folder = folder or Path("releases") / config.routes[0].name
     # Not beside the release: who sends a folder sends all that is in it.
     private = folder.with_name(f"{folder.name}-private")
@@ -178,12 +176,12 @@ def _told(release: Release, decision: str | None) -> Release:
 
 def _shows(release: Release, used: ByteArray) -> bool:
     """Whether an image it was built from is in it to the pixel; blank ones are nobody's."""
-    lesson = release.lesson()
-    if not isinstance(lesson, Lesson):
+    training_set = release.training_set()
+    if not isinstance(training_set, TrainingSet):
         return False
     held = {
         image.tobytes()
-        for image in np.clip(np.rint(lesson.images), 0, 255).astype(np.uint8)
+        for image in np.clip(np.rint(training_set.images), 0, 255).astype(np.uint8)
         if image.min() < image.max()
     }
     return any(image.tobytes() in held for image in used)

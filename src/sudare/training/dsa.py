@@ -12,8 +12,6 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["OPERATIONS", "Draw", "apply", "draw", "draw_of", "operations_of"]
-
 OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
 _CROP, _CUTOUT, _SCALE, _ROTATE = 0.125, 0.5, 1.2, 15.0
 
