@@ -16,7 +16,7 @@ import numpy as np
 
 from sudare.attacks.membership.shadows import shadow_moments
 from sudare.attacks.registry import make_test
-from sudare.audits.checks.membership import table_of
+from sudare.audits.checks.signal_tables import table_of
 from sudare.audits.evidence import read_evidence
 from sudare.metrics import auc
 

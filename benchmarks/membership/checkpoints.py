@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from sudare.attacks.registry import make_test
-from sudare.audits.checks.membership import table_of
+from sudare.audits.checks.signal_tables import table_of
 from sudare.audits.environment import made_by
 from sudare.audits.evidence import read_evidence
 from sudare.core.scores import ScoreTable

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sudare.audits.decisions.case import Case, Subject
 from sudare.audits.decisions.decision import decide
-from sudare.audits.decisions.questions import QUESTIONS, Case, Question, Subject
+from sudare.audits.decisions.questions import QUESTIONS, Question
 from sudare.core.decisions import Answer, Outcome, Reply
 from sudare.core.findings import Finding, Status
 from sudare.core.runs import Deployment, Mode, Thresholds

@@ -14,8 +14,9 @@ from playwright.sync_api import Browser, sync_playwright
 from scipy.stats import norm
 from sklearn.datasets import load_digits
 
+from sudare.audits.decisions.case import Subject
 from sudare.audits.decisions.decision import decide
-from sudare.audits.decisions.questions import QUESTIONS, Subject
+from sudare.audits.decisions.questions import QUESTIONS
 from sudare.core import Finding, Findings, Status, ThreatModel
 from sudare.core.runs import (
     DataSummary,

@@ -14,8 +14,9 @@ from sudare.nets.normalisation import STD
 from sudare.nets.predict import predict
 from sudare.training import Recipe
 from sudare.training.adversarial import adversarial_view
+from sudare.training.balance import class_weights
 from sudare.training.dpsgd import train_private
-from sudare.training.loop import TrainingData, class_weights, train
+from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import DpConfig
 
 

@@ -15,8 +15,8 @@ def main(folder: Path, task: Task) -> None:
     from sudare.attacks.registry import make_test
     from sudare.audits.checks.built_in import MembershipCheckConfig
     from sudare.audits.checks.jobs import load_arrays, plan_check
-    from sudare.audits.checks.membership import SignalTables
     from sudare.audits.checks.recipient_models import RecipientsJob
+    from sudare.audits.checks.signal_tables import SignalTables
     from sudare.audits.checks.trial import Trial
     from sudare.core.progress import Silent
     from sudare.data.images import ImageDataset

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from sudare.audits.checks.built_in import checks_of
 from sudare.audits.checks.covariates import covariates_of
-from sudare.audits.checks.membership import SignalTables, judge_test, tests_of, threat_of
+from sudare.audits.checks.membership import judge_test, tests_of, threat_of
+from sudare.audits.checks.signal_tables import SignalTables
 from sudare.audits.config import RunConfig
 from sudare.audits.evidence import Evidence, membership_nonce
 from sudare.audits.judging import maker_of, stack_of, trial_of

@@ -20,6 +20,7 @@ from sudare.nets.normalisation import normalise
 from sudare.nets.random_features import RandomFeatures
 from sudare.training.adversarial import adversarial_view
 from sudare.training.augment import training_view
+from sudare.training.balance import balancing
 from sudare.training.compiled import Forward, forward_of
 from sudare.training.losses import smoothed_cross_entropy, smoothing_at, soft_cross_entropy
 from sudare.training.observers import StepObserver, Unobserved
@@ -340,39 +341,6 @@ def _on_fixed_features(
     # A copy outside of inference mode, so that the head's gradients may use it.
     features = torch.cat(parts).clone()
     return net.classifier, replace(data, images=features, features=True)
-
-
-def balancing(data: TrainingData, recipe: Recipe) -> torch.Tensor | None:
-    """The weight of each image as a recipe balances, or None where it does not.
-
-    Raises:
-        ConfigError: Groups are to be balanced and the images have none.
-    """
-    if recipe.balance == "none":
-        return None
-    if recipe.balance_by == "group" and data.groups is None:
-        raise ConfigError(
-            "the collection has no groups that could be balanced",
-            where="recipe.balance_by",
-            fix='Give it a column of groups, or balance_by = "class".',
-        )
-    return class_weights(data.targets, data.groups if recipe.balance_by == "group" else None)
-
-
-def class_weights(targets: torch.Tensor, groups: torch.Tensor | None = None) -> torch.Tensor:
-    """A weight for each image, ``float32 [n]`` with mean one, so that classes count equally.
-
-    Args:
-        targets: Labels or soft labels.
-        groups: Then each group within each class counts equally.
-    """
-    cells = targets if targets.ndim == 1 else targets.argmax(dim=1)
-    if groups is not None:
-        pairs = torch.stack([cells, groups], dim=1)
-        cells = torch.unique(pairs, dim=0, return_inverse=True)[1]
-    counts = torch.bincount(cells)
-    present = int((counts > 0).sum())
-    return len(cells) / (present * counts[cells].float())
 
 
 def _order(n: int, weights: torch.Tensor | None, order: torch.Generator) -> torch.Tensor:

@@ -9,12 +9,8 @@ from sudare.attacks.membership.traces import trace_iqr
 from sudare.audits.checks.base import BuildResults, Check, CheckInput, Judgement, Measurement
 from sudare.audits.checks.built_in import TracesCheckConfig
 from sudare.audits.checks.judge import AUC
-from sudare.audits.checks.membership import (
-    SignalTables,
-    primary_for,
-    tests_of,
-    threat_of,
-)
+from sudare.audits.checks.membership import primary_for, tests_of, threat_of
+from sudare.audits.checks.signal_tables import SignalTables
 from sudare.audits.finding_context import FindingContext
 from sudare.core.arrays import FloatArray
 from sudare.core.findings import Finding

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sudare.audits.decisions.questions import QUESTIONS, Case, Question, Subject
+from sudare.audits.decisions.case import Case, Subject
+from sudare.audits.decisions.questions import QUESTIONS, Question
 from sudare.core.decisions import Answer, Decision, Outcome, Reply
 from sudare.core.findings import Finding
 from sudare.core.runs import Deployment, Thresholds

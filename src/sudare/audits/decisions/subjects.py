@@ -6,7 +6,7 @@ from sudare.attacks.registry import make_test
 from sudare.audits.checks.membership import primary_for, threat_of
 from sudare.audits.checks.registry import make_check
 from sudare.audits.config import RunConfig
-from sudare.audits.decisions.questions import Subject
+from sudare.audits.decisions.case import Subject
 from sudare.core.runs import DataSummary, Mode, ReleaseSummary
 from sudare.core.threats import ThreatModel
 from sudare.releases.registry import kind_class

@@ -22,15 +22,13 @@ from sudare.data.images import ImageDataset
 from sudare.nets import build as build_net
 from sudare.nets.normalisation import normalise
 from sudare.nets.predict import predict
-from sudare.releases.card import Card, Spec, Statistic
-from sudare.releases.kinds import ClassifierRelease, ClassifierSpec, SamplesRelease, SamplesSpec
-from sudare.releases.kinds.generator import GeneratorRelease, GeneratorSpec
 from sudare.routes.base import Build, BuildRecord, Choice, Role, Route
 from sudare.routes.context import BuildContext
+from sudare.routes.synthesis.cards import SynthesisCards
 from sudare.routes.synthesis.config import GkdConfig, SynthesisConfig
 from sudare.routes.synthesis.gan import Snapshot, train_gan
-from sudare.routes.synthesis.gkd import Drawn, draw_images, soft_targets, train_student
-from sudare.routes.synthesis.selection import Setting, filter_name, select
+from sudare.routes.synthesis.gkd import Drawn, draw_images, train_student
+from sudare.routes.synthesis.selection import Setting, select
 from sudare.training.compiled import SURE_BUILDS
 from sudare.training.loop import TrainingData, train
 
@@ -38,9 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sudare.core.arrays import ByteArray
-    from sudare.nets.generator import Generator
     from sudare.releases.kinds import Release
-    from sudare.routes.config import PlannedRelease
 
 _FAILED = 0.05
 _SHOWN = 6
@@ -65,7 +61,7 @@ class SynthesisRoute(Route[SynthesisConfig]):
         setting, choices = work.chosen(snapshots, teacher)
         drawn = work.draw(snapshots, setting, teacher, "released")
         student = work.student(snapshots, setting, teacher, self.config.gkd, "student")
-        about = _About(
+        about = SynthesisCards(
             config=self.config,
             private=private,
             step=snapshots[setting.snapshot].step,
@@ -304,116 +300,6 @@ class _Work:
 
 
 _MATTERS = ("net", "recipe", "gan", "selection", "gkd")
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _About:
-    """What cards say of a build's releases."""
-
-    config: SynthesisConfig
-    private: ImageDataset
-    step: int
-    setting: Setting
-    accepted: tuple[float, ...]
-
-    @property
-    def failed(self) -> list[str]:
-        """Classes of which the filter took next to nothing."""
-        shares = zip(self.private.class_names, self.accepted, strict=True)
-        return [name for name, share in shares if share < _FAILED]
-
-    def images(
-        self, planned: PlannedRelease, drawn: Drawn, teacher: torch.nn.Module
-    ) -> SamplesRelease:
-        """A set with soft labels and the recipe of the student."""
-        images = drawn.images.cpu().numpy()
-        logits = torch.from_numpy(predict(teacher, images, device=str(drawn.labels.device)))
-        soft = soft_targets(logits.float(), drawn.labels.cpu(), self.config.gkd)
-        recipe = self.config.recipe
-        per_epoch = -(-len(images) // min(recipe.batch_size, len(images)))
-        told = recipe.model_dump(
-            mode="json", include={"batch_size", "optimizer", "lr", "weight_decay", "augmentation"}
-        )
-        spec = SamplesSpec(
-            initial="noise",
-            recipe={**told, "steps": recipe.steps or recipe.epochs * per_epoch},
-        )
-        return SamplesRelease(
-            card=self._card(planned, spec), images=images, soft_labels=soft.numpy()
-        )
-
-    def net(self, planned: PlannedRelease, net: torch.nn.Module) -> ClassifierRelease:
-        """A net with its weights."""
-        state = {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
-        return ClassifierRelease(
-            card=self._card(planned, ClassifierSpec(net=self.config.net)), state=state
-        )
-
-    def generator(self, planned: PlannedRelease, net: Generator) -> GeneratorRelease:
-        """The chosen state of the generator, to be drawn from as it was chosen."""
-        config = self.config
-        spec = GeneratorSpec(
-            latent=config.gan.latent,
-            width=config.gan.width,
-            sigma=self.setting.sigma,
-            images=max(1, round(config.gkd.cardinality * len(self.private))),
-        )
-        state = {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
-        card = self._card(planned, spec)
-        told = Statistic(name="weights of the generator", value="as trained", status="leak")
-        return GeneratorRelease(
-            card=card.model_copy(update={"statistics": (*card.statistics, told)}), state=state
-        )
-
-    def _card(self, planned: PlannedRelease, spec: Spec) -> Card:
-        config, setting = self.config, self.setting
-        settings = {f"gan.{name}": str(value) for name, value in config.gan}
-        settings |= {f"gkd.{name}": str(value) for name, value in config.gkd}
-        settings |= {f"recipe.{name}": str(value) for name, value in config.recipe}
-        taken = [
-            f"{name} {100 * share:.0f} %"
-            for name, share in zip(self.private.class_names, self.accepted, strict=True)
-        ]
-        statistics = [
-            Statistic(
-                name="generator's state", value=f"{self.step} steps, by held-out CAS", status="leak"
-            ),
-            Statistic(name="sigma", value=f"{setting.sigma:g}, by held-out CAS", status="leak"),
-            Statistic(
-                name="filter",
-                value=f"{filter_name(setting.threshold)}, by held-out CAS",
-                status="leak",
-            ),
-            Statistic(name="images the filter took", value=", ".join(taken), status="leak"),
-            Statistic(
-                name="number of images"
-                if config.gkd.classes == "equal"
-                else "classes' shares and number",
-                value="as private",
-                status="leak",
-            ),
-        ]
-        if self.failed:
-            statistics.append(
-                Statistic(
-                    name="classes the generator failed at",
-                    value=", ".join(self.failed),
-                    status="leak",
-                )
-            )
-        return Card(
-            kind=planned.kind,
-            spec=spec,
-            route=config.kind,
-            title=planned.label,
-            what_leaves=planned.what_leaves,
-            class_names=self.private.class_names,
-            image_shape=self.private.image_shape,
-            settings=settings,
-            statistics=tuple(statistics),
-            data_name=self.private.name,
-            data_licence=self.private.licence,
-        )
 
 
 def hold_out(private: ImageDataset, share: float, *, seed: int) -> BoolArray:
