@@ -79,7 +79,7 @@ def damage(path):
     path.write_bytes(bytes(data))
 
 
-@pytest.mark.parametrize("name", ["phi.npy", "tensors.safetensors", "record.npz", "costs.json"])
+@pytest.mark.parametrize("name", ["arrays.npz", "tensors.safetensors", "record.npz", "costs.json"])
 def test_a_damaged_entry_is_dropped_said_and_made_again(smoke, tmp_path, name):
     """A flipped sign in a cached signal changed 30 findings in silence, exit status 0."""
     _, _, before = smoke
@@ -111,7 +111,7 @@ def test_altered_pixels_of_the_pool_are_written_again(smoke, tmp_path):
 def test_a_truncated_entry_ends_in_no_traceback(smoke, tmp_path):
     cache = tmp_path / "cache"
     shutil.copytree(smoke[1], cache)
-    path = sorted(cache.glob("??/*/**/phi.npy"))[0]
+    path = sorted(cache.glob("??/*/**/arrays.npz"))[0]
     path.write_bytes(path.read_bytes()[:40])
     assert figures_of(again(tmp_path / "run", cache, [])) == figures_of(smoke[2])
 

@@ -51,14 +51,23 @@ def closure(roots: tuple[str, ...]) -> tuple[dict[str, Path], set[str]]:
         if not own and name not in roots:
             foreign.add(name.partition(".")[0])
             continue
-        path = _file_of(name)
+        path, imports = _looked_at(name)
         if path is None:
             continue
         modules[name] = path
         parent = name.rpartition(".")[0]
         waiting += [parent] if parent and parent != _OWN else []
-        waiting += _imports(path, package=path.name == "__init__.py", name=name)
+        waiting += imports
     return modules, foreign - set(sys.stdlib_module_names)
+
+
+@cache
+def _looked_at(name: str) -> tuple[Path | None, tuple[str, ...]]:
+    """The file of a module and what it imports; parsed once, however many closures it is in."""
+    path = _file_of(name)
+    if path is None:
+        return None, ()
+    return path, tuple(_imports(path, package=path.name == "__init__.py", name=name))
 
 
 def _file_of(name: str) -> Path | None:
