@@ -190,6 +190,12 @@ def _parse_checks(values: object) -> tuple[CheckConfig, ...]:
     for kind in kinds:
         if kinds.count(kind) > 1:
             raise ConfigError(f"check {kind!r} is there twice", where="checks")
+    if own := [check.kind for check in checks if check.always]:
+        raise ConfigError(
+            f"check {own[0]!r} runs by itself, with the settings of [attacks] and [audit]",
+            where="checks",
+            fix="Leave it out.",
+        )
     # Whether private images are inside is asked of every release that holds images.
     always = () if CopiesCheckConfig().kind in kinds else (CopiesCheckConfig(),)
     return (*always, *checks)

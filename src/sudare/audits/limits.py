@@ -21,7 +21,8 @@ def families(config: RunConfig) -> str:
     """Which families of attack ran, and which this version knows and did not run."""
     ran = ["membership inference", *(check.label for check in config.checks)]
     asked = {check.kind for check in config.checks}
-    known = [check_class(kind).label for kind in CHECKS if kind not in asked]
+    every = [check_class(kind) for kind in CHECKS if kind not in asked]
+    known = [check.label for check in every if not check.always]
     left = f" Known here and not run: {', '.join(known)}." if known else ""
     return f"Only these families of attack were run: {', '.join(ran)}.{left}"
 

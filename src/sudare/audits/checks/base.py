@@ -130,7 +130,7 @@ class Measurement:
     """What measuring one build gave.
 
     Attributes:
-        arrays: ReleaseRef numbers, from which everything is judged; never a pixel.
+        arrays: Named numbers, from which everything is judged; never a pixel.
         pictures: Pictures by name; shown of the first build.
     """
 
