@@ -4,7 +4,9 @@ import tomllib
 import jsonschema
 import pytest
 
+from sudare.audits.checks.registry import CHECKS, check_class
 from sudare.audits.config import PRESETS, RunConfig, apply_overrides, load_config, read_toml
+from sudare.audits.limits import families
 from sudare.audits.toml import to_toml
 from sudare.cli.options import choose_routes, with_options
 from sudare.core.errors import ConfigError
@@ -159,3 +161,13 @@ def test_learned_images_start_from_public_ones_beyond_the_collection_unless_told
     assert again == config
     values["data"].pop("public_source")
     assert load_config(values).routes[0].init == "noise"
+
+
+def test_checks_that_always_run_are_not_asked_for_and_not_said_to_be_left_out():
+    """The page once called membership inference known and not run."""
+    for kind in CHECKS:
+        if check_class(kind).always:
+            with pytest.raises(ConfigError, match="runs by itself"):
+                load_config({**read_toml("smoke"), "checks": [{"kind": kind}]})
+            left_out = families(load_config(read_toml("smoke"))).partition("not run:")[2]
+            assert check_class(kind).label not in left_out

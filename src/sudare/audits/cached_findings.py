@@ -60,7 +60,9 @@ def judgement_key(
     roots = {MEMBERSHIP_TESTS[name].partition(":")[0] for name in config.attacks.membership}
     for check in checks_of(config, planned):
         roots |= {type(check).__module__, check.check.partition(":")[0], *check.modules}
-    return entry_key(values, roots=["sudare.audits.judging", *roots])
+    # Components of the pixels are computed beside the checks and judged with them.
+    roots |= {"sudare.audits.judging", "sudare.audits.checks.covariates"}
+    return entry_key(values, roots=roots)
 
 
 def cached_judgement(
