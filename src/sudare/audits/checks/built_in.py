@@ -66,6 +66,7 @@ class TracesCheckConfig(CheckConfig):
     check: ClassVar[str] = "sudare.audits.checks.traces:TracesCheck"
     label: ClassVar[str] = "loss traces"
     always: ClassVar[bool] = True
+    asks_models: ClassVar[bool] = False
 
     kind: Literal["traces"] = "traces"
 
@@ -76,6 +77,7 @@ class CopyingCheckConfig(CheckConfig):
     check: ClassVar[str] = "sudare.audits.checks.copying:CopyingCheck"
     label: ClassVar[str] = "distances to members"
     always: ClassVar[bool] = True
+    asks_models: ClassVar[bool] = False
     told_members: ClassVar[bool] = True
 
     kind: Literal["copying"] = "copying"
@@ -87,6 +89,7 @@ class CostCheckConfig(CheckConfig):
     check: ClassVar[str] = "sudare.audits.checks.cost:CostCheck"
     label: ClassVar[str] = "costs"
     always: ClassVar[bool] = True
+    asks_models: ClassVar[bool] = False
 
     kind: Literal["cost"] = "cost"
 

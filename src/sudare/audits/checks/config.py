@@ -21,6 +21,8 @@ class CheckConfig(BaseModel):
     of_shadows: ClassVar[bool] = False
     """Whether it measures the shadows of an artefact too, not only the artefact."""
 
+    asks_models: ClassVar[bool] = True
+    """Whether it asks the models that answer for a release; else they are not loaded."""
     told_members: ClassVar[bool] = False
     """Whether it is told who was in the build, which no attack is."""
 

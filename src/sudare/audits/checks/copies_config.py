@@ -14,6 +14,7 @@ class CopiesCheckConfig(CheckConfig):
 
     check: ClassVar[str] = "sudare.audits.checks.copies:CopiesCheck"
     label: ClassVar[str] = "copies"
+    asks_models: ClassVar[bool] = False
 
     kind: Literal["copies"] = "copies"
     items: int = Field(default=1000, ge=1, description="Released images that are searched for.")

@@ -157,7 +157,7 @@ class CheckJob(Job):
         measured = make_check(self.check).measure(
             CheckInput(
                 release=release,
-                nets=load_models(models, release, cache),
+                nets=load_models(models, release, cache) if self.check.asks_models else (),
                 recipients=recipients,
                 **parts,
                 members=self._members(len(parts["pool"])),
