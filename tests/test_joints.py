@@ -37,6 +37,7 @@ from sudare.releases.card import Card, Spec
 from sudare.releases.kinds import LogitsView, Release, SamplesRelease, SamplesSpec
 from sudare.data.images import ImageDataset
 from sudare.data.sources.source import Source
+from sudare.report.blocks import Paragraph
 from sudare.report.sections import Section
 from sudare.routes.base import Build, BuildRecord, Role, Route
 from sudare.routes.config import PlannedRelease, RouteConfig
@@ -263,7 +264,8 @@ def toy_section(run):
     found = [item for item in run.findings if item.id == "shift.drop"]
     if not found:
         return []
-    return [Section(name="toy", title="A toy section", text=f"{len(found)} toy findings.")]
+    told = Paragraph(f"{len(found)} toy findings.")
+    return [Section(name="toy", title="A toy section", blocks=[told])]
 '''
 ENTRY_POINTS = """
 [sudare.kinds]

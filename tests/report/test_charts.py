@@ -12,12 +12,13 @@ from markupsafe import Markup
 
 from sudare.core import ThreatModel
 from sudare.core.runs import RocCurve
+from sudare.report.blocks import Folded
 from sudare.report.drawing import COLOURS, INK, MUTED, PAPER, looks
 from sudare.report.load import load_run
-from sudare.report.profiles import profiles
-from sudare.report.roc import resolved_from, roc_charts, sampled
 from sudare.report.sections import evasion
-from sudare.report.tradeoff import key, tradeoff
+from sudare.report.sections.classes import profiles
+from sudare.report.sections.roc import resolved_from, roc_charts, sampled
+from sudare.report.sections.tradeoff import key, tradeoff
 from tests.report.conftest import PLANS, finding, write_run
 
 
@@ -141,7 +142,7 @@ def test_class_charts_show_the_classes_with_highest_leakage(run_folder: Path):
 def test_class_charts_are_what_vega_lite_allows(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
     drawn: list[dict] = []
     monkeypatch.setattr(
-        "sudare.report.profiles.draw", lambda spec, **_: drawn.append(spec) or Markup()
+        "sudare.report.sections.classes.draw", lambda spec, **_: drawn.append(spec) or Markup()
     )
     profiles(load_run(run_folder))
     for spec in drawn:
@@ -179,11 +180,13 @@ def test_accuracy_under_attack_is_drawn_over_the_size_of_the_change(tmp_path: Pa
     found.append(finding("evasion.autoattack.accuracy@8", PLANS[0], 0.1, 0.05))
     tried = replace(run, findings=[*run.findings, *found])
     (section,) = evasion.sections(tried)
-    (chart,) = section.charts
-    root = ET.fromstring(chart)
+    (folded,) = (block for block in section.blocks if isinstance(block, Folded))
+    charts, table = folded.blocks
+    (chart,) = charts.charts
+    root = ET.fromstring(chart.svg)
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {"0", "2", "8"} <= set(texts)
     assert "Accuracy after AutoAttack" in texts
     # Each line ends in its release's number.
     assert texts.count("1") >= 1
-    assert [row[0].text for row in section.tables[0].rows] == [plan.label for plan in PLANS[:2]]
+    assert [row[0].text for row in table.rows] == [plan.label for plan in PLANS[:2]]

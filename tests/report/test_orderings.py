@@ -10,7 +10,7 @@ import pytest
 from sudare.core import Finding
 from sudare.core.runs import Mode
 from sudare.report.load import load_run
-from sudare.report.orderings import (
+from sudare.report.sections.orderings import (
     Outcome,
     Ranking,
     expectations,

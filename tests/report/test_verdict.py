@@ -10,7 +10,7 @@ from sudare.core import Findings, Status
 from sudare.core.lines import control_failed
 from sudare.core.runs import RunSummary, Thresholds
 from sudare.report.load import Run, load_run
-from sudare.report.text import TEXT, builds_text
+from sudare.report.text import builds_text, catalogue
 from sudare.report.verdict import verdict
 from tests.report.conftest import PLANS, Plan, decided, finding, write_run
 
@@ -111,8 +111,8 @@ def test_one_release_at_chance_is_not_said_to_leak(tmp_path: Path):
 
 def test_no_findings_give_a_verdict_without_numbers(tmp_path: Path):
     told = verdict(load_run(write_run(tmp_path / "run", finished=0)))
-    assert told.found == TEXT["found_none"]
-    assert told.means == TEXT["means_none"]
+    assert told.found == catalogue("en")["found_none"]
+    assert told.means == catalogue("en")["means_none"]
     assert told.gates == ""
 
 
@@ -259,8 +259,8 @@ def test_an_attack_without_a_figure_came_to_an_end(tmp_path: Path):
     told = verdict(without_figure(load_run(folder), PLAIN))
     assert told.answer == "Cannot tell: Plain classifier."
     assert "(needs at least 30 distinct units)" in told.found
-    assert TEXT["found_none"] not in told.found
-    assert told.means == TEXT["means_untold"]
+    assert catalogue("en")["found_none"] not in told.found
+    assert told.means == catalogue("en")["means_untold"]
 
 
 def test_a_release_without_a_figure_is_not_left_out_of_the_answer(tmp_path: Path):

@@ -8,10 +8,13 @@ from pathlib import Path
 
 from sudare.core import Status
 from sudare.report import ReportPaths
-from sudare.report.editions import Edition, public_copy
+from sudare.report.editions import public_copy
 from sudare.report.load import load_run
-from sudare.report.tables import findings_table, reading, severity
-from sudare.report.worst_case import exposure_table, glossary, groups_table, planted_images
+from sudare.report.sections.canaries import planted_images
+from sudare.report.sections.classes import groups_table
+from sudare.report.sections.findings import findings_table
+from sudare.report.sections.worst_case import exposure_table
+from sudare.report.tables import glossary, reading, severity
 from tests.report.conftest import CLASSES, PLANS, UNITS, finding
 
 PLAIN = PLANS[0]
@@ -75,7 +78,7 @@ def test_planted_images_are_apart_from_the_average(pages: ReportPaths, run_folde
     assert [name for name, _ in shown.kinds] == ["Mislabelled images"]
     assert len(shown.table.rows) == 2 * len(PLANS)
     assert shown.table.rows[0][-1].text == run_auc(run)
-    others = findings_table(run, Edition.INTERNAL)
+    others = findings_table(run)
     assert not [row for row in others.rows if row[0].small.startswith("canaries.")]
     page = pages.public.read_text(encoding="utf-8")
     assert "Worst case: planted images" in section(page, "canaries")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from sudare.core.decisions import Answer, Decision, Outcome, Reply, Settle
 from sudare.core.findings import Finding
+from sudare.report.blocks import Cell, Table
 from sudare.report.deployment import possible
 from sudare.report.drawing import looks, swatch
 from sudare.report.formats import range_text, value_text
 from sudare.report.load import Run
-from sudare.report.tables import Cell, Table, number_cell
+from sudare.report.tables import number_cell
 from sudare.report.text import attack_name, say, spoken_or
 
 _KINDS = {

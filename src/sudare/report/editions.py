@@ -5,21 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection
-from enum import StrEnum
 
 from sudare.core import Finding, Status
 from sudare.core.figures import figure_of, rate_of
 from sudare.core.runs import GateResult, ReleaseSummary, RocCurve, RunSummary, Stage
 from sudare.report.load import Run
 from sudare.report.text import say
-
-
-class Edition(StrEnum):
-    """Who a page is for."""
-
-    INTERNAL = "internal"
-    PUBLIC = "public"
-
 
 SMALLEST_GROUP = 10
 """Figures about a group of fewer units are withheld from the public page."""

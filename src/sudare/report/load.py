@@ -60,6 +60,7 @@ class Run:
         findings: The findings of ``findings.json``; empty while there are none.
         config: The text of ``config.toml``, or empty.
         public: Whether it is the copy that may be handed on.
+        drawn_from: Its public copy, which charts are drawn from; itself unless given.
     """
 
     folder: Path
@@ -67,6 +68,12 @@ class Run:
     findings: tuple[Finding, ...]
     config: str
     public: bool = False
+    drawn_from: Run | None = None
+
+    @property
+    def drawn(self) -> Run:
+        """What charts are drawn from: those without private counts are the same on both pages."""
+        return self.drawn_from or self
 
     @cached_property
     def releases(self) -> Mapping[str, ReleaseSummary]:

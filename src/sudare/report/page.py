@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,41 +17,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sudare.core.files import atomic_write
-from sudare.core.runs import Mode
-from sudare.report.decisions import decisions_table, first_sentences
 from sudare.report.drawing import dark_rules
-from sudare.report.editions import Edition, public_copy
-from sudare.report.facts import data_table, limits, run_table
+from sudare.report.editions import public_copy
 from sudare.report.load import Run, load_run
-from sudare.report.orderings import orderings_summary, orderings_table
-from sudare.report.pictures import Gallery, galleries, pair_galleries
-from sudare.report.profiles import Profiles, profiles
-from sudare.report.roc import RocChart, roc_charts
 from sudare.report.sections import sections_of
-from sudare.report.tables import (
-    findings_table,
-    gates_table,
-    guarantees,
-    releases_table,
-    severity,
-    threats_table,
-)
 from sudare.report.text import builds_text, catalogue, listed, say, spoken, worded
-from sudare.report.tradeoff import key, tradeoff
 from sudare.report.verdict import verdict
-from sudare.report.worst_case import (
-    exposure_findings,
-    exposure_table,
-    glossary,
-    groups_table,
-    planted_images,
-)
+from sudare.report.words import Words
 
 _REST_S, _RESTS = 15.0, 10
 _SCRIPTS = ("tables.js", "languages.js")
-_SOURCE = re.compile(r'<img src="(data:[^"]*)"')
-_ROW = re.compile(r'<tr><th scope="row".*?</tr>', re.DOTALL)
-_CELL = re.compile(r"<(t[hd])\b.*?</\1>", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,18 +45,12 @@ class ReportPaths:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Charts:
-    tradeoff: Markup | None
-    key: list[tuple[int, Markup, str]]
-    roc: list[RocChart]
-    profiles: Profiles | None
+class _Banner:
+    """What is said before anything else: in bold, and more."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Text:
-    language: str
-    title: str
-    body: Markup
+    first: str
+    more: str
+    private: bool = False
 
 
 def write_report(run_folder: Path, *, languages: Sequence[str] = ("en",)) -> ReportPaths:
@@ -91,9 +59,9 @@ def write_report(run_folder: Path, *, languages: Sequence[str] = ("en",)) -> Rep
     Args:
         run_folder: Holds ``run.json`` and, as far as they exist yet, ``findings.json``,
             ``config.toml`` and the pictures of exposed images.
-        languages: What the pages are written in. They open in the first; a button changes to the
-            second, if any. Pages that open in another language than English get names of their
-            own, such as ``report-ja.html``.
+        languages: What the pages are written in, one or two. They open in the first; a button
+            changes to the second. Pages that open in another language than English get names of
+            their own, such as ``report-ja.html``.
 
     Returns:
         Where the pages are, and the verdict in the first language.
@@ -103,24 +71,15 @@ def write_report(run_folder: Path, *, languages: Sequence[str] = ("en",)) -> Rep
     """
     run = load_run(run_folder)
     public = public_copy(run)
-    texts = []
-    for language in languages:
-        # Altair would check each part of a chart as it is made; the tests of the charts do.
-        with spoken(language), debug_mode(arg=False):
-            texts.append(_in_language(run, public, language, languages))
     ending = "" if languages[0] == "en" else f"-{languages[0]}"
-    paths = {
-        Edition.INTERNAL: run_folder / f"report{ending}.html",
-        Edition.PUBLIC: run_folder / f"report-public{ending}.html",
-    }
-    for edition, path in paths.items():
-        page = _page([text[edition] for text in texts], edition)
-        atomic_write(path, page, public=edition is Edition.PUBLIC)
+    inside, shared = (run_folder / f"{name}{ending}.html" for name in ("report", "report-public"))
+    # Altair would check each part of a chart as it is made; the tests of the charts do.
+    with debug_mode(arg=False):
+        atomic_write(inside, _page(replace(run, drawn_from=public), languages), public=False)
+        atomic_write(shared, _page(public, languages), public=True)
     with spoken(languages[0]):
         sentences = verdict(run).sentences
-    return ReportPaths(
-        internal=paths[Edition.INTERNAL], public=paths[Edition.PUBLIC], verdict=sentences
-    )
+    return ReportPaths(internal=inside, public=shared, verdict=sentences)
 
 
 def as_it_goes() -> Callable[[Path], None]:
@@ -143,118 +102,58 @@ def as_it_goes() -> Callable[[Path], None]:
     return write
 
 
-def _in_language(
-    run: Run, public: Run, language: str, languages: Sequence[str]
-) -> dict[Edition, _Text]:
-    """Both editions in the language that is spoken."""
-    # Drawn once, from the copy without private counts: charts say the same on both pages, but for
-    # groups that only the house may name.
-    charts = _Charts(
-        tradeoff=tradeoff(public),
-        key=key(public),
-        roc=roc_charts(public),
-        profiles=profiles(public),
-    )
-    inside = replace(charts, profiles=profiles(run))
-    others = [(other, catalogue(other)["language"]) for other in languages if other != language]
-    return {
-        edition: _Text(
-            language=language,
-            title=worded("page_title", of.summary.mode, title=of.summary.title),
-            body=_body(of, edition, drawn, shown, others),
-        )
-        for edition, of, drawn, shown in (
-            (Edition.INTERNAL, run, inside, galleries(run)),
-            (Edition.PUBLIC, public, charts, []),
-        )
-    }
-
-
-def _body(
-    run: Run,
-    edition: Edition,
-    charts: _Charts,
-    shown: list[Gallery],
-    others: list[tuple[str, str]],
-) -> Markup:
-    template = _environment().get_template("text.html.j2")
-    return Markup(
-        template.render(
-            run=run,
-            summary=run.summary,
-            mode=run.summary.mode,
-            builds=builds_text(run.summary),
-            others=others,
-            sections=_sections(run, charts),
-            more=sections_of(run),
-            **_beyond(run, edition),
-            internal=edition is Edition.INTERNAL,
-            version=version("sudare"),
-            verdict=verdict(run),
-            decisions=None if run.summary.null_control else decisions_table(run),
-            first=first_sentences(run),
-            charts=charts,
-            galleries=[gallery for gallery in shown if gallery.pictures],
-            unexposed=_unexposed(shown),
-            guarantees=guarantees(run),
-            pairs=pair_galleries(run),
-            banner=_progress(run),
-            releases=releases_table(run),
-            gates=gates_table(run),
-            findings=findings_table(run, edition),
-            threats=threats_table(run),
-            data=data_table(run, edition),
-            run_facts=run_table(run, edition),
-            limits=limits(run),
-        )
-    )
-
-
-def _page(texts: Sequence[_Text], edition: Edition) -> str:
-    """One file of the first text, with the others in waiting; pictures and rows are there once."""
+def _page(run: Run, languages: Sequence[str]) -> str:
+    """One file: the page in the first language, and what reads otherwise in the second."""
+    first, second = (*languages, "")[:2]
+    words = Words()
+    if second:
+        waiting = Words()
+        _rendered(run, second, first, waiting)
+        words = Words(waiting.said)
+    title, body = _rendered(run, first, second, words)
     environment = _environment()
-    first, *rest = texts
     script = Markup("".join(environment.get_template(name).render() for name in _SCRIPTS))
     return environment.get_template("report.html.j2").render(
-        texts=[first, *(replace(text, body=_beside(first.body, text.body)) for text in rest)],
-        internal=edition is Edition.INTERNAL,
+        language=first,
+        other=second,
+        title=title,
+        body=body,
+        words=words,
+        internal=not run.public,
         style=Markup(environment.get_template("style.css").render(dark=dark_rules())),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
-def _beside(first: Markup, other: Markup) -> Markup:
-    """The other text without what the first one has: pictures, and cells of the same rows."""
-    pictures = {found: at for at, found in reversed(list(enumerate(_SOURCE.findall(first))))}
-
-    def picture(found: re.Match[str]) -> str:
-        at = pictures.get(found[1])
-        return found[0] if at is None else f'<img data-same="{at}"'
-
-    shared = _SOURCE.sub(picture, other)
-    rows, mine = (list(_ROW.finditer(text)) for text in (first, shared))
-    if len(rows) == len(mine):
-        pairs = enumerate(zip(rows, mine, strict=True))
-        short = iter([_short(at, one[0], two[0]) for at, (one, two) in pairs])
-        shared = _ROW.sub(lambda _: next(short), shared)
-    return Markup(shared)
-
-
-def _short(at: int, first: str, other: str) -> str:
-    """A row as the number of the first text's row and the cells that read otherwise."""
-    one, two = (
-        [found[0] for found in _CELL.finditer(row.removeprefix("<tr>").removesuffix("</tr>"))]
-        for row in (first, other)
-    )
-    if len(one) != len(two):
-        return other
-    cells = [
-        f'{cell[:3]} data-at="{column}"{cell[3:]}'
-        for column, (known, cell) in enumerate(zip(one, two, strict=True))
-        if known != cell
-    ]
-    return f'<tr data-same="{at}">{"".join(cells)}</tr>'
+def _rendered(run: Run, language: str, other: str, words: Words) -> tuple[Markup, Markup]:
+    """Title and text in a language, with a button for another one; each text told to ``words``."""
+    summary = run.summary
+    with spoken(language):
+        dated = worded(
+            "dated",
+            summary.mode,
+            date=summary.updated[:10],
+            builds=builds_text(summary),
+            version=version("sudare"),
+        )
+        body = (
+            _environment()
+            .get_template("text.html.j2")
+            .render(
+                words=words,
+                other=other,
+                other_name=catalogue(other)["language"] if other else "",
+                internal=not run.public,
+                edition=say("edition_public" if run.public else "edition_internal"),
+                heading=summary.title,
+                dated=dated,
+                banners=_banners(run),
+                sections=sections_of(run),
+            )
+        )
+        title = worded("page_title", summary.mode, title=summary.title)
+    return Markup("<title{}>{}</title>").format(words.slot(title), title), Markup(body)
 
 
 @cache
@@ -266,66 +165,34 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"say": say, "worded": worded}
+    environment.globals |= {"say": say}
     return environment
 
 
-def _beyond(run: Run, edition: Edition) -> dict[str, object]:
-    """What the sections on other figures than averages show."""
-    mine = [finding for finding in run.findings if not finding.id.startswith("canaries.")]
-    return {
-        "beyond": exposure_table(run),
-        "beyond_glossary": glossary(exposure_findings(run)),
-        "canaries": planted_images(run),
-        "planted": findings_table(run, edition, canaries=True),
-        "orderings": orderings_table(run),
-        "orderings_count": orderings_summary(run),
-        "violated": orderings_table(run, violated=True),
-        "groups": groups_table(run),
-        "glossary": glossary(sorted(mine, key=severity)),
-    }
+def _banners(run: Run) -> list[_Banner]:
+    """Whether the page is private, whether it is a control, and what is still running."""
+    banners = []
+    if not run.public:
+        first = worded("banner_internal", run.summary.mode)
+        banners.append(_Banner(first=first, more=say("banner_internal_more"), private=True))
+    if run.summary.null_control:
+        banners.append(_Banner(first=say("banner_null"), more=say("banner_null_more")))
+    if not run.summary.complete:
+        banners.append(_progress(run))
+    return banners
 
 
-def _sections(run: Run, charts: _Charts) -> list[str]:
-    """Anchors of the sections this run has something to say in, in reading order."""
-    comparing = run.summary.mode is Mode.COMPARISON
-    shown = {
-        "tradeoff": comparing,
-        "releases": True,
-        "roc": True,
-        "beyond": exposure_table(run) is not None,
-        "canaries": planted_images(run) is not None,
-        "orderings": orderings_table(run) is not None,
-        "classes": charts.profiles is not None,
-        "exposed": comparing,
-        "pairs": bool(pair_galleries(run)),
-        "findings": True,
-        "threats": True,
-        "run": True,
-    }
-    return [name for name, wanted in shown.items() if wanted]
-
-
-def _unexposed(shown: list[Gallery]) -> str:
-    """Where no image is shown because the attack finds nothing, in a sentence; empty if nowhere."""
-    labels = [gallery.release for gallery in shown if not gallery.pictures]
-    return say("exposed_none", labels=listed(labels)) if labels else ""
-
-
-def _progress(run: Run) -> list[str]:
-    """What is still running, in sentences; empty when the run is complete."""
-    if run.summary.complete:
-        return []
+def _progress(run: Run) -> _Banner:
+    """What is still running, in sentences."""
     missing = [run.label(name) for name in run.releases if run.leakage(name) is None]
     total = len(run.releases)
-    lines = [say("banner_running", done=total - len(missing), total=total)]
-    if missing:
-        lines.append(say("banner_running_more", missing=listed(missing)))
+    more = [say("banner_running_more", missing=listed(missing))] if missing else []
     under_way = [stage for stage in run.summary.stages if stage.done < stage.total]
     if under_way:
         stages = [
             say("stage", label=stage.label, done=stage.done, total=stage.total)
             for stage in under_way
         ]
-        lines.append(say("banner_stages", stages=listed(stages)))
-    return lines
+        more.append(say("banner_stages", stages=listed(stages)))
+    first = say("banner_running", done=total - len(missing), total=total)
+    return _Banner(first=first, more=" ".join(more))

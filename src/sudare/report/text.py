@@ -9,28 +9,27 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from importlib import resources
 
 from sudare.core import SudareError, ThreatModel
 from sudare.core.figures import figure_of, rate_of
 from sudare.core.runs import Mode, RunSummary
 from sudare.report.names import ATTACKS, CANARIES, PLANTED
-from sudare.report.sentences import TEXT
 
 LANGUAGES = ("en", "ja")
-"""English is the catalogue of the code; others are files beside it."""
+"""Each is a catalogue in ``report/languages``, of the same keys and fields."""
 
-_CATALOGUE: ContextVar[Mapping[str, str]] = ContextVar("catalogue", default=TEXT)
+_CATALOGUE: ContextVar[Mapping[str, str]] = ContextVar("catalogue")
 
 
+@cache
 def catalogue(language: str) -> Mapping[str, str]:
     """Every sentence in a language.
 
     Raises:
         SudareError: A language there is no catalogue of.
     """
-    if language == "en":
-        return TEXT
     if language not in LANGUAGES:
         raise SudareError(
             f"there is no report in {language!r}", fix=f"There is: {', '.join(LANGUAGES)}."
@@ -57,17 +56,22 @@ def say(key: str, /, **fields: str | int) -> str:
         SudareError: No such key, or a field is missing.
     """
     try:
-        return _CATALOGUE.get()[key].format_map(fields)
+        return _known()[key].format_map(fields)
     except KeyError as error:
         raise SudareError(
-            f"the report text {key!r} lacks {error}", fix="Add it to report/sentences.py."
+            f"the report text {key!r} lacks {error}", fix="Add it to report/languages."
         ) from error
 
 
 def spoken_or(keys: Sequence[str], /, **fields: str | int) -> str:
     """The sentence of the first of some keys that there is."""
-    known = _CATALOGUE.get()
+    known = _known()
     return say(next(key for key in keys if key in known), **fields)
+
+
+def _known() -> Mapping[str, str]:
+    """The catalogue of the language that is spoken; English unless another one is."""
+    return _CATALOGUE.get(None) or catalogue("en")
 
 
 def builds_text(summary: RunSummary) -> str:
@@ -81,7 +85,7 @@ def builds_text(summary: RunSummary) -> str:
 def worded(key: str, mode: Mode, /, **fields: str | int) -> str:
     """The sentence of a key as this kind of run needs it: ``key_given``, else ``key``."""
     own = f"{key}_{mode.value}"
-    return say(own if own in TEXT else key, **fields)
+    return say(own if own in _known() else key, **fields)
 
 
 def listed(names: Sequence[str], *, most: int = 1000) -> str:
@@ -174,5 +178,5 @@ def _spoken(name: str) -> str:
 
 def sees(threat_model: ThreatModel) -> str:
     """What the attacker sees, as an object of "who sees"."""
-    own = _CATALOGUE.get().get(f"sees_{threat_model.value}")
+    own = _known().get(f"sees_{threat_model.value}")
     return own or threat_model.phrase

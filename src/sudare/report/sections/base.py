@@ -4,27 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
-
-from markupsafe import Markup
+from typing import Literal, cast, get_args
 
 from sudare.core.registry import Registry
+from sudare.core.runs import ShownPicture
+from sudare.report.blocks import Block, Chart, Charts, Folded, Paragraph, Pictures, ShownImage
 from sudare.report.load import Run
-from sudare.report.tables import Table
+from sudare.report.pictures import embedded
+from sudare.report.text import say
+
+Place = Literal["answer", "figures", "detail", "record"]
+"""In reading order: the answer, what it rests on, single checks abreast, what was done."""
 
 SECTIONS = Registry(
     "section",
     {
-        "copies": "sudare.report.sections.copies:sections",
-        "choices": "sudare.report.sections.choices:sections",
-        "inversion": "sudare.report.sections.inversion:sections",
-        "outsider": "sudare.report.sections.outsider:sections",
-        "federation": "sudare.report.sections.federation:sections",
-        "sets": "sudare.report.sections.sets:sections",
-        "evasion": "sudare.report.sections.evasion:sections",
-        "fairness": "sudare.report.sections.fairness:sections",
-        "sampler": "sudare.report.sections.sampler:sections",
-        "checks": "sudare.report.sections.checks:sections",
+        name: f"sudare.report.sections.{name}:sections"
+        for name in (
+            "verdict",
+            "tradeoff",
+            "releases",
+            "roc",
+            "worst_case",
+            "canaries",
+            "orderings",
+            "classes",
+            "exposed",
+            "pairs",
+            "copies",
+            "choices",
+            "inversion",
+            "outsider",
+            "federation",
+            "sets",
+            "evasion",
+            "fairness",
+            "sampler",
+            "checks",
+            "findings",
+            "threats",
+            "run",
+        )
     },
     group="sudare.sections",
 )
@@ -32,43 +52,24 @@ SECTIONS = Registry(
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShownImage:
-    """A picture with its words.
-
-    Attributes:
-        source: A ``data:`` address, or empty where the file is missing.
-        caption: What it shows.
-    """
-
-    source: str
-    caption: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Section:
     """One section of the page.
 
     Attributes:
-        name: Its anchor: lower case, digits and dashes.
+        name: Its anchor: lower case, digits, dashes and underscores.
         title: Its heading.
-        text: A sentence or two below the heading, or empty.
-        charts: Charts as ``report.drawing.draw`` gives them.
-        tables: Tables.
-        images: Pictures; on the public page only those that its run still lists.
-        sheets: Whether the pictures are whole sheets, which need half the page each.
+        blocks: What stands below the heading, from ``sudare.report.blocks``.
+        place: Where on the page it stands; sections of a place keep their order.
     """
 
     name: str
     title: str
-    text: str = ""
-    charts: Sequence[Markup] = ()
-    tables: Sequence[Table] = ()
-    images: Sequence[ShownImage] = ()
-    sheets: bool = False
+    blocks: Sequence[Block] = ()
+    place: Place = "detail"
 
 
 def sections_of(run: Run) -> list[Section]:
-    """Every registered section that has something to say about a run.
+    """Every registered section that has something to say about a run, in reading order.
 
     Args:
         run: The run, or its public copy.
@@ -77,4 +78,51 @@ def sections_of(run: Run) -> list[Section]:
     for name in SECTIONS:
         make = cast("Callable[[Run], Sequence[Section]]", SECTIONS.load(name))
         found += make(run)
-    return found
+    order = get_args(Place)
+    return sorted(found, key=lambda section: order.index(section.place))
+
+
+def explained(
+    text: str,
+    *tables: Block,
+    charts: Sequence[Chart] = (),
+    images: Sequence[ShownImage] = (),
+    sheets: bool = False,
+) -> list[Block]:
+    """A sentence or two, and what it is about folded below: charts, tables, pictures.
+
+    Args:
+        text: The sentences, or empty.
+        tables: Tables.
+        charts: Charts.
+        images: Pictures.
+        sheets: Whether the pictures are whole sheets, which need half the page each.
+    """
+    shown: list[Block] = [Charts(charts, wide=True)] if charts else []
+    shown += tables
+    if images:
+        shown.append(Pictures(images, size="sheet" if sheets else "small"))
+    told: list[Block] = [Paragraph(text)] if text else []
+    return [*told, Folded(say("shown_more"), shown)] if shown else told
+
+
+def pictures_of(run: Run, kind: str, *, largest: int, key: str = "") -> list[ShownImage]:
+    """The pictures of a kind that a run still lists, each under its release's label.
+
+    Args:
+        run: The run, or its public copy.
+        kind: Which pictures.
+        largest: Longer side of each at most, in pixels.
+        key: The sentence of the caption, given ``label`` and ``caption``; the label alone unless
+            given.
+    """
+
+    def caption(picture: ShownPicture) -> str:
+        label = run.label(picture.release)
+        return say(key, label=label, caption=picture.caption) if key else label
+
+    return [
+        ShownImage(source=embedded(run, picture.file, largest), caption=caption(picture))
+        for picture in run.summary.pictures
+        if picture.kind == kind
+    ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sudare.report.blocks import Cell, Table
 from sudare.report.load import Run
-from sudare.report.pictures import embedded
-from sudare.report.sections.base import SECTIONS, Section, ShownImage
-from sudare.report.tables import Cell, Table, number_cell, reading, severity
+from sudare.report.sections.base import SECTIONS, Section, explained, pictures_of
+from sudare.report.tables import number_cell, reading, severity
 from sudare.report.text import say
 
 
@@ -23,14 +23,7 @@ def _section(run: Run, kind: str, label: str) -> Section | None:
     findings = sorted(
         (item for item in run.findings if item.id.startswith(f"{kind}.")), key=severity
     )
-    images = [
-        ShownImage(
-            source=embedded(run, picture.file, 480),
-            caption=say("check_picture", label=run.label(picture.release), caption=picture.caption),
-        )
-        for picture in run.summary.pictures
-        if picture.kind == kind
-    ]
+    images = pictures_of(run, kind, largest=480, key="check_picture")
     if not findings and not images:
         return None
     rows = []
@@ -49,6 +42,5 @@ def _section(run: Run, kind: str, label: str) -> Section | None:
     return Section(
         name=f"check-{kind}",
         title=label[:1].upper() + label[1:],
-        tables=[table] if rows else [],
-        images=images,
+        blocks=explained("", *([table] if rows else []), images=images),
     )

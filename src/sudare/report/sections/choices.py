@@ -8,10 +8,10 @@ import altair as alt
 from markupsafe import Markup
 
 from sudare.core.runs import ShownChoice
+from sudare.report.blocks import Chart
 from sudare.report.drawing import COLOURS, PAPER, draw, rows
 from sudare.report.load import Run
-from sudare.report.pictures import embedded
-from sudare.report.sections.base import Section, ShownImage
+from sudare.report.sections.base import Section, explained, pictures_of
 from sudare.report.text import say
 
 _WIDTH_PX, _CHART_PX = 700, 560
@@ -21,28 +21,12 @@ _WHAT = {"generator": "choice_generator", "sigma": "choice_sigma", "filter": "ch
 def sections(run: Run) -> Sequence[Section]:
     """Charts and pictures for the house; none where no build chose anything."""
     choices = run.summary.choices
-    images = [
-        ShownImage(
-            source=embedded(run, picture.file, _WIDTH_PX),
-            caption=say(
-                "choice_picture", label=run.label(picture.release), caption=picture.caption
-            ),
-        )
-        for picture in run.summary.pictures
-        if picture.kind == "choices"
-    ]
+    images = pictures_of(run, "choices", largest=_WIDTH_PX, key="choice_picture")
     if not choices and not images:
         return []
-    return [
-        Section(
-            name="choices",
-            title=say("s_choices"),
-            text=say("p_choices"),
-            charts=[_chart(run, index, choice) for index, choice in enumerate(choices)],
-            images=images,
-            sheets=True,
-        )
-    ]
+    charts = [Chart(_chart(run, index, choice)) for index, choice in enumerate(choices)]
+    blocks = explained(say("p_choices"), charts=charts, images=images, sheets=True)
+    return [Section(name="choices", title=say("s_choices"), blocks=blocks)]
 
 
 def _chart(run: Run, index: int, choice: ShownChoice) -> Markup:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sudare.report.blocks import Cell, Table
 from sudare.report.formats import value_text
 from sudare.report.load import Run
-from sudare.report.sections.base import Section
-from sudare.report.tables import Cell, Table, number_cell
+from sudare.report.sections.base import Section, explained
+from sudare.report.tables import number_cell
 from sudare.report.text import say
 
 _FIGURES = ("copies.near", "copies.phantoms", "copies.excess", "copies.power")
@@ -36,4 +37,5 @@ def sections(run: Run) -> Sequence[Section]:
         columns=[*(say(f"c_{name}") for name in columns), say("c_copies_power")],
         rows=rows,
     )
-    return [Section(name="copies", title=say("s_copies"), text=say("p_copies"), tables=[table])]
+    blocks = explained(say("p_copies"), table)
+    return [Section(name="copies", title=say("s_copies"), blocks=blocks)]

@@ -8,11 +8,11 @@ import altair as alt
 from markupsafe import Markup
 
 from sudare.core.figures import rate_of
+from sudare.report.blocks import Cell, Chart, Table
 from sudare.report.drawing import INK, draw, looks, rows
 from sudare.report.load import Run
-from sudare.report.pictures import embedded
-from sudare.report.sections.base import Section, ShownImage
-from sudare.report.tables import Cell, Table, number_cell
+from sudare.report.sections.base import Section, explained, pictures_of
+from sudare.report.tables import number_cell
 from sudare.report.text import say
 
 _AUTO, _CLEAN, _WIDTH_PX = "evasion.autoattack.accuracy@", "evasion.clean.accuracy", 900
@@ -37,26 +37,11 @@ def sections(run: Run) -> Sequence[Section]:
         (Cell(text=run.label(name)), *(number_cell(run.get(figure, name)) for figure in figures))
         for name in names
     ]
-    images = [
-        ShownImage(
-            source=embedded(run, picture.file, _WIDTH_PX),
-            caption=say("check_picture", label=run.label(picture.release), caption=picture.caption),
-        )
-        for picture in run.summary.pictures
-        if picture.kind == "evasion"
-    ]
+    images = pictures_of(run, "evasion", largest=_WIDTH_PX, key="check_picture")
     table = Table(name="evasion", caption=say("s_evasion"), columns=columns, rows=rows)
-    return [
-        Section(
-            name="evasion",
-            title=say("s_evasion"),
-            text=say("p_evasion"),
-            charts=[_curves(run, names, ids)] if ids else [],
-            tables=[table],
-            images=images,
-            sheets=True,
-        )
-    ]
+    charts = [Chart(_curves(run, names, ids))] if ids else []
+    blocks = explained(say("p_evasion"), table, charts=charts, images=images, sheets=True)
+    return [Section(name="evasion", title=say("s_evasion"), blocks=blocks)]
 
 
 def _curves(run: Run, names: Sequence[str], ids: Sequence[str]) -> Markup:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sudare.report.blocks import Cell, Table
 from sudare.report.load import Run, interval
-from sudare.report.sections.base import Section
-from sudare.report.tables import Cell, Table, number_cell
+from sudare.report.sections.base import Section, explained
+from sudare.report.tables import number_cell
 from sudare.report.text import say
 
 _GAP = "fairness.class_gap"
@@ -34,9 +35,8 @@ def sections(run: Run) -> Sequence[Section]:
         columns=[say(f"c_{name}") for name in _COLUMNS],
         rows=[_row(run, name, plain, subset) for name in names],
     )
-    return [
-        Section(name="fairness", title=say("s_fairness"), text=say("p_fairness"), tables=[table])
-    ]
+    blocks = explained(say("p_fairness"), table)
+    return [Section(name="fairness", title=say("s_fairness"), blocks=blocks)]
 
 
 def _first(run: Run, route: str) -> str:

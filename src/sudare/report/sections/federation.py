@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sudare.report.blocks import Cell, Table
 from sudare.report.load import Run
-from sudare.report.sections.base import Section
-from sudare.report.tables import Cell, Table
+from sudare.report.sections.base import Section, explained
 from sudare.report.text import listed, say
 
 
@@ -43,8 +43,7 @@ def _inside(run: Run, name: str, spec: Mapping[str, Any]) -> Section:
     return Section(
         name=f"federation-{_anchor(name)}",
         title=say("s_federation"),
-        text=say("p_federation", label=run.label(name)),
-        tables=[table],
+        blocks=explained(say("p_federation", label=run.label(name)), table),
     )
 
 
@@ -85,17 +84,17 @@ def _outside(run: Run, name: str, spec: Mapping[str, Any]) -> Section:
         columns=[say("c_rule"), say("c_gini")],
         rows=rows,
     )
+    text = say(
+        "p_federation_public",
+        label=run.label(name),
+        owners=len(spec["statements"]),
+        budget=_money(spec["budget_cents"]),
+        rule=str(spec["rule"]),
+    )
     return Section(
         name=f"federation-{_anchor(name)}",
         title=say("s_federation"),
-        text=say(
-            "p_federation_public",
-            label=run.label(name),
-            owners=len(spec["statements"]),
-            budget=_money(spec["budget_cents"]),
-            rule=str(spec["rule"]),
-        ),
-        tables=[table],
+        blocks=explained(text, table),
     )
 
 

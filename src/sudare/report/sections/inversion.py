@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sudare.core import Finding
+from sudare.report.blocks import Cell, Table
 from sudare.report.formats import value_text
 from sudare.report.load import Run
-from sudare.report.pictures import embedded
-from sudare.report.sections.base import Section, ShownImage
-from sudare.report.tables import Cell, Table, number_cell
+from sudare.report.sections.base import Section, explained, pictures_of
+from sudare.report.tables import number_cell
 from sudare.report.text import say
 
-_WIDTH_PX = 900
+_WIDTH_PX, _FEW_CLASSES = 900, 5
 _FIGURES = (
     "top1",
     "top5",
@@ -45,26 +45,13 @@ def sections(run: Run) -> Sequence[Section]:
     ]
     rows += [_control(run, names[0], key, figures) for key, figures in _CONTROLS.items()]
     columns = [say("c_release"), say("c_utility"), *(say(f"c_inv_{name}") for name in _FIGURES)]
-    images = [
-        ShownImage(
-            source=embedded(run, picture.file, _WIDTH_PX),
-            caption=say("check_picture", label=run.label(picture.release), caption=picture.caption),
-        )
-        for picture in run.summary.pictures
-        if picture.kind == "inversion"
-    ]
+    images = pictures_of(run, "inversion", largest=_WIDTH_PX, key="check_picture")
     table = Table(name="inversion", caption=say("s_inversion"), columns=columns, rows=rows)
-    few = run.summary.data.class_names
-    return [
-        Section(
-            name="inversion",
-            title=say("s_inversion"),
-            text=say("p_inversion") + (" " + say("p_inversion_few") if len(few) < 5 else ""),
-            tables=[table],
-            images=images,
-            sheets=True,
-        )
-    ]
+    text = say("p_inversion")
+    if len(run.summary.data.class_names) < _FEW_CLASSES:
+        text += " " + say("p_inversion_few")
+    blocks = explained(text, table, images=images, sheets=True)
+    return [Section(name="inversion", title=say("s_inversion"), blocks=blocks)]
 
 
 def _cell(finding: Finding | None) -> Cell:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sudare.report.blocks import Cell, Table
 from sudare.report.load import Run, interval
-from sudare.report.sections.base import Section
-from sudare.report.tables import Cell, Table, number_cell
+from sudare.report.sections.base import Section, explained
+from sudare.report.tables import number_cell
 from sudare.report.text import say
 
 _AUC = "outsider.auc"
@@ -24,9 +25,8 @@ def sections(run: Run) -> Sequence[Section]:
         columns=[say(f"c_{name}") for name in _COLUMNS],
         rows=[_row(run, name) for name in names],
     )
-    return [
-        Section(name="outsider", title=say("s_outsider"), text=say("p_outsider"), tables=[table])
-    ]
+    blocks = explained(say("p_outsider"), table)
+    return [Section(name="outsider", title=say("s_outsider"), blocks=blocks)]
 
 
 def _row(run: Run, name: str) -> tuple[Cell, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sudare.core import Finding
+from sudare.report.blocks import Cell, Table
 from sudare.report.formats import value_text
 from sudare.report.load import Run
-from sudare.report.sections.base import Section
-from sudare.report.tables import Cell, Table, number_cell
+from sudare.report.sections.base import Section, explained
+from sudare.report.tables import number_cell
 from sudare.report.text import say
 
 _COLUMNS = ("release", "storage", "t0", "t1", "t2", "t3", "spread", "coverage")
@@ -25,7 +26,8 @@ def sections(run: Run) -> Sequence[Section]:
         columns=[say(f"c_{name}") for name in _COLUMNS],
         rows=[_row(run, name) for name in names],
     )
-    return [Section(name="sampler", title=say("s_sampler"), text=say("p_sampler"), tables=[table])]
+    blocks = explained(say("p_sampler"), table)
+    return [Section(name="sampler", title=say("s_sampler"), blocks=blocks)]
 
 
 def _row(run: Run, name: str) -> tuple[Cell, ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sudare.report.blocks import Cell, Table
 from sudare.report.load import Run
-from sudare.report.pictures import embedded
-from sudare.report.sections.base import Section, ShownImage
-from sudare.report.tables import Cell, Table, number_cell
+from sudare.report.sections.base import Section, explained, pictures_of
+from sudare.report.tables import number_cell
 from sudare.report.text import say
 
 _KIND, _WIDTH_PX = "sets", 1000
@@ -21,14 +21,7 @@ def sections(run: Run) -> Sequence[Section]:
         for name in run.releases
         if run.get("copying.pixels.closer_to_members", name) is not None
     ]
-    images = [
-        ShownImage(
-            source=embedded(run, picture.file, _WIDTH_PX),
-            caption=run.label(picture.release),
-        )
-        for picture in run.summary.pictures
-        if picture.kind == _KIND
-    ]
+    images = pictures_of(run, _KIND, largest=_WIDTH_PX)
     if not names and not images:
         return []
     table = Table(
@@ -37,16 +30,9 @@ def sections(run: Run) -> Sequence[Section]:
         columns=[say(f"c_{name}") for name in _COLUMNS],
         rows=[_row(run, name) for name in names],
     )
-    return [
-        Section(
-            name="sets",
-            title=say("s_sets"),
-            text=say("p_sets") if images else "",
-            tables=[table] if names else [],
-            images=images,
-            sheets=True,
-        )
-    ]
+    tables = [table] if names else []
+    blocks = explained(say("p_sets") if images else "", *tables, images=images, sheets=True)
+    return [Section(name="sets", title=say("s_sets"), blocks=blocks)]
 
 
 def _row(run: Run, name: str) -> tuple[Cell, ...]:

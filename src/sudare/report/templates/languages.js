@@ -1,32 +1,39 @@
-// The page in its other language waits in a <template>; a button puts one in the place of the other.
-const text = document.getElementById("text");
+// What reads otherwise in the page's other language waits in a <template>, by number; the button
+// exchanges the two.
 const template = document.querySelector("template");
 if (template) {
-  const [pictures, rows] = ["img", "tbody tr"].map((kind) => text.querySelectorAll(kind));
-  const other = { words: template.content, lang: template.lang, title: template.dataset.title };
-  for (const image of other.words.querySelectorAll("img[data-same]")) {
-    image.src = pictures[image.dataset.same].src;
-  }
-  for (const row of other.words.querySelectorAll("tr[data-same]")) {
-    const whole = rows[row.dataset.same].cloneNode(true);
-    for (const cell of [...row.cells]) whole.cells[cell.dataset.at].replaceWith(cell);
-    row.replaceWith(whole);
-  }
-  sortable(other.words);
+  const root = document.documentElement;
+  const button = document.querySelector("button.language");
+  const charts = template.content.querySelectorAll("figure");
+  const names = ["alt", "aria-label", "data-column", "lang"];
+  let waiting = [...template.content.querySelectorAll("li")].map((item) => item.textContent);
   const turn = () => {
-    const root = document.documentElement;
-    const unfolded = [...text.querySelectorAll("details")].map((part) => part.open);
-    const words = document.createDocumentFragment();
-    words.append(...text.childNodes);
-    text.append(other.words);
-    [other.words, other.lang, root.lang] = [words, root.lang, other.lang];
-    [other.title, document.title] = [document.title, other.title];
-    [...text.querySelectorAll("details")].forEach((part, at) => { part.open = unfolded[at]; });
-    text.querySelector("button.language").focus();
+    const shown = [];
+    const exchange = (number, text) => {
+      shown[number] = text;
+      return waiting[number];
+    };
+    for (const element of document.querySelectorAll("[data-t]")) {
+      element.textContent = exchange(element.dataset.t, element.textContent);
+    }
+    for (const name of names) {
+      for (const element of document.querySelectorAll(`[data-t-${name}]`)) {
+        const number = element.getAttribute(`data-t-${name}`);
+        element.setAttribute(name, exchange(number, element.getAttribute(name)));
+      }
+    }
+    for (const place of document.querySelectorAll("[data-chart]")) {
+      const other = charts[place.dataset.chart];
+      const drawn = [...place.childNodes];
+      place.replaceChildren(...other.childNodes);
+      other.replaceChildren(...drawn);
+    }
+    waiting = shown;
+    [root.lang, template.lang] = [template.lang, root.lang];
+    for (const input of document.querySelectorAll(".filter input")) {
+      input.dispatchEvent(new Event("input"));
+    }
   };
-  for (const root of [text, other.words]) {
-    const button = root.querySelector("button.language");
-    button.hidden = false;
-    button.addEventListener("click", turn);
-  }
+  button.hidden = false;
+  button.addEventListener("click", turn);
 }

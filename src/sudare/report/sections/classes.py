@@ -1,4 +1,4 @@
-"""Leakage and utility of each class, one small chart per release."""
+"""Leakage and utility of each class and group, one small chart per release."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
 from sudare.core import Finding
 from sudare.core.hashing import Json
+from sudare.report.blocks import Block, Cell, Chart, Charts, Folded, Paragraph, Table
 from sudare.report.drawing import INK, Look, draw, looks
 from sudare.report.load import Run, interval
+from sudare.report.sections.base import Section
+from sudare.report.tables import number_cell, reading, severity
 from sudare.report.text import say
 
-_MOST_CLASSES = 20
+_MOST_CLASSES, _FIRST = 20, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +23,58 @@ class Profiles:
     """The charts and how many classes they show.
 
     Attributes:
-        charts: Release label and chart.
+        charts: A chart for each release, under its label.
         shown: Classes drawn.
         count: Classes there are.
     """
 
-    charts: Sequence[tuple[str, Markup]]
+    charts: Sequence[Chart]
     shown: int
     count: int
+
+
+def sections(run: Run) -> Sequence[Section]:
+    """The first charts, the others and the table folded; none where no finding is of a class."""
+    found = profiles(run)
+    if found is None:
+        return []
+    text = say("p_classes")
+    if found.shown < found.count:
+        text += " " + say("p_classes_cut", shown=found.shown, count=found.count)
+    first, rest = found.charts[:_FIRST], found.charts[_FIRST:]
+    blocks: list[Block] = [Paragraph(text), Charts(first)]
+    if rest:
+        blocks.append(Folded(say("exposed_more"), [Charts(rest)]))
+    if (groups := groups_table(run)) is not None:
+        blocks.append(Folded(say("all_groups"), [groups]))
+    return [Section(name="classes", title=say("h_classes"), blocks=blocks, place="figures")]
+
+
+def groups_table(run: Run) -> Table | None:
+    """Leakage and recall of each class and group, highest leakage first; None without any."""
+    leakage = [
+        finding
+        for finding in run.findings
+        if finding.group and finding.id == f"{run.primary_attack(finding.release)}.auc"
+    ]
+    if not leakage:
+        return None
+    rows = []
+    for finding in sorted(leakage, key=severity):
+        read, kind = reading(finding)
+        recall = run.get("utility.recall", finding.release, finding.group)
+        rows.append(
+            (
+                Cell(text=finding.group),
+                Cell(text=run.label(finding.release)),
+                number_cell(finding),
+                Cell(text=read, kind=kind),
+                # Groups that are no classes have none.
+                number_cell(recall) if recall is not None else Cell(text=""),
+            )
+        )
+    columns = [say(f"c_{name}") for name in ("group", "release", "auc", "reading", "recall")]
+    return Table(name="groups", caption=say("cap_groups"), columns=columns, rows=rows, tools=True)
 
 
 def profiles(run: Run) -> Profiles | None:
@@ -56,7 +101,7 @@ def profiles(run: Run) -> Profiles | None:
                 narrow=True,
                 zoom=1.2,
             )
-            charts.append((label, svg))
+            charts.append(Chart(svg, label))
     return Profiles(charts=charts, shown=len(shown), count=len(groups))
 
 

@@ -10,9 +10,10 @@ from itertools import pairwise
 from sudare.core import Finding
 from sudare.core.lines import ordered
 from sudare.core.runs import Mode
+from sudare.report.blocks import Block, Cell, Folded, Paragraph, Table
 from sudare.report.formats import range_text, value_text
 from sudare.report.load import Run, interval
-from sudare.report.tables import Cell, Table
+from sudare.report.sections.base import Section
 from sudare.report.text import attack_name, finding_name, say
 
 _ONLINE = ("lira", "rmia", "bavaria")
@@ -60,6 +61,18 @@ class Expectation:
         """Resolved only where the two intervals share no point."""
         held = ordered(self.lower, self.higher)
         return {True: Outcome.HOLDS, False: Outcome.VIOLATED, None: Outcome.OPEN}[held]
+
+
+def sections(run: Run) -> Sequence[Section]:
+    """How many hold, those that do not, and all folded; none where none is expected."""
+    table, violated = orderings_table(run), orderings_table(run, violated=True)
+    if table is None:
+        return []
+    blocks: list[Block] = [Paragraph(say("p_orderings")), Paragraph(orderings_summary(run))]
+    if violated is not None:
+        blocks.append(violated)
+    blocks.append(Folded(say("all_orderings", count=len(table.rows)), [table]))
+    return [Section(name="orderings", title=say("h_orderings"), blocks=blocks, place="figures")]
 
 
 def expectations(run: Run) -> list[Expectation]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import altair as alt
@@ -11,9 +12,12 @@ from markupsafe import Markup
 
 from sudare.core.arrays import FloatArray
 from sudare.core.runs import RocCurve
+from sudare.report.blocks import Block, Chart, Charts, Folded, Paragraph
 from sudare.report.drawing import INK, Look, draw, looks, rows
 from sudare.report.load import Run
 from sudare.report.placing import spread
+from sudare.report.sections.base import Section
+from sudare.report.sections.tradeoff import key
 from sudare.report.text import attack_name, listed, say
 
 _WIDTH, _HEIGHT, _SIZE = 300, 250, 10
@@ -47,6 +51,26 @@ class _Curve:
     cut: float
     fpr: FloatArray
     tpr: FloatArray
+
+
+def sections(run: Run) -> Sequence[Section]:
+    """The charts of the attacks that the verdict is about; the others folded."""
+    charts = roc_charts(run.drawn)
+    blocks: list[Block] = [Paragraph(say("p_roc"))]
+    if not charts:
+        blocks.append(Paragraph(say("empty_roc"), "empty"))
+    else:
+        first = [chart for chart in charts if chart.primary] or charts[:1]
+        rest = [chart for chart in charts if chart not in first]
+        blocks.append(Charts(_shown(first), key=key(run.drawn), small=True))
+        if rest:
+            folded = [Charts(_shown(rest), wide=True)]
+            blocks.append(Folded(say("other_attacks", count=len(rest)), folded))
+    return [Section(name="roc", title=say("h_roc"), blocks=blocks, place="figures")]
+
+
+def _shown(charts: Sequence[RocChart]) -> list[Chart]:
+    return [Chart(chart.svg, chart.attack) for chart in charts]
 
 
 def roc_charts(run: Run) -> list[RocChart]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import altair as alt
 from markupsafe import Markup
 
+from sudare.core.runs import Mode
+from sudare.report.blocks import Chart, Charts, Paragraph
 from sudare.report.drawing import BAD, INK, Look, draw, looks, rows, swatch
 from sudare.report.formats import short_estimate
 from sudare.report.load import Interval, Run, interval
 from sudare.report.placing import places
+from sudare.report.sections.base import Section
 from sudare.report.text import attack_name, finding_name, listed, say
 
 _WIDTH, _HEIGHT = 400, 300
@@ -29,6 +33,20 @@ class _Mark:
     y: Interval
     spoken: str
     private: bool
+
+
+def sections(run: Run) -> Sequence[Section]:
+    """The chart of a comparison, or that there is none yet; none of a single thing."""
+    if run.summary.mode is not Mode.COMPARISON:
+        return []
+    chart = tradeoff(run.drawn)
+    blocks = [
+        Paragraph(say("p_tradeoff")),
+        Charts([Chart(chart)], key=key(run.drawn))
+        if chart is not None
+        else Paragraph(say("empty_tradeoff"), "empty"),
+    ]
+    return [Section(name="tradeoff", title=say("h_tradeoff"), blocks=blocks, place="figures")]
 
 
 def tradeoff(run: Run) -> Markup | None:

@@ -1,15 +1,40 @@
-"""The tables at the end: data, run, machine and versions. Counts and seed are internal."""
+"""What the run cannot say, its data, machine and versions, and how to repeat it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sudare.core.runs import DataSummary, Mode
-from sudare.report.editions import Edition
+from sudare.report.blocks import Block, Cell, Code, Folded, Heading, Paragraph, Points, Table
 from sudare.report.load import Run
-from sudare.report.tables import Cell, Table
+from sudare.report.sections.base import Section
 from sudare.report.text import builds_text, listed, say, worded
 
+_MOST_LIMITS = 4
+"""Of a longer list only its heading is seen until it is unfolded."""
 
-def data_table(run: Run, edition: Edition) -> Table:
+
+def sections(run: Run) -> Sequence[Section]:
+    """Limits and tables folded; command and configuration inside the house."""
+    told, data, facts = limits(run), data_table(run), run_table(run)
+    blocks: list[Block] = [
+        Folded(
+            say("counted", what=say("h_limits"), count=len(told)),
+            [Points(told)],
+            opened=len(told) <= _MOST_LIMITS,
+        ),
+        Folded(f"{data.caption}; {facts.caption}", [data, facts]),
+    ]
+    if run.public:
+        blocks.append(Paragraph(say("footer_public")))
+    else:
+        blocks += [Heading(say("h_repeat")), Code(run.summary.command)]
+        if run.config:
+            blocks.append(Folded(say("h_config"), [Code(run.config)]))
+    return [Section(name="run", title=say("h_run"), blocks=blocks, place="record")]
+
+
+def data_table(run: Run) -> Table:
     """Name, licence, source; how many images only on the internal page."""
     data = run.summary.data
     channels, height, width = data.image_shape
@@ -24,15 +49,15 @@ def data_table(run: Run, edition: Edition) -> Table:
         shape = say("v_shape", height=height, width=width, channels=channels)
         facts.append((say("r_shape"), shape))
     facts += [(say("r_notes"), note) for note in data.notes]
-    if edition is Edition.INTERNAL:
+    if not run.public:
         facts += _counts(data)
     return _facts("data", say("cap_data"), facts)
 
 
-def run_table(run: Run, edition: Edition) -> Table:
+def run_table(run: Run) -> Table:
     """Dates, builds, versions, commitment; times, seed and machine only on the internal page."""
     summary = run.summary
-    internal = edition is Edition.INTERNAL
+    internal = not run.public
     # To strangers a day is enough: how long a run took tells how much there was to work on.
     facts = [(say("r_started"), summary.started if internal else summary.started[:10])]
     if internal:
