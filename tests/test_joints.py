@@ -438,7 +438,7 @@ def test_a_source_and_a_prior_of_another_package(place):
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((place / "stripes" / "findings.json").read_text())["findings"]
     top = next(f for f in found if f["id"] == "inversion.top1")
-    assert "mean prior" in top["method"]
+    assert "mean prior" in top["method"]["text"]
     listed = sudare(place, "data", "list")
     assert "Stripes up or down; drawn, nobody's." in listed.stdout
 

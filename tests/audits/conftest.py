@@ -1,9 +1,12 @@
+import re
+
 import pytest
 
 from sudare.audits.compare import compare
 from sudare.audits.config import apply_overrides, load_config, read_toml
 from sudare.core.progress import Silent
 from sudare.fleets.cache import Cache
+from sudare.report import write_report
 
 
 class Heard(Silent):
@@ -25,6 +28,20 @@ def run_smoke(folder, cache, *overrides, progress=None):
         progress=progress or Silent(),
         command="sudare compare -c smoke",
     )
+
+
+def english_in(folder, *brought):
+    """Phrases of three English words or more on a run's Japanese page, but what a run brings.
+
+    Args:
+        folder: The run; its page is written.
+        *brought: Beginnings of what configuration and data bring: titles, licences, sources.
+    """
+    page = write_report(folder, languages=("ja",)).internal.read_text()
+    text = re.sub(r"<(style|script|pre)\b.*?</\1>", "", page, flags=re.DOTALL)
+    text = re.sub(r"<[^>]*>", "\n", text)
+    phrases = re.findall(r"[A-Za-z]{2,}(?:[ ,]+[A-Za-z]{2,}){2,}", text)
+    return [phrase for phrase in phrases if not phrase.startswith(brought)]
 
 
 @pytest.fixture(scope="session")

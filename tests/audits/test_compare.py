@@ -1,4 +1,6 @@
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from sudare.core.progress import Silent
 from sudare.core.runs import RunSummary, Verdict
 from sudare.releases.store import read_release
 
-from .conftest import Heard, run_smoke
+from .conftest import Heard, english_in, run_smoke
 
 
 def figures(result):
@@ -222,3 +224,14 @@ def test_the_epsilon_that_is_seen_stands_beside_the_claimed_one(smoke):
     claimed = found["privacy.epsilon", "dpsgd-eps8"]
     assert found["membership.rmia.epsilon_seen", "dpsgd-eps8"].value < claimed.value
     assert "at delta 0.001" in found["membership.rmia.epsilon_seen", "dpsgd-eps8"].method
+
+
+def test_the_japanese_page_of_a_run_is_japanese(smoke, tmp_path):
+    run = Path(shutil.copytree(smoke[0], tmp_path / "run"))
+    brought = (
+        "Optical Recognition of Handwritten Digits",
+        "Alpaydin and Kaynak",
+        "as in scikit",
+        "Smoke test on",
+    )
+    assert english_in(run, *brought) == []

@@ -9,7 +9,7 @@ import sudare
 from sudare.audits.checks.built_in import MembershipCheckConfig
 from sudare.audits.checks.trial import null_seed
 from sudare.audits.config import apply_overrides, load_config, read_toml
-from sudare.audits.decisions.gates import WRONG_WAY, exit_status
+from sudare.audits.decisions.gates import exit_status
 from sudare.audits.external import audit_scores
 from sudare.audits.external_scores import GivenTable, read_scores
 from sudare.audits.folder import claim
@@ -19,6 +19,7 @@ from sudare.core.errors import AuditError, ConfigError
 from sudare.core.findings import Status
 from sudare.core.progress import Silent
 from sudare.core.runs import RunSummary, Verdict
+from sudare.core.wording import say
 from sudare.data.duplicates import record_clusters
 from sudare.data.sources import load_source
 from sudare.report import write_report
@@ -67,7 +68,7 @@ def test_no_gate_passes_on_scores_that_are_the_wrong_way_round(gate):
     """Somebody passed a loss: AUC 0.147 passed every gate with exit status 0."""
     result = audit_scores(scores_of(-1.5), fail_on=(gate,))
     assert [g.verdict for g in result.gates] == [Verdict.UNDECIDED]
-    assert result.gates[0].explanation == WRONG_WAY
+    assert result.gates[0].explanation == say("gate.wrong_way")
     assert exit_status(result.gates) == 3
 
 

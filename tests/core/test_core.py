@@ -19,6 +19,7 @@ from sudare.core.progress import CallbackProgress, LineProgress, RichProgress
 from sudare.core.registry import Registry
 from sudare.core.seeds import generator, integer_seed, stable_hash
 from sudare.core.threats import threats_known
+from sudare.core.wording import catalogue
 
 
 def finding(**values):
@@ -96,7 +97,9 @@ def test_a_finding_that_is_not_there_is_an_error():
 
 
 def test_every_threat_model_says_what_it_sees():
-    assert all(threat.sees.endswith(".") for threat in threats_known())
+    for threat in threats_known():
+        assert catalogue("en")[f"threat.{threat.id}.sees"].endswith(".")
+        assert catalogue("en")[f"threat.{threat.id}.phrase"]
 
 
 def test_a_registry_names_what_it_has():

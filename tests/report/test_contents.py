@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import string
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,8 @@ import pytest
 
 from sudare.audits.decisions.questions import QUESTIONS
 from sudare.core import AuditError, Finding, Status, SudareError, ThreatModel
-from sudare.core.runs import Mode, RunSummary
+from sudare.core.runs import RunSummary
+from sudare.core.wording import catalogue, listed, say
 from sudare.report import ReportPaths, write_report
 from sudare.report.load import load_run
 from sudare.report.sections.exposed import galleries
@@ -17,7 +17,7 @@ from sudare.report.sections.findings import findings_table, gates_table
 from sudare.report.sections.orderings import orderings_table
 from sudare.report.sections.releases import guarantees, releases_table
 from sudare.report.tables import severity
-from sudare.report.text import LANGUAGES, catalogue, finding_name, listed, say
+from sudare.report.text import finding_name
 from tests.report.conftest import PLANS, finding, write_run
 
 SOURCES = Path(__file__).parents[2] / "src" / "sudare" / "report"
@@ -31,40 +31,6 @@ def test_no_sentence_calls_anything_safe():
     assert not [text for text in texts if re.search(r"\bsafe(ty|ly)?\b", text, re.IGNORECASE)]
 
 
-def test_every_sentence_is_asked_for_somewhere():
-    code = "".join(path.read_text() for path in SOURCES.rglob("*") if path.suffix in {".py", ".j2"})
-    built = (
-        "means_",
-        "c_",
-        "h_",
-        "read_",
-        "gate_",
-        "list_",
-        "order_",
-        "cause_",
-        "part_",
-        "answer_",
-        "decide_",
-        "why_",
-        "settle_",
-        "use_",
-        "l_",
-    )
-    modes = tuple(f"_{mode.value}" for mode in Mode)
-
-    def asked(key: str) -> bool:
-        return f'"{key}"' in code or f"'{key}'" in code or key.startswith(built)
-
-    # A sentence for one kind of run is asked for by itself, or through the one it stands for.
-    unused = [
-        key
-        for key in catalogue("en")
-        if not asked(key)
-        and not any(key.endswith(mode) and asked(key.removesuffix(mode)) for mode in modes)
-    ]
-    assert not unused
-
-
 def test_every_question_has_words_for_every_answer_that_makes_a_decision():
     for question in QUESTIONS:
         replies = {
@@ -75,15 +41,6 @@ def test_every_question_has_words_for_every_answer_that_makes_a_decision():
         }.get(question.id, ("leaks", "between", "undecided", "not_measured"))
         for reply in replies:
             assert f"why_{question.id}_{reply}" in catalogue("en")
-
-
-def test_sentences_name_their_fields():
-    fields = [
-        field
-        for text in catalogue("en").values()
-        for _, field, _, _ in string.Formatter().parse(text)
-    ]
-    assert all(field is None or field.isidentifier() for field in fields)
 
 
 def test_unknown_sentence_or_missing_field_is_our_error():
@@ -267,21 +224,6 @@ def test_orders_that_do_not_hold_are_seen_without_unfolding(run_folder: Path):
     assert whole is not None
     broken = [row for row in whole.rows if "does not hold" in row[3].text.lower()]
     assert len(violated.rows if violated else []) == len(broken)
-
-
-def fields_of(text: str) -> set[str]:
-    return {field for _, field, _, _ in string.Formatter().parse(text) if field is not None}
-
-
-@pytest.mark.parametrize("language", [code for code in LANGUAGES if code != "en"])
-def test_a_catalogue_says_everything_with_the_same_fields(language: str):
-    other = catalogue(language)
-    # What threat models are called stands with their declarations in English.
-    assert {key for key in other if not key.startswith("sees_")} == set(catalogue("en"))
-    assert [
-        key for key, text in catalogue("en").items() if fields_of(text) != fields_of(other[key])
-    ] == []
-    assert all(text.strip() for text in other.values())
 
 
 def test_a_page_in_another_language_stands_beside_the_english_one(tmp_path: Path):

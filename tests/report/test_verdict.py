@@ -9,8 +9,9 @@ import pytest
 from sudare.core import Findings, Status
 from sudare.core.lines import control_failed
 from sudare.core.runs import RunSummary, Thresholds
+from sudare.core.wording import catalogue
 from sudare.report.load import Run, load_run
-from sudare.report.text import builds_text, catalogue
+from sudare.report.text import builds_text
 from sudare.report.verdict import verdict
 from tests.report.conftest import PLANS, Plan, decided, finding, write_run
 

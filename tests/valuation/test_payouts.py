@@ -9,6 +9,7 @@ import pytest
 
 from sudare.core.apportionment import largest_remainder
 from sudare.core.errors import ConfigError
+from sudare.core.wording import catalogue
 from sudare.report.sections.federation import gini_of
 from sudare.valuation.contribution import (
     banzhaf,
@@ -191,7 +192,7 @@ def test_the_table_of_the_docs_is_that_of_the_code():
     assert set(told) == set(RULES)
     for name, rule in RULES.items():
         expected = ["yes" if promise in rule.promises else "no" for promise in names]
-        assert told[name] == (rule.title, expected)
+        assert told[name] == (catalogue("en")[f"rule.{name}"], expected)
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -45,6 +45,7 @@ from sudare.core.errors import (
 from sudare.core.files import UNREADABLE
 from sudare.core.progress import Progress
 from sudare.core.runs import Mode, ReleaseSummary
+from sudare.core.wording import say
 from sudare.data.images import concatenate, refuse_overlap
 from sudare.data.sources import Source, load_source
 from sudare.data.splits import AuditSplit
@@ -368,10 +369,9 @@ def _from_images(request: AuditRequest, card: Card, cache: Cache, progress: Prog
         ),
         covariates=None,
         limits=(
-            "Members and non-members were given, not drawn: if they differ in any other way, an "
-            "attack may tell them apart by that.",
-            "No shadow builds: only attacks that need none were run, the weakest there are.",
-            "Accuracy is measured on the given non-members.",
+            say("limit.given"),
+            say("limit.no_shadows"),
+            say("limit.given_accuracy"),
         ),
         pictures=_first_entries(jobs, cache),
     )

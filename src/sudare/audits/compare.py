@@ -27,6 +27,7 @@ from sudare.core.errors import ConfigError, DataError
 from sudare.core.machine import cores
 from sudare.core.progress import LineAtEnd, Progress
 from sudare.core.runs import ReleaseSummary
+from sudare.core.wording import say
 from sudare.data.canaries import parse_canaries, plant
 from sudare.data.sources.metadata import NO_UNIT
 from sudare.fleets.builds import BuildJob, build_jobs, builds_of, lacking_determinism
@@ -235,8 +236,7 @@ class _Stages:
         )
         if kernels := lacking_determinism(cache.path(build.key) for build in builds):
             record.warnings += (
-                f"Builds of {release.label} ran kernels without a deterministic form "
-                f"({', '.join(kernels)}): built again they may differ a little",
+                say("doubt.kernels", label=release.label, kernels=", ".join(kernels)),
             )
         record.add_judged(judged, evidence, folders, {c: own[0] for c, own in entries.items()})
         record.add_sheet(release.name, folders[0])

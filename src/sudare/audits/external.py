@@ -26,6 +26,7 @@ from sudare.core.errors import AuditError, DataError
 from sudare.core.progress import Progress, Silent
 from sudare.core.runs import DataSummary, Mode, ReleaseSummary
 from sudare.core.threats import ThreatModel
+from sudare.core.wording import say
 from sudare.data.images import ImageDataset, refuse_overlap
 from sudare.data.sources import Source, load_source
 from sudare.releases.card import Card
@@ -35,13 +36,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _SHADOW_FREE = ("loss", "modified_entropy", "entropy", "margin", "gap")
-_LIMITS = (
-    "Members and non-members were given, not drawn: if they differ in any other way, an attack "
-    "may tell them apart by that.",
-    "No shadow builds: only attacks that need none were run, the weakest there are.",
-    "Intervals are over the given records of this one model; another model trained the same way "
-    "may leak more or less.",
-)
 
 
 def audit_model(
@@ -96,10 +90,7 @@ def audit_model(
     answers, classes = np.concatenate(posterior), np.concatenate(labels)
     membership = np.concatenate(member)
     if probabilities:
-        warnings.append(
-            "The model answers with probabilities (each row sums to one); they were taken as such "
-            "and not as logits"
-        )
+        warnings.append(say("doubt.probabilities"))
     unit, told = units_of(known[0], others[0], units, membership)
     warnings += [*told, *doubts_of(answers, classes, membership, class_names)]
     # Outputs without a class are numbered on.
@@ -280,7 +271,7 @@ def _card(title: str, names: tuple[str, ...]) -> Card:
         kind=ClassifierRelease.kind,
         route="given",
         title=title,
-        what_leaves="a model that was given",
+        what_leaves=say("leaves.given"),
         class_names=names,
         image_shape=(1, 1, 1),
     )
@@ -338,7 +329,7 @@ def _record(
                 label=subject.label,
                 route=subject.kind,
                 kind=ClassifierRelease.kind,
-                what_leaves="a model that was given",
+                what_leaves=say("leaves.given"),
                 builds_planned=1,
             )
         ],
@@ -346,6 +337,6 @@ def _record(
             parse_gate(expression, primary=config.attacks.primary)
             for expression in config.audit.fail_on
         ],
-        limits=_LIMITS,
+        limits=(say("limit.given"), say("limit.no_shadows"), say("limit.one_model")),
         mode=Mode.GIVEN,
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import AuditError
+from sudare.core.wording import say
 from sudare.data.duplicates import record_clusters
 from sudare.metrics import mean_recall
 
@@ -53,24 +54,16 @@ def units_of(
             raise AuditError(f"{len(given)} units do not fit {len(membership)} records")
         number: IntArray = np.unique(given, return_inverse=True)[1]
         both = np.intersect1d(number[membership], number[~membership])
-        shared = (
-            f"{len(both):,} units (patients, persons, sites) have records among members and among "
-            "non-members: whoever asks about the person counts all of them as members"
-        )
+        shared = say("doubt.shared_units", count=f"{len(both):,}")
         return _apart(number, membership), [shared] if len(both) else []
     unit = record_clusters(np.concatenate([np.asarray(members), np.asarray(non_members)]))
     distinct, told = len(np.unique(unit)), []
     if distinct < len(unit):
-        told.append(
-            f"Of {len(unit):,} records {distinct:,} are distinct; nearly equal ones count as one "
-            "unit"
-        )
+        told.append(say("doubt.near_records", count=f"{len(unit):,}", distinct=f"{distinct:,}"))
     crossing = np.intersect1d(unit[membership], unit[~membership])
     if len(crossing):
-        told.append(
-            f"{int(np.isin(unit[~membership], crossing).sum()):,} non-members are nearly equal to "
-            "members: no attack can be right about them, and leakage reads lower than it is"
-        )
+        equal = int(np.isin(unit[~membership], crossing).sum())
+        told.append(say("doubt.crossing", count=f"{equal:,}"))
     return _apart(unit, membership), told
 
 
@@ -85,10 +78,7 @@ def doubts_of(
     """What makes figures about a model doubtful, a sentence each."""
     told, known = [], len(names) or len(np.unique(classes))
     if answers.shape[1] > known:
-        told.append(
-            f"The model answers with {answers.shape[1]} classes and the records have {known}: is "
-            "it the right model, and are its classes in this order?"
-        )
+        told.append(say("doubt.classes", answers=answers.shape[1], known=known))
     own = classes[membership]
     right = answers[membership].argmax(axis=1) == own
     present = np.unique(own)
@@ -97,9 +87,5 @@ def doubts_of(
         np.array([(own == label).sum() for label in present], dtype=np.float64),
     )
     if recall.low is not None and recall.low <= 1 / max(2, len(present)):
-        told.append(
-            f"On its own members the model is right no more often than guessing (balanced accuracy "
-            f"{recall.value:.2f}): weights that were not loaded, or classes in another order, look "
-            "like this, and then no figure here means anything"
-        )
+        told.append(say("doubt.guessing", accuracy=f"{recall.value:.2f}"))
     return told

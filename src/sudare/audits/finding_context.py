@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sudare.core.estimates import Estimate
 from sudare.core.findings import Finding, Status
 from sudare.core.threats import ThreatModel
+from sudare.core.wording import say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class FindingContext:
             unit=unit,
             group=group,
             status=Status.UNRESOLVABLE,
-            reason="not yet estimated",
+            reason=say("reason.not_yet"),
             attack_hash=attack_hash,
         )
         return blank.with_estimate(estimate)

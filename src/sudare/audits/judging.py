@@ -22,6 +22,7 @@ from sudare.core.findings import Finding
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
 from sudare.core.threats import ThreatModel
+from sudare.core.wording import say
 from sudare.releases.registry import kind_class
 
 
@@ -84,7 +85,7 @@ def judge_release(
     findings = [finding for one in judged.values() for finding in one.findings]
     findings += claim_findings(maker, evidence.card)
     spent = time.process_time() - start + _measuring(evidence)
-    once = Estimate(value=spent, low=None, high=None, n=0, method="measured once")
+    once = Estimate(value=spent, low=None, high=None, n=0, method=say("method.once"))
     findings.append(maker.finding("cost.audit_cpu_s", once, unit="s"))
     attacked = judged.get("membership", Judgement(findings=[]))
     return JudgedRelease(

@@ -42,6 +42,7 @@ from sudare.core.runs import (
     ShownPicture,
     Stage,
 )
+from sudare.core.wording import say
 from sudare.data.images import ImageDataset
 from sudare.data.sources import Source
 from sudare.data.splits import AuditSplit
@@ -161,7 +162,9 @@ class RunRecord:
                     reason=reason,
                 )
             )
-            self.warnings += (f"{release.label} was not built: {reason.rstrip('.')}",)
+            self.warnings += (
+                say("doubt.not_built", label=release.label, reason=reason.rstrip(".")),
+            )
 
     def add_judged(
         self,

@@ -44,13 +44,14 @@ def figures() -> int:
     from rich.table import Table
 
     from sudare.audits.checks.registry import declare_figures
-    from sudare.core.figures import declared, figure_of
+    from sudare.core.figures import declared
+    from sudare.report.text import explained, finding_name
 
     declare_figures()
     table = Table("figure", "means", box=SIMPLE_HEAD, pad_edge=False)
     for name in sorted(declared()):
-        found = figure_of(name)
-        table.add_row(name, (found.meaning or f"{found.name}.") if found else "")
+        told = explained(name)
+        table.add_row(name, told[1] if told else f"{finding_name(name)}.")
     console = Console(highlight=False, markup=False)
     console.print(table)
     console.print("* is an attack or a part; tpr and fpr take a rate: membership.lira.tpr@0.01.")

@@ -11,8 +11,9 @@ from sudare.core.decisions import Decision
 from sudare.core.errors import AuditError
 from sudare.core.estimates import Estimate
 from sudare.core.threats import ThreatModel
+from sudare.core.wording import Wording
 
-SCHEMA = "sudare.findings/2"
+SCHEMA = "sudare.findings/3"
 
 
 class Status(StrEnum):
@@ -48,11 +49,11 @@ class Finding(BaseModel):
     )
     n_builds: int = Field(default=0, ge=0, description="Builds behind the number.")
     n_recipients: int = Field(default=0, ge=0, description="Recipients' models per build.")
-    method: str = Field(default="", description="How value and interval were made.")
+    method: Wording = Field(default="", description="How value and interval were made.")
     unit: str = Field(default="", description="Unit of the value: a share, s, MB, nats.")
     group: str = Field(default="", description="The class or group it is about; empty for all.")
     status: Status = Field(default=Status.MEASURED, description="Measured, or why not.")
-    reason: str = Field(default="", description="Why there is no value.")
+    reason: Wording = Field(default="", description="Why there is no value.")
     part_units: int = Field(
         default=0, ge=0, description="Most exposed units it is about; 0 for all or a group."
     )

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sudare.core.decisions import Decision
 from sudare.core.figures import Figure
 from sudare.core.threats import Threat, ThreatModel
+from sudare.core.wording import Wording
 
-RUN_SCHEMA = "sudare.run/2"
+RUN_SCHEMA = "sudare.run/3"
 
 
 class _Value(BaseModel):
@@ -45,7 +46,7 @@ class DataSummary(_Value):
         default_factory=dict, description="Near-duplicates of the pool taken out of each part."
     )
     merged: int = Field(default=0, description="Near-duplicates merged into one unit. Private.")
-    notes: tuple[str, ...] = Field(
+    notes: tuple[Wording, ...] = Field(
         default=(), description="What was assumed or left out when it was read, a sentence each."
     )
     public_groups: tuple[str, ...] = Field(
@@ -57,11 +58,11 @@ class ReleaseSummary(_Value):
     """One release of the run."""
 
     name: str = Field(description="Name within the run, such as dpsgd-eps8.")
-    label: str = Field(description="For charts and tables, such as 'DP-SGD, epsilon 8'.")
+    label: Wording = Field(description="For charts and tables, such as 'DP-SGD, epsilon 8'.")
     route: str
     kind: str = Field(description="classifier, samples, ...")
-    what_leaves: str = Field(description="One sentence: what the recipient gets.")
-    guarantee: str = Field(default="", description="Formal guarantee in words, or empty.")
+    what_leaves: Wording = Field(description="One sentence: what the recipient gets.")
+    guarantee: Wording = Field(default="", description="Formal guarantee in words, or empty.")
     baseline: bool = Field(default=False, description="There for comparison, no proposal.")
     scales: dict[str, float] = Field(
         default_factory=dict,
@@ -117,7 +118,7 @@ class ShownPicture(_Value):
     kind: str = Field(description="Name of the check.")
     release: str
     file: str = Field(description="PNG file, relative to the run folder.")
-    caption: str
+    caption: Wording
     public: bool = Field(default=False, description="Whether it shows only what leaves anyway.")
 
 
@@ -126,7 +127,7 @@ class ShownChoice(_Value):
 
     release: str = Field(description="First release of the route.")
     what: str = Field(description="What was chosen: generator, sigma, ...")
-    options: tuple[str, ...]
+    options: tuple[Wording, ...]
     scores: tuple[tuple[float | None, ...], ...] = Field(
         description="Of each build a score for each option, in 0 to 1; none where it had no such."
     )
@@ -139,7 +140,7 @@ class GateResult(_Value):
     expression: str = Field(description="As given, such as 'membership.lira.tpr@0.01 > 0.05'.")
     release: str
     verdict: Verdict
-    explanation: str
+    explanation: Wording
 
 
 class Thresholds(_Value):
@@ -222,7 +223,7 @@ class Deployment(_Value):
 class Stage(_Value):
     """A stage of the run and how far it is."""
 
-    label: str
+    label: Wording
     done: int
     total: int
 
@@ -270,14 +271,14 @@ class RunSummary(_Value):
         default=(), description="What to do with each release that was audited, and why."
     )
     deployment: Deployment = Field(default=Deployment(), description="Who will hold it.")
-    warnings: tuple[str, ...] = Field(
+    warnings: tuple[Wording, ...] = Field(
         default=(), description="What makes figures of this run doubtful, a sentence each."
     )
     membership_commitment: str = Field(
         default="",
         description="SHA-256 over a nonce and who is in which build, made before the first build.",
     )
-    limits: tuple[str, ...] = Field(default=(), description="What this run cannot say.")
+    limits: tuple[Wording, ...] = Field(default=(), description="What this run cannot say.")
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True

@@ -14,21 +14,21 @@ _PATTERN = r"^[a-z][a-z0-9-]*(/[A-Za-z0-9][A-Za-z0-9-]*)?$"
 
 
 class Threat(BaseModel):
-    """What one kind of attacker sees, in words; kinds of release add their own."""
+    """What one kind of attacker sees; kinds of release add their own.
+
+    Its words are rows of the catalogues (``report/languages``, ``threat.<id>.sees`` and
+    ``.phrase``); another package gives them here.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(pattern=_PATTERN, description="Name, such as classifier/logits.")
-    sees: str = Field(description="What the attacker sees, in one sentence.")
-    phrase: str = Field(description="The same as the object of 'who sees'.")
+    sees: str = Field(default="", description="What the attacker sees, in one sentence.")
+    phrase: str = Field(default="", description="The same as the object of 'who sees'.")
 
 
 class ThreatModel(str):
-    """The name of a threat model; what it stands for is declared once.
-
-    >>> ThreatModel.CLASSIFIER_LABELS.sees
-    'The top-1 answer of the classifier for any image.'
-    """
+    """The name of a threat model; what it stands for is declared once."""
 
     __slots__ = ()
 
@@ -46,15 +46,15 @@ class ThreatModel(str):
 
     @property
     def sees(self) -> str:
-        """What the attacker sees, in one sentence; empty if nobody declared it."""
+        """What the attacker sees as its package says it; empty where the catalogues do."""
         row = _DECLARED.get(self.value)
         return row.sees if row is not None else ""
 
     @property
     def phrase(self) -> str:
-        """The same as the object of "who sees"; the name if nobody declared it."""
+        """The same as the object of "who sees"; the name if nobody says it."""
         row = _DECLARED.get(self.value)
-        return row.phrase if row is not None else self.value
+        return (row.phrase if row is not None else "") or self.value
 
     def __str__(self) -> str:
         """The name."""
@@ -92,32 +92,12 @@ def threats_known() -> tuple[Threat, ...]:
 
 
 _BUILT_IN = (
-    Threat(id="none", sees="No attacker: this number describes use or cost.", phrase="nothing"),
-    Threat(
-        id="classifier/labels",
-        sees="The top-1 answer of the classifier for any image.",
-        phrase="only its answers",
-    ),
-    Threat(
-        id="classifier/logits",
-        sees="The scores of every class for any image.",
-        phrase="how sure it is of each class",
-    ),
-    Threat(
-        id="classifier/weights",
-        sees="The weights and everything computed from them.",
-        phrase="its weights",
-    ),
-    Threat(
-        id="samples/set",
-        sees="The released images and labels themselves.",
-        phrase="the released images",
-    ),
-    Threat(
-        id="samples/recipient",
-        sees="Only the scores of a model that somebody trained on them.",
-        phrase="how sure a model trained on it is of each class",
-    ),
+    Threat(id="none"),
+    Threat(id="classifier/labels"),
+    Threat(id="classifier/logits"),
+    Threat(id="classifier/weights"),
+    Threat(id="samples/set"),
+    Threat(id="samples/recipient"),
 )
 _DECLARED: dict[str, Threat] = {threat.id: threat for threat in _BUILT_IN}
 

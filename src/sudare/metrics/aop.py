@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from sudare.core.estimates import Estimate
+from sudare.core.wording import say
 
 _CHANCE = 0.5
-_METHOD = "accuracy over (2 AUC)^2, relative errors of both in squares"
 
 
 def accuracy_over_privacy(
@@ -39,9 +39,7 @@ def accuracy_over_privacy(
     """
     for part in (accuracy, auc):
         if part.value is None:
-            return Estimate.unresolvable(
-                n=part.n, method="accuracy over privacy", reason=part.reason
-            )
+            return Estimate.unresolvable(n=part.n, method=say("method.aop"), reason=part.reason)
 
     def counted(value: float) -> float:
         return max(value, _CHANCE) if clamp else value
@@ -68,7 +66,7 @@ def accuracy_over_privacy(
         low=low,
         high=high,
         n=min(accuracy.n, auc.n),
-        method=_METHOD,
+        method=say("method.aop_squares"),
         level=min(accuracy.level, auc.level),
         of_units=auc.of_units,
     )

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import AuditError
 from sudare.core.estimates import Estimate
+from sudare.core.wording import say
 from sudare.metrics.roc import enough_units, resolvable, roc
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-METHOD = "bootstrap over units, threshold recomputed per draw, widened for pairs of builds"
 _SIDE_DRAWS = 200
 """Draws of a variance, where an interval needs a thousand."""
 _Weights: TypeAlias = npt.NDArray[Any]
@@ -103,14 +103,14 @@ def membership_estimates(
     """
     if scores.shape != membership.shape or units.shape != scores.shape[1:]:
         raise AuditError(f"scores {scores.shape} do not fit membership {membership.shape}")
-    curve = roc(scores, membership)
+    curve, how = roc(scores, membership), say("method.bootstrap")
     _, unit_of_image = np.unique(units, return_inverse=True)
     n_units = int(unit_of_image.max()) + 1
     member_units, other_units = (
         len(np.unique(unit_of_image[side.any(axis=0)])) for side in (membership, ~membership)
     )
     if few := enough_units(member_units, other_units):
-        none = Estimate.unresolvable(n=n_units, method=METHOD, reason=few)
+        none = Estimate.unresolvable(n=n_units, method=how, reason=few)
         return AttackEstimates(auc=none, tpr_at=dict.fromkeys(alphas, none), balanced_accuracy=none)
     counts = rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=draws)
     sample = _Sample(scores, membership, unit_of_image, tuple(alphas))
@@ -126,7 +126,7 @@ def membership_estimates(
     low = np.clip(values - wider * (values - low), 0.0, 1.0)
     high = np.clip(values + wider * (high - values), 0.0, 1.0)
 
-    def estimate(index: int, method: str = METHOD) -> Estimate:
+    def estimate(index: int, method: str = how) -> Estimate:
         return Estimate(
             value=float(values[index]),
             low=float(min(low[index], values[index])),
@@ -142,11 +142,11 @@ def membership_estimates(
         reason = resolvable(alpha, non_member_units=other_units, non_member_pairs=pairs)
         reason = reason or curve.tied_at(alpha, non_members=pairs)
         tpr_at[alpha] = (
-            Estimate.unresolvable(n=n_units, method=METHOD, reason=reason)
+            Estimate.unresolvable(n=n_units, method=how, reason=reason)
             if reason
             else estimate(index + 2)
         )
-    half = "percentile bootstrap over units; as many called members as there are, by target"
+    half = say("method.bootstrap_half")
     return AttackEstimates(
         auc=estimate(0),
         tpr_at=tpr_at,

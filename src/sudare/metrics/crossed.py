@@ -9,11 +9,10 @@ import numpy as np
 from sudare.core.arrays import FloatArray, IntArray
 from sudare.core.errors import AuditError
 from sudare.core.estimates import Estimate
+from sudare.core.wording import say
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
-
-_METHOD = "builds and test images drawn (crossed variance, beta interval)"
 
 
 def crossed_share(
@@ -58,7 +57,13 @@ def crossed_share(
     value = float((right @ weights).mean())
     if builds == 1:
         return Estimate(
-            value=value, low=None, high=None, n=1, method="one build", level=level, of_units=False
+            value=value,
+            low=None,
+            high=None,
+            n=1,
+            method=say("method.one_build"),
+            level=level,
+            of_units=False,
         )
     variance, heavier = _variance(right, weights, of_class, sizes, level)
     # No more than there are answers; no fewer than images where none differs from another.
@@ -76,7 +81,7 @@ def crossed_share(
         low=min(low, value),
         high=max(high, value),
         n=builds,
-        method=_METHOD,
+        method=say("method.crossed"),
         level=level,
         of_units=False,
     )

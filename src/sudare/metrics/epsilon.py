@@ -10,6 +10,7 @@ import numpy as np
 from sudare.core.arrays import BoolArray, FloatArray
 from sudare.core.errors import AuditError
 from sudare.core.estimates import Estimate
+from sudare.core.wording import say
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -94,7 +95,7 @@ def epsilon_from_threshold(
             _epsilon_at(inside, outside, threshold, delta, 1 - (1 - level) / len(grid))
             for threshold in _thresholds(outside, grid)
         ]
-        value, method = max(tried), f"best of {len(grid)} declared thresholds, Bonferroni"
+        value, method = max(tried), say("method.bonferroni", count=len(grid))
     elif choice == "split":
         if rng is None:
             raise AuditError("a split needs a generator")
@@ -105,7 +106,7 @@ def epsilon_from_threshold(
         found = [_epsilon_at(in_a, out_a, threshold, delta, level) for threshold in thresholds]
         best = thresholds[int(np.argmax(found))]
         value = _epsilon_at(in_b, out_b, best, delta, level)
-        method = "threshold chosen on one half, measured on the other"
+        method = say("method.split")
     else:
         raise AuditError(f"unknown way to choose a threshold: {choice!r}")
     return Estimate(
@@ -113,7 +114,7 @@ def epsilon_from_threshold(
         low=value,
         high=_MOST,
         n=len(scores),
-        method=f"{method}; one-sided",
+        method=say("method.one_sided", method=method),
         level=level,
     )
 
@@ -156,7 +157,7 @@ def epsilon_from_gaussian(
         low=value,
         high=_MOST,
         n=len(scores),
-        method=f"Gaussian-DP, best of {len(grid)} declared thresholds, Bonferroni; one-sided",
+        method=say("method.gaussian_dp", count=len(grid)),
         level=level,
     )
 

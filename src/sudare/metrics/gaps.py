@@ -11,6 +11,7 @@ import numpy as np
 from sudare.core.arrays import FloatArray, IntArray
 from sudare.core.errors import AuditError
 from sudare.core.estimates import Estimate
+from sudare.core.wording import say
 from sudare.metrics.crossed import crossed_share
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ LEAST_OF_A_PART = 10
 
 _CHOSEN = 1.15
 """By how much ends are wider where each half chose what the other measured."""
-
-_METHOD = "chosen on half of the test images, measured on the other; builds and images drawn"
 
 
 def largest_gap(
@@ -116,7 +115,7 @@ def worst_share(
     if len(set(worst)) == 1:
         # Both halves name it: their mean is that of all its images, and so is the interval.
         found = [_ends(crossed_share(right[:, parts == worst[0]], level=level))]
-    return _within(_mean(found, right, level, least="no part has"), 0.0, 1.0)
+    return _within(_mean(found, right, level, few="reason.no_part"), 0.0, 1.0)
 
 
 def largest_difference(
@@ -141,7 +140,7 @@ def largest_difference(
         value, down, up = _ends(crossed_share((1 + one[:, measured]) / 2, level=level))
         found.append((2 * value - 1, 2 * down, 2 * up))
     nothing = np.zeros((builds, images))
-    return _within(_mean(found, nothing, level, least="the check does not have"), -1.0, 1.0)
+    return _within(_mean(found, nothing, level, few="reason.few_tests"), -1.0, 1.0)
 
 
 def _ends(estimate: Estimate) -> tuple[float, float, float]:
@@ -213,15 +212,15 @@ def _mean(
     found: list[tuple[float, float, float] | None] | list[tuple[float, float, float]],
     right: FloatArray,
     level: float,
-    least: str = "fewer than two parts have",
+    few: str = "reason.few_parts",
     wider: float = _CHOSEN,
 ) -> Estimate:
     known = [one for one in found if one is not None]
     if not known:
         return Estimate.unresolvable(
             n=len(right),
-            method=_METHOD,
-            reason=f"{least} {LEAST_OF_A_PART} test images to compare",
+            method=say("method.halves"),
+            reason=say(few, least=LEAST_OF_A_PART),
             of_units=False,
         )
     values, down, up = (np.array(column) for column in zip(*known, strict=True))
@@ -239,7 +238,7 @@ def _mean(
         low=max(low, -1.0) if interval else None,
         high=min(high, 1.0) if interval else None,
         n=len(right),
-        method=_METHOD if interval else "one build",
+        method=say("method.halves" if interval else "method.one_build"),
         level=level,
         of_units=False,
     )

@@ -9,6 +9,7 @@ import numpy as np
 from sudare.core.arrays import FloatArray
 from sudare.core.errors import AuditError
 from sudare.core.estimates import Estimate
+from sudare.core.wording import say
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -34,10 +35,16 @@ def mean_over_builds(
 
     if not len(values) or not np.isfinite(values).all():
         raise AuditError("a mean over builds needs finite values")
-    mean, method = float(np.mean(values)), "mean over builds, Student t"
+    mean, method = float(np.mean(values)), say("method.student")
     if len(values) == 1:
         return Estimate(
-            value=mean, low=None, high=None, n=1, method="one build", level=level, of_units=False
+            value=mean,
+            low=None,
+            high=None,
+            n=1,
+            method=say("method.one_build"),
+            level=level,
+            of_units=False,
         )
     # Equal values would give a width of rounding size; a degenerate interval says it better.
     spread = float(np.std(values, ddof=1)) / len(values) ** 0.5
@@ -79,7 +86,7 @@ def clopper_pearson(successes: int, trials: int, *, level: float = 0.95) -> Esti
         low=low,
         high=high,
         n=trials,
-        method="Clopper-Pearson",
+        method=say("method.clopper_pearson"),
         level=level,
     )
 
@@ -117,7 +124,7 @@ def mean_recall(
         low=max(0.0, value - reach),
         high=min(1.0, value + reach),
         n=int(total.sum()),
-        method="mean over classes, Agresti-Coull over records",
+        method=say("method.agresti_coull"),
         level=level,
     )
 
@@ -137,7 +144,7 @@ def precision_at_prior(tpr: Estimate, *, alpha: float, prior: float) -> Estimate
     """
     if not 0 < prior < 1:
         raise AuditError(f"a prior lies in 0 to 1, not {prior:g}", where="audit.prior")
-    method = f"from the TPR, {prior:g} of the images being members"
+    method = say("method.at_prior", prior=f"{prior:g}")
     if tpr.value is None or tpr.low is None or tpr.high is None:
         return Estimate.unresolvable(
             n=tpr.n, method=method, reason=tpr.reason, of_units=tpr.of_units

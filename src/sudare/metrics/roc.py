@@ -9,6 +9,7 @@ import numpy as np
 
 from sudare.core.arrays import BoolArray, FloatArray
 from sudare.core.errors import AuditError
+from sudare.core.wording import say
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -59,10 +60,7 @@ class Roc:
         if below >= _USED * alpha - 1 / non_members:
             return ""
         above = float(self.fpr[self.fpr > alpha].min())
-        return (
-            f"tied scores: the nearest attainable false-positive rates are {below:.3g} and "
-            f"{above:.3g}"
-        )
+        return say("reason.tied", below=f"{below:.3g}", above=f"{above:.3g}")
 
 
 def roc(scores: Float[FloatArray, "*shape"], members: Bool[BoolArray, "*shape"]) -> Roc:
@@ -109,7 +107,7 @@ def enough_units(member_units: int, non_member_units: int) -> str:
     few = min(member_units, non_member_units)
     if few >= LEAST_UNITS:
         return ""
-    return f"needs at least {LEAST_UNITS} distinct units of members and as many of non-members"
+    return say("reason.few_units", least=LEAST_UNITS)
 
 
 def resolvable(alpha: float, *, non_member_units: int, non_member_pairs: int) -> str:
@@ -122,7 +120,7 @@ def resolvable(alpha: float, *, non_member_units: int, non_member_pairs: int) ->
     """
     # The tolerance keeps 1 / 0.001 == 1000 from being decided by rounding.
     if non_member_units < 1 / alpha * (1 - 1e-9):
-        return f"needs at least {round(1 / alpha):,} distinct non-member units"
+        return say("reason.few_other_units", least=f"{round(1 / alpha):,}")
     if non_member_pairs < 10 / alpha * (1 - 1e-9):
-        return f"needs at least {round(10 / alpha):,} non-member scores over all builds"
+        return say("reason.few_other_scores", least=f"{round(10 / alpha):,}")
     return ""

@@ -15,12 +15,15 @@ from pydantic import (
 )
 
 from sudare.accounting.ledger import LedgerEntry
+from sudare.core.wording import Wording
 from sudare.releases.registry import KINDS, kind_class
 
 RELEASE_SCHEMA = "sudare.release/2"
 MAX_CLASSES = 10_000
 # A card is read before it is trusted: nothing in it may be large enough to be a burden.
 Line: TypeAlias = Annotated[str, Field(max_length=300)]
+Heading: TypeAlias = Annotated[Wording, Field(max_length=300)]
+Sentence: TypeAlias = Annotated[Wording, Field(max_length=4_000)]
 Text: TypeAlias = Annotated[str, Field(max_length=4_000)]
 Side: TypeAlias = Annotated[int, Field(ge=1, le=4_096)]
 
@@ -57,8 +60,8 @@ class Card(_Value):
     schema_name: str = Field(default=RELEASE_SCHEMA, alias="schema")
     kind: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="What it can do.")
     route: Line = Field(description="How it was made.")
-    title: Line = Field(description="One line for people.")
-    what_leaves: Text = Field(description="One sentence: what the recipient gets.")
+    title: Heading = Field(description="One line for people.")
+    what_leaves: Sentence = Field(description="One sentence: what the recipient gets.")
     purpose: Literal["release", "evaluation"] = Field(
         default="release",
         description="'evaluation' copies were built for an audit and are not meant to be shared.",
@@ -71,7 +74,7 @@ class Card(_Value):
     )
     statistics: tuple[Statistic, ...] = Field(default=(), max_length=200)
     ledger: tuple[LedgerEntry, ...] = Field(default=(), max_length=200)
-    guarantee: Text = Field(default="", description="Formal guarantee in words, or empty.")
+    guarantee: Sentence = Field(default="", description="Formal guarantee in words, or empty.")
     data_name: Line = Field(default="", description="The collection's public name, or empty.")
     data_licence: Line = ""
     files: tuple[FileEntry, ...] = Field(default=(), max_length=2)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from sudare.core.decisions import Answer, Decision, Outcome, Reply, Settle
 from sudare.core.findings import Finding
+from sudare.core.wording import say
 from sudare.report.blocks import Cell, Table
 from sudare.report.deployment import possible
 from sudare.report.drawing import looks, swatch
 from sudare.report.formats import range_text, value_text
 from sudare.report.load import Run
 from sudare.report.tables import number_cell
-from sudare.report.text import attack_name, say, spoken_or
+from sudare.report.text import attack_name, check_name, spoken_or
 
 _KINDS = {
     Outcome.SHARE: "good",
@@ -118,7 +119,7 @@ _MANY = 256
 def _settle(settle: Settle) -> str:
     if settle.what in ("builds", "units") and 0 < settle.count <= _MANY:
         return say(f"settle_{settle.what}_about", count=settle.count)
-    name = attack_name(settle.name) if settle.what == "attack" else settle.name
+    name = attack_name(settle.name) if settle.what == "attack" else check_name(settle.name)
     return say(f"settle_{settle.what}", name=name)
 
 

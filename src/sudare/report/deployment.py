@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from sudare.core import Finding
 from sudare.core.threats import ThreatModel
+from sudare.core.wording import listed, say
 from sudare.report.load import Run
-from sudare.report.text import listed, say, sees
+from sudare.report.text import sees
 
 _BEST_FIRST = ("boundary_calibrated", "boundary", "gap", "nearest_calibrated", "nearest")
 """Of attackers who see less than scores, the one to go by is the first of these that ran."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection
 from sudare.core import Finding, Status
 from sudare.core.figures import figure_of, rate_of
 from sudare.core.runs import GateResult, ReleaseSummary, RocCurve, RunSummary, Stage
+from sudare.core.wording import Said, refilled, say
 from sudare.report.load import Run
-from sudare.report.text import say
 
 SMALLEST_GROUP = 10
 """Figures about a group of fewer units are withheld from the public page."""
@@ -40,10 +40,10 @@ def public_copy(run: Run) -> Run:
 
     def strict(text: str) -> str:
         # How many builds there were is on the page anyway, even where a count happens to equal it.
-        return _replace(text, lambda number: number not in harmless, builds=builds)
+        return _cleaned(text, lambda number: number not in harmless, builds=builds)
 
     def lenient(text: str) -> str:
-        return _replace(text, lambda number: number >= 10 and number in private)
+        return _cleaned(text, lambda number: number >= 10 and number in private)
 
     data = summary.data.model_copy(
         update={
@@ -137,6 +137,18 @@ def _small_groups(run: Run) -> frozenset[str]:
         for finding in run.findings
         if finding.group and 0 < finding.n_units < SMALLEST_GROUP
     )
+
+
+def _cleaned(text: str, is_private: Callable[[int], bool], *, builds: Collection[int] = ()) -> str:
+    """A text without private numbers; of a row of the catalogues its fields are looked at."""
+    if not isinstance(text, Said):
+        return _replace(text, is_private, builds=builds)
+    fields = {}
+    for name, value in text.fields.items():
+        is_builds = name == "builds" and isinstance(value, int) and value in builds
+        said = value if isinstance(value, Said) else str(value)
+        fields[name] = value if is_builds else _cleaned(said, is_private, builds=builds)
+    return refilled(text, fields)
 
 
 def _replace(text: str, is_private: Callable[[int], bool], *, builds: Collection[int] = ()) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sudare.core import Finding, Status
 from sudare.core.figures import figure_of, rate_of
-from sudare.report.text import say
+from sudare.core.wording import reworded, say
 
 _UNSAID = frozenset({"", "share", "a share", "epsilon"})
 
@@ -58,8 +58,8 @@ def missing_text(finding: Finding | None, *, running: bool = False) -> str:
     if finding is None:
         return say("na_running") if running else say("na_not_planned")
     if finding.status is Status.FAILED:
-        return say("na_failed", reason=finding.reason)
-    return say("na", reason=finding.reason)
+        return say("na_failed", reason=reworded(finding.reason))
+    return say("na", reason=reworded(finding.reason))
 
 
 def _digits(value: float, finding: Finding) -> str:

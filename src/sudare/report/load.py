@@ -19,7 +19,8 @@ from sudare.core.printable import unprintable
 from sudare.core.runs import RUN_SCHEMA, Mode, ReleaseSummary, RunSummary
 from sudare.core.strict_json import read_json
 from sudare.core.threats import declare_threats
-from sudare.report.text import finding_name, say
+from sudare.core.wording import reworded, say
+from sudare.report.text import finding_name
 
 UTILITIES = ("utility.balanced_accuracy", "utility.accuracy", "utility.heldout_accuracy")
 """What says how useful a release is, the best figure first."""
@@ -102,7 +103,7 @@ class Run:
     def label(self, release: str) -> str:
         """The label of a release for charts and tables."""
         known = self.releases.get(release)
-        return (known.label or release) if known else release
+        return (reworded(known.label) or release) if known else release
 
     def is_baseline(self, release: str) -> bool:
         """Whether a release is there for comparison rather than as a proposal."""
@@ -245,11 +246,12 @@ def load_run(folder: Path) -> Run:
     findings = Findings()
     if (folder / "findings.json").is_file():
         findings = _read(folder / "findings.json", Findings)
-    for path, found, known in (
-        ("run.json", summary.schema_name, RUN_SCHEMA),
-        ("findings.json", findings.schema_name, SCHEMA),
+    # Files of the form before have texts without keys, which are shown as they are.
+    for path, found, known, before in (
+        ("run.json", summary.schema_name, RUN_SCHEMA, "sudare.run/2"),
+        ("findings.json", findings.schema_name, SCHEMA, "sudare.findings/2"),
     ):
-        if found != known:
+        if found not in (known, before):
             raise AuditError(
                 f"the schema is {found!r}, this version reads {known!r}",
                 where=str(folder / path),

@@ -17,11 +17,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sudare.core.files import atomic_write
+from sudare.core.wording import catalogue, listed, reworded, say, spoken, together
 from sudare.report.drawing import dark_rules
 from sudare.report.editions import public_copy
 from sudare.report.load import Run, load_run
 from sudare.report.sections import sections_of
-from sudare.report.text import builds_text, catalogue, listed, say, spoken, worded
+from sudare.report.text import builds_text, worded
 from sudare.report.verdict import verdict
 from sudare.report.words import Words
 
@@ -70,13 +71,12 @@ def write_report(run_folder: Path, *, languages: Sequence[str] = ("en",)) -> Rep
         AuditError: The folder holds no run, or a file does not fit its schema.
     """
     run = load_run(run_folder)
-    public = public_copy(run)
     ending = "" if languages[0] == "en" else f"-{languages[0]}"
     inside, shared = (run_folder / f"{name}{ending}.html" for name in ("report", "report-public"))
     # Altair would check each part of a chart as it is made; the tests of the charts do.
     with debug_mode(arg=False):
-        atomic_write(inside, _page(replace(run, drawn_from=public), languages), public=False)
-        atomic_write(shared, _page(public, languages), public=True)
+        atomic_write(inside, _page(run, languages, public=False), public=False)
+        atomic_write(shared, _page(run, languages, public=True), public=True)
     with spoken(languages[0]):
         sentences = verdict(run).sentences
     return ReportPaths(internal=inside, public=shared, verdict=sentences)
@@ -102,15 +102,15 @@ def as_it_goes() -> Callable[[Path], None]:
     return write
 
 
-def _page(run: Run, languages: Sequence[str]) -> str:
+def _page(run: Run, languages: Sequence[str], *, public: bool) -> str:
     """One file: the page in the first language, and what reads otherwise in the second."""
     first, second = (*languages, "")[:2]
     words = Words()
     if second:
         waiting = Words()
-        _rendered(run, second, first, waiting)
+        _rendered(run, second, first, waiting, public=public)
         words = Words(waiting.said)
-    title, body = _rendered(run, first, second, words)
+    title, body = _rendered(run, first, second, words, public=public)
     environment = _environment()
     script = Markup("".join(environment.get_template(name).render() for name in _SCRIPTS))
     return environment.get_template("report.html.j2").render(
@@ -119,17 +119,21 @@ def _page(run: Run, languages: Sequence[str]) -> str:
         title=title,
         body=body,
         words=words,
-        internal=not run.public,
+        internal=not public,
         style=Markup(environment.get_template("style.css").render(dark=dark_rules())),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
-def _rendered(run: Run, language: str, other: str, words: Words) -> tuple[Markup, Markup]:
+def _rendered(
+    whole: Run, language: str, other: str, words: Words, *, public: bool
+) -> tuple[Markup, Markup]:
     """Title and text in a language, with a button for another one; each text told to ``words``."""
-    summary = run.summary
     with spoken(language):
+        copy = public_copy(whole)
+        run = copy if public else replace(whole, drawn_from=copy)
+        summary = run.summary
         dated = worded(
             "dated",
             summary.mode,
@@ -190,9 +194,9 @@ def _progress(run: Run) -> _Banner:
     under_way = [stage for stage in run.summary.stages if stage.done < stage.total]
     if under_way:
         stages = [
-            say("stage", label=stage.label, done=stage.done, total=stage.total)
+            say("stage", label=reworded(stage.label), done=stage.done, total=stage.total)
             for stage in under_way
         ]
         more.append(say("banner_stages", stages=listed(stages)))
     first = say("banner_running", done=total - len(missing), total=total)
-    return _Banner(first=first, more=" ".join(more))
+    return _Banner(first=first, more=together(more))

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from sudare.core import Finding, Status
 from sudare.core.figures import figure_of
 from sudare.core.lines import control_failed
+from sudare.core.wording import say
 from sudare.report.blocks import Cell
 from sudare.report.formats import chance_of, missing_text, range_text, value_text
-from sudare.report.text import explained, say
+from sudare.report.text import explained
 
 
 def severity(finding: Finding) -> tuple[int, float, str, str, str, str]:

@@ -1,77 +1,18 @@
-"""Sentences and names for the report's reader, by key.
-
-One catalogue per language; code and page templates ask for a key and never join fragments.
-"""
+"""Names of what other rooms have ids for: attacks, findings, planted images, threat models."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import cache
-from importlib import resources
+from collections.abc import Sequence
 
-from sudare.core import SudareError, ThreatModel
-from sudare.core.figures import figure_of, rate_of
+from sudare.core import ThreatModel
+from sudare.core.figures import Figure, figure_of, rate_of
 from sudare.core.runs import Mode, RunSummary
-from sudare.report.names import ATTACKS, CANARIES, PLANTED
-
-LANGUAGES = ("en", "ja")
-"""Each is a catalogue in ``report/languages``, of the same keys and fields."""
-
-_CATALOGUE: ContextVar[Mapping[str, str]] = ContextVar("catalogue")
-
-
-@cache
-def catalogue(language: str) -> Mapping[str, str]:
-    """Every sentence in a language.
-
-    Raises:
-        SudareError: A language there is no catalogue of.
-    """
-    if language not in LANGUAGES:
-        raise SudareError(
-            f"there is no report in {language!r}", fix=f"There is: {', '.join(LANGUAGES)}."
-        )
-    place = resources.files("sudare.report") / "languages" / f"{language}.toml"
-    found: dict[str, str] = tomllib.loads(place.read_text(encoding="utf-8"))
-    return found
-
-
-@contextmanager
-def spoken(language: str) -> Iterator[None]:
-    """Say everything in a language, within the block."""
-    before = _CATALOGUE.set(catalogue(language))
-    try:
-        yield
-    finally:
-        _CATALOGUE.reset(before)
-
-
-def say(key: str, /, **fields: str | int) -> str:
-    """The sentence of a key with its fields filled in.
-
-    Raises:
-        SudareError: No such key, or a field is missing.
-    """
-    try:
-        return _known()[key].format_map(fields)
-    except KeyError as error:
-        raise SudareError(
-            f"the report text {key!r} lacks {error}", fix="Add it to report/languages."
-        ) from error
+from sudare.core.wording import known, reworded, say
 
 
 def spoken_or(keys: Sequence[str], /, **fields: str | int) -> str:
     """The sentence of the first of some keys that there is."""
-    known = _known()
-    return say(next(key for key in keys if key in known), **fields)
-
-
-def _known() -> Mapping[str, str]:
-    """The catalogue of the language that is spoken; English unless another one is."""
-    return _CATALOGUE.get(None) or catalogue("en")
+    return say(next(key for key in keys if key in known()), **fields)
 
 
 def builds_text(summary: RunSummary) -> str:
@@ -85,23 +26,7 @@ def builds_text(summary: RunSummary) -> str:
 def worded(key: str, mode: Mode, /, **fields: str | int) -> str:
     """The sentence of a key as this kind of run needs it: ``key_given``, else ``key``."""
     own = f"{key}_{mode.value}"
-    return say(own if own in _known() else key, **fields)
-
-
-def listed(names: Sequence[str], *, most: int = 1000) -> str:
-    """Names as a list in a sentence: "a, b and c"; "a, b; and c" where a name has a comma.
-
-    Of more than ``most`` names the last ones are counted: "a, b and 5 others".
-    """
-    if not names:
-        return say("none")
-    if len(names) > most:
-        names = [*names[: most - 1], say("list_others", count=len(names) - most + 1)]
-    long = "_long" if any("," in name for name in names) else ""
-    head = names[0]
-    for name in names[1:-1]:
-        head = say(f"list_step{long}", first=head, last=name)
-    return head if len(names) == 1 else say(f"list_two{long}", first=head, last=names[-1])
+    return say(own if own in known() else key, **fields)
 
 
 def attack_name(attack: str) -> str:
@@ -110,10 +35,12 @@ def attack_name(attack: str) -> str:
     >>> attack_name("membership.my_own")
     'My own'
     """
+    if f"attack.{attack}" in known():
+        return say(f"attack.{attack}")
     figure = figure_of(f"{attack}.auc")
-    if attack not in ATTACKS and figure is not None and "{attack}" not in figure.name:
-        return figure.name.partition(":")[0]
-    return ATTACKS.get(attack) or _spoken(attack.rpartition(".")[2])
+    if figure is not None and "{attack}" not in figure.name and not figure.id.startswith("memb"):
+        return figure.name.partition(":")[0] or _in_words(attack.rpartition(".")[2])
+    return _in_words(attack.rpartition(".")[2])
 
 
 def finding_name(name: str, *, part: str = "") -> str:
@@ -132,22 +59,40 @@ def finding_name(name: str, *, part: str = "") -> str:
     """
     if name.startswith("canaries.") and name.count(".") >= 3:
         _, kind, rest = name.split(".", 2)
-        return f"{canary_name(kind)}: {finding_name(f'membership.{rest}')}"
+        of_them = finding_name(f"membership.{rest}")
+        return say("of_planted", kind=canary_name(kind), name=of_them)
     # A rate such as that of tpr@0.01 holds a dot itself, so the id is split at its first two.
     room, _, rest = name.partition(".")
     attack, _, leaf = rest.partition(".")
     figure, rate = figure_of(name), rate_of(name)
     if figure is not None:
-        return figure.name.format(
+        return _figure_name(
+            figure,
             attack=attack_name(f"{room}.{attack}"),
             rate="" if rate is None else say("percent", value=f"{100 * rate:g}"),
             part=part or say("part_exposed"),
             at="" if rate is None else f"{rate:g}",
         )
     if not leaf:
-        return _spoken(f"{room}: {attack.replace('.', ' ')}" if attack else room)
-    who = attack_name(f"{room}.{attack}") if room == "membership" else _spoken(f"{room}, {attack}")
-    return f"{who}: {leaf.replace('_', ' ')}"
+        return _in_words(f"{room}: {attack.replace('.', ' ')}" if attack else room)
+    who = attack_name(f"{room}.{attack}")
+    return f"{who if room == 'membership' else _in_words(f'{room}, {attack}')}: {_plain(leaf)}"
+
+
+def _figure_name(figure: Figure, **fields: str) -> str:
+    """Its row in the catalogue, else the words that a package declared it with."""
+    if figure.name:
+        return figure.name.format(**fields)
+    key = _row(figure, "name")
+    return say(key, **fields) if key else _in_words(figure.id)
+
+
+def _row(figure: Figure, part: str) -> str:
+    """The key of a figure's own row, else that of its family, else nothing."""
+    room, _, rest = figure.id.partition(".")
+    family = f"{room}.*.{rest.partition('.')[2]}"
+    keys = (f"figure.{name}.{part}" for name in (figure.id, family))
+    return next((key for key in keys if key in known()), "")
 
 
 def explained(name: str) -> tuple[str, str] | None:
@@ -157,26 +102,49 @@ def explained(name: str) -> tuple[str, str] | None:
     'Null control'
     """
     figure = figure_of(name)
-    return (figure.short, figure.meaning) if figure is not None and figure.meaning else None
+    if figure is None:
+        return None
+    if figure.meaning:
+        return figure.short, figure.meaning
+    short, meaning = _row(figure, "short"), _row(figure, "meaning")
+    return (say(short), say(meaning)) if short and meaning else None
 
 
 def canary_name(kind: str) -> str:
     """The human name of a kind of canary."""
-    return CANARIES.get(kind) or _spoken(kind)
+    key = f"canary.{kind}.name"
+    return say(key) if key in known() else _in_words(kind)
 
 
 def planted(kind: str) -> str:
     """What canaries of a kind are, as the end of a sentence; empty if that is not known."""
-    return PLANTED.get(kind, "")
+    key = f"canary.{kind}.what"
+    return say(key) if key in known() else ""
 
 
-def _spoken(name: str) -> str:
-    """An id that has no name of its own, as words."""
-    words = name.replace("_", " ")
-    return words[:1].upper() + words[1:]
+def check_name(kind: str, label: str = "") -> str:
+    """What a check is called: its row in the catalogue, else its label, else its name."""
+    key = f"check.{kind}"
+    return say(key) if key in known() else reworded(label) or _plain(kind)
 
 
 def sees(threat_model: ThreatModel) -> str:
     """What the attacker sees, as an object of "who sees"."""
-    own = _known().get(f"sees_{threat_model.value}")
-    return own or threat_model.phrase
+    key = f"threat.{threat_model.value}.phrase"
+    return say(key) if key in known() else threat_model.phrase
+
+
+def seen_by(threat_model: ThreatModel) -> str:
+    """What the attacker sees, in one sentence."""
+    key = f"threat.{threat_model.value}.sees"
+    return say(key) if key in known() else threat_model.sees
+
+
+def _in_words(name: str) -> str:
+    """An id that has no name of its own, as words."""
+    words = _plain(name)
+    return words[:1].upper() + words[1:]
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")

@@ -13,18 +13,11 @@ from sudare.core.decisions import Outcome
 from sudare.core.lines import control_failed
 from sudare.core.runs import Mode
 from sudare.core.runs import Verdict as GateOutcome
+from sudare.core.wording import listed, reworded, say, together
 from sudare.report.deployment import holder_sentence, possible
 from sudare.report.formats import short_estimate, value_text
 from sudare.report.load import Interval, Run, interval, tells_membership
-from sudare.report.text import (
-    attack_name,
-    builds_text,
-    canary_name,
-    finding_name,
-    listed,
-    say,
-    sees,
-)
+from sudare.report.text import attack_name, builds_text, canary_name, finding_name, sees
 
 # The verdict is read aloud in meetings; the table has all names.
 _MOST_NAMES = 4
@@ -102,7 +95,7 @@ def verdict(run: Run) -> Verdict:
         found, means = _null(releases)
     else:
         answer, rule = _decision(run), _rule(run) if run.decisions else ""
-        rule = " ".join(part for part in (holder, rule) if part)
+        rule = together([holder, rule])
         found, means = _answer(run, releases)
     return Verdict(
         answer=answer,
@@ -173,8 +166,8 @@ def _asked(run: Run) -> str:
 
 def _doubts(run: Run) -> str:
     """Null controls that failed, and what the audit warns of."""
-    told = [say("warning", text=text) for text in run.summary.warnings]
-    return " ".join(text for text in (_control(run), *told) if text)
+    told = [say("warning", text=reworded(text)) for text in run.summary.warnings]
+    return together([_control(run), *told])
 
 
 def _control(run: Run) -> str:
@@ -204,9 +197,9 @@ def _answer(run: Run, releases: Sequence[_Measured]) -> tuple[str, str]:
     if unresolved and not releases:
         return unresolved, say("means_untold")
     if mode is Mode.COMPARISON or not releases:
-        return " ".join(filter(None, (_found(run, releases), unresolved))), _means(releases)
+        return together([_found(run, releases), unresolved]), _means(releases)
     if _only_scores(run):
-        return " ".join(_about_scores(release) for release in releases), say("means_scores")
+        return together([_about_scores(release) for release in releases]), say("means_scores")
     return _found(run, releases), say(f"means_{mode.value}")
 
 
@@ -262,10 +255,14 @@ def _untold(run: Run) -> str:
     """Of which releases the leakage cannot be told, and why; or empty."""
     names: dict[str, list[str]] = {}
     for finding in _unresolved(run):
-        names.setdefault(finding.reason.rstrip("."), []).append(run.label(finding.release))
-    return " ".join(
-        say("found_untold", names=listed(labels, most=_MOST_NAMES), reason=reason)
-        for reason, labels in names.items()
+        names.setdefault(reworded(finding.reason).rstrip("."), []).append(
+            run.label(finding.release)
+        )
+    return together(
+        [
+            say("found_untold", names=listed(labels, most=_MOST_NAMES), reason=reason)
+            for reason, labels in names.items()
+        ]
     )
 
 
@@ -320,7 +317,7 @@ def _found(run: Run, releases: Sequence[_Measured]) -> str:
     below = [release.label for release in releases if release.auc.high < 0.5]
     if below:
         sentences.append(say("found_below", names=listed(below, most=_MOST_NAMES)))
-    return " ".join(sentences)
+    return together(sentences)
 
 
 def _beyond_the_average(run: Run, releases: Sequence[_Measured]) -> list[str]:
@@ -399,7 +396,7 @@ def _means(releases: Sequence[_Measured]) -> str:
     if len(hidden) < 2:
         return say("means_one")
     orders = [*_against_reference(hidden), *_open_orders(hidden)]
-    return " ".join([*orders, say("means_caveat")])
+    return together([*orders, say("means_caveat")])
 
 
 def _against_reference(releases: Sequence[_Measured]) -> list[str]:
@@ -456,7 +453,7 @@ def _null(releases: Sequence[_Measured]) -> tuple[str, str]:
     found = [say("found_null", count=len(releases), inside=inside)]
     if outside:
         found.append(say("found_null_outside", names=listed(outside, most=_MOST_NAMES)))
-    return " ".join(found), say("means_null")
+    return together(found), say("means_null")
 
 
 def _gates(run: Run) -> str:
@@ -480,4 +477,4 @@ def _gates(run: Run) -> str:
     ):
         if by_outcome[outcome]:
             sentences.append(say(key, gates=listed(by_outcome[outcome])))
-    return " ".join(sentences)
+    return together(sentences)

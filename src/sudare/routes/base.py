@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from sudare.core.arrays import ByteArray, Float32Array
 from sudare.core.errors import ConfigError, DataError
+from sudare.core.wording import as_json, from_json
 from sudare.data.images import ImageDataset
 from sudare.releases.kinds import Release
 from sudare.routes.config import RouteConfig
@@ -47,17 +48,18 @@ class Choice:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        return asdict(self)
+        told = {"options": self.options, "notes": self.notes}
+        return asdict(self) | {name: [*map(as_json, each)] for name, each in told.items()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Choice:
         """From plain values."""
         return cls(
             what=str(values["what"]),
-            options=tuple(map(str, values["options"])),
+            options=tuple(map(from_json, values["options"])),
             scores=tuple(map(float, values["scores"])),
             chosen=int(values["chosen"]),
-            notes=tuple(map(str, values["notes"])),
+            notes=tuple(map(from_json, values["notes"])),
         )
 
 

@@ -48,12 +48,10 @@ class Rule:
     """How shares follow from standings.
 
     Attributes:
-        title: For people.
         shares: Weights, not below 0; where all are zero nobody is paid.
         promises: Properties it has; each is tested, and so is that it has no other.
     """
 
-    title: str
     shares: Callable[[Contribution], FloatArray]
     promises: frozenset[str]
 
@@ -62,32 +60,26 @@ _ALWAYS = frozenset({"budget balance", "individual rationality", "symmetry"})
 
 RULES: Mapping[str, Rule] = {
     "equal": Rule(
-        title="the same for each",
         shares=lambda standing: np.ones(len(standing.sizes)),
         promises=_ALWAYS | {"replication"},
     ),
     "size": Rule(
-        title="by number of records",
         shares=lambda standing: standing.sizes,
         promises=_ALWAYS | {"null player", "Sybil"},
     ),
     "score-mean": Rule(
-        title="by mean score of a record",
         shares=lambda standing: standing.scores,
         promises=_ALWAYS | {"null player", "replication"},
     ),
     "score-sum": Rule(
-        title="by sum of the records' scores",
         shares=lambda standing: standing.scores * standing.sizes,
         promises=_ALWAYS | {"null player", "Sybil"},
     ),
     "shapley": Rule(
-        title="by Shapley value",
         shares=lambda standing: np.maximum(standing.shapley, 0.0),
         promises=_ALWAYS | {"null player", "replication"},
     ),
     "leave-one-out": Rule(
-        title="by what all would lose",
         shares=lambda standing: np.maximum(standing.leave_one_out, 0.0),
         promises=_ALWAYS | {"null player", "Sybil", "replication"},
     ),

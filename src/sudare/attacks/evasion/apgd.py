@@ -28,7 +28,6 @@ class AutoPgd(EvasionAttack):
     """
 
     name: ClassVar[str] = "apgd"
-    label: ClassVar[str] = "APGD, cross-entropy"
     in_autoattack: ClassVar[bool] = True
 
     steps: int = 50
@@ -121,7 +120,6 @@ class DlrAutoPgd(AutoPgd):
     """Auto-PGD on the difference of logits ratio."""
 
     name: ClassVar[str] = "apgd-dlr"
-    label: ClassVar[str] = "APGD, DLR loss"
 
     loss: Literal["ce", "dlr"] = "dlr"
 

@@ -25,7 +25,6 @@ class TargetedAutoPgd(EvasionAttack):
     """
 
     name: ClassVar[str] = "apgd-t"
-    label: ClassVar[str] = "APGD, targeted"
     in_autoattack: ClassVar[bool] = True
 
     steps: int = 100

@@ -50,7 +50,7 @@ class EvasionAttack(ABC):
 
     name: ClassVar[str]
     label: ClassVar[str] = ""
-    """What it is called on pages; its name if empty."""
+    """What an attack of another package is called on pages; ours are rows of the catalogues."""
     follows_gradients: ClassVar[bool] = True
     """Whether it takes many steps along gradients: one that does not and still does better shows
     that gradients are hidden."""

@@ -25,7 +25,6 @@ class DeepFool(EvasionAttack):
     """
 
     name: ClassVar[str] = "deepfool"
-    label: ClassVar[str] = "DeepFool"
 
     steps: int = 50
     overshoot: float = 0.02

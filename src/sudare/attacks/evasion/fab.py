@@ -34,7 +34,6 @@ class Fab(EvasionAttack):
     """
 
     name: ClassVar[str] = "fab"
-    label: ClassVar[str] = "FAB, targeted"
     in_autoattack: ClassVar[bool] = True
 
     steps: int = 50

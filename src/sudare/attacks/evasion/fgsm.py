@@ -20,7 +20,6 @@ class Fgsm(EvasionAttack):
     """
 
     name: ClassVar[str] = "fgsm"
-    label: ClassVar[str] = "FGSM"
     follows_gradients: ClassVar[bool] = False
 
     def _run(

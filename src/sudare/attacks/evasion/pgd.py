@@ -25,7 +25,6 @@ class Pgd(EvasionAttack):
     """
 
     name: ClassVar[str] = "pgd"
-    label: ClassVar[str] = "PGD"
 
     steps: int = 20
     relative_step: float = 0.1

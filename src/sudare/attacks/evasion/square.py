@@ -27,7 +27,6 @@ class Square(EvasionAttack):
     """
 
     name: ClassVar[str] = "square"
-    label: ClassVar[str] = "Square, by queries"
     follows_gradients: ClassVar[bool] = False
     in_autoattack: ClassVar[bool] = True
 

@@ -13,6 +13,7 @@ from sudare.core.errors import AuditError
 from sudare.core.hashing import hash_json
 from sudare.core.scores import Scale, ScoreTable
 from sudare.core.threats import ThreatModel
+from sudare.core.wording import say
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -57,14 +58,14 @@ class MembershipTest(BaseModel, ABC):
     def attackable(self, table: ScoreTable) -> str | None:
         """Why the test does not apply to this table, or None."""
         if self.signal not in table.signals:
-            return f"The release gives no signal {self.signal!r}."
+            return say("reason.no_signal", signal=repr(self.signal))
         if table.scales[self.signal] not in self.accepts:
             wanted = ", ".join(sorted(self.accepts))
-            return f"It needs a signal on one of the scales {wanted}."
+            return say("reason.other_scale", scales=wanted)
         if self.needs_shadows and not table.has_shadows:
-            return "It needs shadow builds: give the audit key."
+            return say("reason.no_shadows")
         if table.has_shadows and table.n_builds < self.least_builds:
-            return f"It needs at least {self.least_builds} builds."
+            return say("reason.few_builds", builds=self.least_builds)
         return self._unmet(table)
 
     def _unmet(self, table: ScoreTable) -> str | None:

@@ -14,6 +14,7 @@ from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import AuditError
 from sudare.core.estimates import Estimate
 from sudare.core.scores import ScoreTable
+from sudare.core.wording import say
 from sudare.metrics.intervals import mean_over_builds
 from sudare.metrics.roc import auc
 
@@ -111,9 +112,9 @@ def worst_case(
     """
     n_units = len(np.unique(table.units))
     chosen = exposed_units(n_units, share=share, least=least)
-    method = f"cross-fitted over halves of the builds; the {chosen} most exposed units"
+    method = say("method.cross_fitted", count=chosen)
     if table.n_builds < 8 or n_units < 2 * chosen:
-        reason = f"needs at least 8 builds and {2 * chosen} units"
+        reason = say("reason.builds_and_units", builds=8, units=2 * chosen)
         return Estimate.unresolvable(n=n_units, method=method, reason=reason)
     values, directions = [], []
     for (choose, choose_k), (measure, measure_k) in _both_directions(test, table, rng):
@@ -160,14 +161,14 @@ def exposed_images(
         factor: Times chance.
         least: A prefix has at least so many images; shorter ones count as none.
     """
-    method = f"cross-fitted over halves of the builds; {factor:g} times chance at {alpha:g} FPR"
+    method = say("method.exposed_10x", factor=f"{factor:g}", alpha=f"{alpha:g}")
     n_units = len(np.unique(table.units))
     if table.n_builds < 8 or table.n_images < 2 * least:
-        reason = f"needs at least 8 builds and {2 * least} images"
+        reason = say("reason.builds_and_images", builds=8, images=2 * least)
         return Estimate.unresolvable(n=n_units, method=method, reason=reason)
     others = int((~table.membership).sum(axis=1).min())
     if others < 1 / alpha - 1:
-        reason = f"needs at least {math.ceil(1 / alpha) - 1} non-members in every build"
+        reason = say("reason.few_in_builds", least=math.ceil(1 / alpha) - 1)
         return Estimate.unresolvable(n=n_units, method=method, reason=reason)
     ends = []
     for chosen, measured in _both_directions(test, table, rng):
@@ -200,12 +201,9 @@ def exposure_stability(
     """
     from scipy.stats import norm
 
-    method = (
-        "rank correlation between halves of the builds; the larger variance of units and of pairs "
-        "of builds"
-    )
+    method = say("method.stability")
     if table.n_builds < 8:
-        reason = "needs at least 8 builds"
+        reason = say("reason.least_builds", builds=8)
         return Estimate.unresolvable(n=len(np.unique(table.units)), method=method, reason=reason)
     halves, _ = _both_directions(test, table, rng)
     first, second = (_exposure_ranks(*half) for half in halves)
@@ -267,10 +265,10 @@ def trace_precision(
         rng: Draws the halves.
         share: In (0, 1).
     """
-    method = f"mean over builds; top {share:.0%} by loss trace among top {share:.0%} exposed"
+    method = say("method.traces", share=f"{share:.0%}")
     members = table.membership.sum(axis=1).min()
     if table.n_builds < 8 or round(share * members) < 1:
-        reason = "needs at least 8 builds and one image in the share"
+        reason = say("reason.builds_and_share", builds=8)
         return Estimate.unresolvable(n=table.n_builds, method=method, reason=reason, of_units=False)
     halves = _halves(table, rng)
     values = np.empty(table.n_builds)

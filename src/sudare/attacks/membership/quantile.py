@@ -11,6 +11,7 @@ from pydantic import Field
 from sudare.attacks.membership.base import MembershipTest
 from sudare.core.arrays import FloatArray, IntArray
 from sudare.core.scores import Scale, ScoreTable
+from sudare.core.wording import say
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -65,11 +66,13 @@ class QuantileRegression(MembershipTest):
     def _unmet(self, table: ScoreTable) -> str | None:
         population = table.labels.shape[0] - table.n_images
         if population < self.least_population:
-            return (
-                f"It needs {self.least_population:,} population images; there are {population:,}."
+            return say(
+                "reason.few_population",
+                least=f"{self.least_population:,}",
+                count=f"{population:,}",
             )
         if table.covariates is None:
-            return "The table does not say what the images look like (covariates)."
+            return say("reason.no_covariates")
         return None
 
     def calibration(

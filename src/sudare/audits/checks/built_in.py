@@ -18,7 +18,6 @@ class UtilityCheckConfig(CheckConfig):
     """Answers to the test images."""
 
     check: ClassVar[str] = "sudare.audits.checks.utility:UtilityCheck"
-    label: ClassVar[str] = "utility"
     always: ClassVar[bool] = True
 
     kind: Literal["utility"] = "utility"
@@ -28,7 +27,6 @@ class MembershipCheckConfig(CheckConfig):
     """Signals of pool and population, for the membership tests of ``attacks``."""
 
     check: ClassVar[str] = "sudare.audits.checks.membership:MembershipCheck"
-    label: ClassVar[str] = "membership inference"
     always: ClassVar[bool] = True
     of_shadows: ClassVar[bool] = True
 
@@ -64,7 +62,6 @@ class TracesCheckConfig(CheckConfig):
     """What training itself showed: the spread of each image's loss, and where sets started."""
 
     check: ClassVar[str] = "sudare.audits.checks.traces:TracesCheck"
-    label: ClassVar[str] = "loss traces"
     always: ClassVar[bool] = True
     asks_models: ClassVar[bool] = False
 
@@ -75,7 +72,6 @@ class CopyingCheckConfig(CheckConfig):
     """How near released images are to members, beside others: diagnostics of a set."""
 
     check: ClassVar[str] = "sudare.audits.checks.copying:CopyingCheck"
-    label: ClassVar[str] = "distances to members"
     always: ClassVar[bool] = True
     asks_models: ClassVar[bool] = False
     told_members: ClassVar[bool] = True
@@ -87,7 +83,6 @@ class CostCheckConfig(CheckConfig):
     """Seconds, megabytes and money."""
 
     check: ClassVar[str] = "sudare.audits.checks.cost:CostCheck"
-    label: ClassVar[str] = "costs"
     always: ClassVar[bool] = True
     asks_models: ClassVar[bool] = False
 

@@ -14,7 +14,7 @@ class CheckConfig(BaseModel):
 
     check: ClassVar[str]
     """Dotted name of the class that runs it."""
-    label: ClassVar[str]
+    label: ClassVar[str] = ""
     """What the family is called in a sentence, such as "evasion"."""
     always: ClassVar[bool] = False
     """Whether it runs unasked, with settings that follow from the run's other sections."""

@@ -28,6 +28,7 @@ from sudare.core.findings import Finding
 from sudare.core.hashing import hash_json
 from sudare.core.seeds import generator
 from sudare.core.threats import ThreatModel
+from sudare.core.wording import say
 from sudare.metrics import clopper_pearson
 from sudare.releases.kinds import SetView, TrainingSet
 
@@ -47,53 +48,10 @@ class CopiesCheck(Check[CopiesCheckConfig]):
     """
 
     figures = (
-        Figure(
-            id="copies.near",
-            name="Released images that are a private one but for what nobody would see",
-            short="Near copies",
-            meaning=(
-                "The share of released images that are less than half as far from a private image "
-                "of their build as from any that was not used, whatever the flip, shift, light or "
-                "contrast."
-            ),
-            format="percent",
-            worse="higher",
-            edition="public",
-            exact=True,
-        ),
-        Figure(
-            id="copies.phantoms",
-            name="Released images that are as near to one that was not used (control)",
-            short="Phantoms",
-            meaning="The same rule against images that were not used: what chance explains.",
-            format="percent",
-            edition="public",
-            exact=True,
-        ),
-        Figure(
-            id="copies.excess",
-            name="Near copies beyond what phantoms explain",
-            short="Copies beyond chance",
-            meaning=(
-                "Near copies less phantoms, as a share of the released images. Where nothing is "
-                "copied a match is as likely to be one as the other."
-            ),
-            format="percent",
-            chance=0.0,
-            worse="higher",
-            edition="public",
-        ),
-        Figure(
-            id="copies.power",
-            name="Altered private images that the search finds (control)",
-            short="What the search finds",
-            meaning=(
-                "Private images that were flipped, moved by a pixel, dimmed and noised, and that "
-                "the search takes for what they are. If it is low, finding no copy says nothing."
-            ),
-            format="percent",
-            edition="public",
-        ),
+        Figure(id="copies.near", format="percent", worse="higher", edition="public", exact=True),
+        Figure(id="copies.phantoms", format="percent", edition="public", exact=True),
+        Figure(id="copies.excess", format="percent", chance=0.0, worse="higher", edition="public"),
+        Figure(id="copies.power", format="percent", edition="public"),
     )
 
     def not_for(self, kind: type[Release]) -> str:
@@ -184,7 +142,7 @@ def _exact(tested: CheckInput) -> BoolArray:
 def _counted_exactly(stack: BuildResults, maker: FindingContext) -> list[Finding]:
     """Members that are in the released set to the pixel, in any build: counted, not estimated."""
     exact, members = stack.arrays["exact"], stack.membership
-    count = f"counted in {len(exact)} build{'s' * (len(exact) > 1)}, mean"
+    count = say("method.counted_one" if len(exact) == 1 else "method.counted", builds=len(exact))
     found = []
     for name, side in (("tpr", members), ("fpr", ~members)):
         share = float(((exact & side).sum(axis=1) / side.sum(axis=1)).mean())

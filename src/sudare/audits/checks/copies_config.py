@@ -13,7 +13,6 @@ class CopiesCheckConfig(CheckConfig):
     """Near copies of private images among released ones. It runs whether it is asked for or not."""
 
     check: ClassVar[str] = "sudare.audits.checks.copies:CopiesCheck"
-    label: ClassVar[str] = "copies"
     asks_models: ClassVar[bool] = False
 
     kind: Literal["copies"] = "copies"

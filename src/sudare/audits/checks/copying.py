@@ -25,6 +25,7 @@ from sudare.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from sudare.core.estimates import Estimate
 from sudare.core.seeds import generator
 from sudare.core.threats import ThreatModel
+from sudare.core.wording import say
 from sudare.metrics import (
     authenticity,
     closer_to_members,
@@ -129,7 +130,7 @@ def _drawn(side: BoolArray, others: int, rng: np.random.Generator) -> IntArray:
 def _estimate(values: FloatArray, bounds: tuple[float, float] | None) -> Estimate:
     if np.isnan(values).any():
         return Estimate.unresolvable(
-            n=0, method="mean over builds", reason="No class has five released images."
+            n=0, method=say("method.mean"), reason=say("reason.few_released")
         )
     return mean_over_builds(values.astype(np.float64), bounds=bounds)
 

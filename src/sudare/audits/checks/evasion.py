@@ -27,6 +27,7 @@ from sudare.core.findings import Finding
 from sudare.core.hashing import hash_json
 from sudare.core.seeds import generator, integer_seed
 from sudare.core.threats import ThreatModel
+from sudare.core.wording import say
 from sudare.metrics import crossed_share, largest_difference
 from sudare.recipients.heads import FeatureNet
 
@@ -41,15 +42,11 @@ def attack_class(name: str) -> type[EvasionAttack]:
     return cast("type[EvasionAttack]", EVASION.load(name))
 
 
-def _figure(name: str, label: str, meaning: str = "") -> Figure:
-    return Figure(
-        id=f"evasion.{name}.accuracy",
-        name=f"{label}: accuracy at a change of {{at}} of 255",
-        short=label if meaning else "",
-        meaning=meaning,
-        worse="lower",
-        edition="public",
-    )
+def _accuracy_under(name: str) -> Figure:
+    """The figure of an attack; one of another package is called what it calls itself."""
+    label, row = attack_class(name).label, "figure.evasion.*.accuracy.name"
+    named = say(row, attack=label, at="{at}") if label else ""
+    return Figure(id=f"evasion.{name}.accuracy", name=named, worse="lower", edition="public")
 
 
 class EvasionCheck(Check[EvasionCheckConfig]):
@@ -59,38 +56,11 @@ class EvasionCheck(Check[EvasionCheckConfig]):
     """
 
     figures = (
-        Figure(
-            id="evasion.clean.accuracy",
-            name="Accuracy on the images that are attacked",
-            edition="public",
-        ),
-        *(_figure(name, attack_class(name).label or name) for name in EVASION),
-        _figure(
-            "autoattack",
-            "AutoAttack's attacks together",
-            "The share of images that is still right after every APGD, FAB and Square attack that "
-            "was run; AutoAttack as published only where apgd-ce, apgd-t, fab and square all were, "
-            "with 100 steps and 5,000 queries. Lower is less robust; a net that answers at random "
-            "has little to lose.",
-        ),
-        Figure(
-            id="evasion.corruptions.accuracy",
-            name="Accuracy under common corruptions",
-            short="Common corruptions",
-            meaning="Mean over noise, blur, contrast, brightness and coarser pixels at five "
-            "severities each.",
-            edition="public",
-        ),
-        Figure(
-            id="evasion.masking",
-            name="Gradient masking: by how much a weaker attack does better",
-            short="Gradient masking",
-            meaning="An attack by queries, or of one step, that beats those with gradients and "
-            "many steps shows that gradients are hidden: then accuracy under attack is too high. "
-            "About 0 without masking.",
-            worse="higher",
-            edition="public",
-        ),
+        Figure(id="evasion.clean.accuracy", edition="public"),
+        *map(_accuracy_under, EVASION),
+        Figure(id="evasion.autoattack.accuracy", worse="lower", edition="public"),
+        Figure(id="evasion.corruptions.accuracy", edition="public"),
+        Figure(id="evasion.masking", worse="higher", edition="public"),
     )
 
     def measure(self, tested: CheckInput) -> Measurement:
@@ -206,5 +176,5 @@ def _pictures(images: torch.Tensor, worst: torch.Tensor) -> dict[str, Picture]:
         return {}
     columns = [torch.cat([images[row], worst[row]], dim=1) for row in rows]
     sheet: ByteArray = (torch.cat(columns, dim=2) * 255).round().byte().cpu().numpy()
-    caption = "test images, and below each what the net takes for something else"
+    caption = say("caption.fooled")
     return {"fooled": Picture(image=sheet, caption=caption)}

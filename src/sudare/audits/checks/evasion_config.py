@@ -14,7 +14,6 @@ class EvasionCheckConfig(CheckConfig):
     """How small a change of an image changes the answer, on test images."""
 
     check: ClassVar[str] = "sudare.audits.checks.evasion:EvasionCheck"
-    label: ClassVar[str] = "evasion"
 
     kind: Literal["evasion"] = "evasion"
     builds: int | None = Field(default=4, ge=2, description="Builds of each release it measures.")

@@ -25,6 +25,7 @@ from sudare.core.errors import DataError
 from sudare.core.estimates import Estimate
 from sudare.core.figures import Figure
 from sudare.core.seeds import generator, integer_seed
+from sudare.core.wording import say
 from sudare.metrics import largest_gap, mean_gap, worst_share
 from sudare.nets.predict import predict
 
@@ -41,50 +42,11 @@ class FairnessCheck(Check[FairnessCheckConfig]):
     """Recalls of classes on the test images, build by build, and what they have in common."""
 
     figures = (
-        Figure(
-            id="fairness.worst_class",
-            name="Recall of the worst class",
-            short="Worst class",
-            meaning="The share of images recognised in the class that fares worst, chosen on one "
-            "half of the test images and measured on the other.",
-            worse="lower",
-            edition="public",
-        ),
-        Figure(
-            id="fairness.class_gap",
-            name="Recall of the best class less that of the worst",
-            short="Gap between classes",
-            meaning="0: all classes are recognised equally well. Best and worst are chosen on one "
-            "half of the test images and compared on the other. It shrinks by itself as accuracy "
-            "grows, so it is to be read beside accuracy.",
-            worse="higher",
-            edition="public",
-        ),
-        Figure(
-            id="fairness.amplification",
-            name="Gap between classes beyond that of plain classifiers of equal accuracy",
-            short="Gap at matched accuracy",
-            meaning="0: the release is as uneven as a plain classifier of fewer real images that "
-            "is right as often. Above 0 it amplifies differences between classes.",
-            worse="higher",
-            edition="public",
-        ),
-        Figure(
-            id="fairness.odds_gap_max",
-            name="Largest difference of recall between groups, over classes",
-            short="Equalised odds",
-            meaning="Within a class, the recall of the group that fares best less that of the one "
-            "that fares worst; the largest of these (equalised odds holds at 0), chosen on half "
-            "of the test images and measured on the other. Groups of fewer than ten have none.",
-            worse="higher",
-            edition="public",
-        ),
-        Figure(
-            id="fairness.odds_gap_mean",
-            name="Mean difference of recall between groups, over classes",
-            worse="higher",
-            edition="public",
-        ),
+        Figure(id="fairness.worst_class", worse="lower", edition="public"),
+        Figure(id="fairness.class_gap", worse="higher", edition="public"),
+        Figure(id="fairness.amplification", worse="higher", edition="public"),
+        Figure(id="fairness.odds_gap_max", worse="higher", edition="public"),
+        Figure(id="fairness.odds_gap_mean", worse="higher", edition="public"),
     )
 
     prepares = True
@@ -223,15 +185,19 @@ def amplification(
     from scipy.stats import norm, t
 
     builds, parts = len(each), len(plain)
-    method = "mean over builds less plain classifiers of equal accuracy, Welch"
+    method = say("method.welch")
     accuracy, reached = np.nanmean(each, axis=1), np.nanmean(plain, axis=2).mean(axis=0)
     mean, least, most = float(accuracy.mean()), float(reached.min()), float(reached.max())
     if not least - _NEAR <= mean <= most + _NEAR:
         return Estimate.unresolvable(
             n=builds,
             method=method,
-            reason=f"balanced accuracy is {mean:.2f}, that of plain classifiers to compare with "
-            f"{least:.2f} to {most:.2f}",
+            reason=say(
+                "reason.no_equal",
+                mean=f"{mean:.2f}",
+                least=f"{least:.2f}",
+                most=f"{most:.2f}",
+            ),
             of_units=False,
         )
     beyond, usual = _beyond(each, plain)

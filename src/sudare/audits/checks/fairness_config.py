@@ -15,7 +15,6 @@ class FairnessCheckConfig(CheckConfig):
     """How evenly a release serves classes, and groups where there are any."""
 
     check: ClassVar[str] = "sudare.audits.checks.fairness:FairnessCheck"
-    label: ClassVar[str] = "fairness between classes and groups"
 
     kind: Literal["fairness"] = "fairness"
     matched: int = Field(

@@ -42,6 +42,7 @@ from sudare.core.figures import Figure
 from sudare.core.hashing import hash_json
 from sudare.core.seeds import integer_seed
 from sudare.core.threats import ThreatModel
+from sudare.core.wording import say
 from sudare.data.images import ImageDataset, concatenate
 from sudare.data.sources.identities import parameters_of
 from sudare.metrics import crossed_share, mean_over_builds
@@ -58,19 +59,7 @@ _LEAST = 30
 _SHOWN = 6
 _BY_CLASS = ("top1", "top5", "first_top1", "every_top1")
 
-
-def _figure(
-    name: str, said: str, meaning: str = "", *, worse: str = "", share: bool = True
-) -> Figure:
-    return Figure(
-        id=f"inversion.{name}",
-        name=f"Inversion: {said}",
-        short=said[:1].upper() + said[1:] if meaning else "",
-        meaning=meaning,
-        format="percent" if share else "number",
-        worse="higher" if worse == "higher" else "lower" if worse == "lower" else None,
-        edition="public",
-    )
+_OTHER_CLASSES = "other classes"
 
 
 class InversionCheck(Check[InversionCheckConfig]):
@@ -83,77 +72,36 @@ class InversionCheck(Check[InversionCheckConfig]):
 
     prepares = True
     figures = (
-        _figure(
-            "top1",
-            "attack images taken for the class (Acc@1)",
-            "The share of images that a net of another architecture takes for the class they were "
-            "made for. High beside the random-weight control: the release tells what its classes "
-            "look like.",
-            worse="higher",
-        ),
-        _figure("top5", "attack images among whose five likeliest is the class (Acc@5)"),
-        _figure(
-            "distance",
-            "squared distance to the nearest real image of the class",
-            "In the evaluation net's features; nearer is worse. To be read between the prior alone "
-            "and real images of the class.",
-            worse="lower",
-            share=False,
-        ),
-        _figure(
-            "extraction",
-            "accuracy on real images of a net trained on attack images only",
-            "What a student learns of the private classes from the attack's images: usable "
-            "knowledge rather than looks (knowledge extraction score).",
-            worse="higher",
-        ),
-        Figure(
-            id="inversion.near",
-            name="Inversion: attack images that are a private image",
-            short="Attack images that are a private one",
-            meaning=(
-                "The share of attack images that are less than half as far from a private image "
-                "of the build as from any that was not used, whatever the flip, shift, light or "
-                "contrast."
-            ),
-            format="percent",
-            worse="higher",
-            edition="public",
-            exact=True,
-        ),
+        Figure(id="inversion.top1", format="percent", worse="higher", edition="public"),
+        Figure(id="inversion.top5", format="percent", edition="public"),
+        Figure(id="inversion.distance", worse="lower", edition="public"),
+        Figure(id="inversion.extraction", format="percent", worse="higher", edition="public"),
+        Figure(id="inversion.near", format="percent", worse="higher", edition="public", exact=True),
         Figure(
             id="inversion.near_excess",
-            name="Inversion: private images beyond what phantoms explain",
             format="percent",
             chance=0.0,
             worse="higher",
             edition="public",
         ),
-        _figure("confidence", "the target's confidence in its attack images"),
-        _figure("first_top1", "Acc@1 before optimisation"),
-        _figure("every_top1", "Acc@1 without selection", worse="higher"),
-        _figure("gradient_cosine", "cosine of gradients of consecutive steps", share=False),
-        _figure("fid", "Frechet distance to real images, in the evaluator's features", share=False),
-        _figure("precision", "attack images within reach of real ones (precision)"),
-        _figure("recall", "real images within reach of attack images (recall)"),
-        _figure("density", "real images around an attack image (density)", share=False),
-        _figure("coverage", "real images with an attack image near (coverage)"),
-        _figure(
-            "identity_error",
-            "error of the recovered identity",
-            "Mean error of the ten numbers a drawn face is made of, each in 0 to 1, as read off "
-            "the attack image. To be read between real images and the average person.",
-            worse="lower",
-            share=False,
-        ),
-        _figure("evaluator_accuracy", "accuracy of the evaluation net on test images"),
-        _figure("random_top1", "Acc@1 against a net of random weights (control)"),
-        _figure("random_distance", "distance, random weights (control)", share=False),
-        _figure("prior_distance", "nearest of the prior's own images (control)", share=False),
-        _figure("real_top1", "test images taken for their class (upper bound)"),
-        _figure("real_distance", "distance of test images (bound)", share=False),
-        _figure("real_identity_error", "error of identity, real images (bound)", share=False),
-        _figure("guess_identity_error", "error of identity, average person (control)", share=False),
+        Figure(id="inversion.confidence", format="percent", edition="public"),
+        Figure(id="inversion.first_top1", format="percent", edition="public"),
+        Figure(id="inversion.every_top1", format="percent", worse="higher", edition="public"),
+        Figure(id="inversion.gradient_cosine", edition="public"),
+        Figure(id="inversion.fid", edition="public"),
+        Figure(id="inversion.precision", format="percent", edition="public"),
+        Figure(id="inversion.recall", format="percent", edition="public"),
+        Figure(id="inversion.density", edition="public"),
+        Figure(id="inversion.coverage", format="percent", edition="public"),
+        Figure(id="inversion.identity_error", worse="lower", edition="public"),
+        Figure(id="inversion.evaluator_accuracy", format="percent", edition="public"),
+        Figure(id="inversion.random_top1", format="percent", edition="public"),
+        Figure(id="inversion.random_distance", edition="public"),
+        Figure(id="inversion.prior_distance", edition="public"),
+        Figure(id="inversion.real_top1", format="percent", edition="public"),
+        Figure(id="inversion.real_distance", edition="public"),
+        Figure(id="inversion.real_identity_error", edition="public"),
+        Figure(id="inversion.guess_identity_error", edition="public"),
     )
 
     def not_for(self, kind: type[Release]) -> str:
@@ -221,7 +169,7 @@ class InversionCheck(Check[InversionCheckConfig]):
             reader=reader,
             average=np.zeros(0) if truth is None else truth.mean(axis=0),
             random=pixels_of(found.images.flatten(0, 1)),
-            saw=np.array("other classes" if given.auxiliary is not None else "the same classes"),
+            saw=np.array(_OTHER_CLASSES if given.auxiliary is not None else "the same classes"),
         )
 
     def measure(self, tested: CheckInput) -> Measurement:
@@ -302,7 +250,7 @@ class InversionCheck(Check[InversionCheckConfig]):
             control = name.startswith(("random_", "real_", "guess_", "prior_", "evaluator_"))
             if control:
                 estimate = Estimate(
-                    value=float(each[0]), low=None, high=None, n=0, method="measured once"
+                    value=float(each[0]), low=None, high=None, n=0, method=say("method.once")
                 )
             else:
                 low = -1.0 if name == "gradient_cosine" else 0.0
@@ -312,8 +260,10 @@ class InversionCheck(Check[InversionCheckConfig]):
                     # Builds are inverted in the same classes, which were drawn too.
                     classes = arrays["top1"].shape[1] // self.config.keep
                     told = crossed_share(values.reshape(len(values), classes, -1).mean(axis=2))
-                saw = f"{self.config.prior} prior of {arrays['saw'][0]}"
-                estimate = replace(told, method=f"{told.method}; {saw}")
+                other = arrays["saw"][0] == _OTHER_CLASSES
+                saw = say("prior.other_classes" if other else "prior.same_classes")
+                how = say("method.prior", method=told.method, prior=self.config.prior, of=saw)
+                estimate = replace(told, method=how)
             found.append(
                 maker.finding(
                     figure.id,
@@ -356,6 +306,5 @@ class InversionCheck(Check[InversionCheckConfig]):
             beside = beside[:, :, : kept.shape[2], : kept.shape[3]]
         columns = np.concatenate([kept[first], beside], axis=2)
         sheet = np.concatenate(list(columns), axis=2)
-        blurred = ", blurred" if self.config.blur else ""
-        caption = f"attack images, and below each the nearest real image of its class{blurred}"
+        caption = say("caption.inverted_blurred" if self.config.blur else "caption.inverted")
         return {"inverted": Picture(image=sheet, caption=caption)}

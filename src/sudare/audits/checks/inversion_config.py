@@ -16,7 +16,6 @@ class InversionCheckConfig(CheckConfig):
     """Plug & Play model inversion of a release's net, judged by an independent evaluation net."""
 
     check: ClassVar[str] = "sudare.audits.checks.inversion:InversionCheck"
-    label: ClassVar[str] = "model inversion"
 
     kind: Literal["inversion"] = "inversion"
     prior: str = Field(default="pca", description="What decodes latents: pca, vae.")

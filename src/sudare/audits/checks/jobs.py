@@ -21,6 +21,7 @@ from sudare.core.errors import AuditError
 from sudare.core.progress import Progress
 from sudare.core.runs import ShownPicture
 from sudare.core.seeds import integer_seed
+from sudare.core.wording import as_json, from_json
 from sudare.data.pictures import save_pixels
 from sudare.data.splits import AuditSplit
 from sudare.fleets.builds import make_deterministic
@@ -309,7 +310,7 @@ def show_pictures(
                 kind=config.kind,
                 release=release,
                 file=str(file.relative_to(folder)),
-                caption=caption,
+                caption=from_json(caption),
                 public=public,
             )
         )
@@ -321,7 +322,7 @@ def _write(folder: Path, measured: Measurement) -> None:
     np.savez(folder / _ARRAYS, **arrays)
     for name, picture in measured.pictures.items():
         save_pixels(picture.image, folder / f"{name}.png")
-    captions = {name: picture.caption for name, picture in measured.pictures.items()}
+    captions = {name: as_json(picture.caption) for name, picture in measured.pictures.items()}
     (folder / _CAPTIONS).write_text(json.dumps(captions))
 
 

@@ -16,6 +16,7 @@ from sudare.core.estimates import Estimate
 from sudare.core.findings import Finding
 from sudare.core.seeds import generator
 from sudare.core.threats import ThreatModel
+from sudare.core.wording import say
 from sudare.metrics import (
     AttackEstimates,
     auc,
@@ -105,8 +106,7 @@ class JudgedScores:
             estimate,
             n=len(np.unique(self.units)),
             of_units=True,
-            method=f"mean over {len(aucs)} redraws, t; sees a bias of {_reach(estimate):.2g} "
-            "or more",
+            method=say("method.redraws", count=len(aucs), bias=f"{_reach(estimate):.2g}"),
         )
         return self.finding("null_auc", estimate, unit=AUC)
 

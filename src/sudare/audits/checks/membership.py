@@ -30,6 +30,7 @@ from sudare.core.findings import Finding, Status
 from sudare.core.scores import ScoreTable
 from sudare.core.seeds import generator
 from sudare.core.threats import ThreatModel
+from sudare.core.wording import say
 from sudare.data.images import concatenate
 from sudare.metrics import (
     accuracy_over_privacy,
@@ -254,8 +255,12 @@ class JudgedTest:
             low=None,
             n=len(np.unique(self.scores.units)),
             of_units=True,
-            method=f"{found.method} at delta {delta:g}; point-resampled, no bound on the "
-            f"mechanism; perfect guesses would give {ceiling:.2g}",
+            method=say(
+                "method.point_resampled",
+                method=found.method,
+                delta=f"{delta:g}",
+                ceiling=f"{ceiling:.2g}",
+            ),
         )
         return self.scores.finding("epsilon_seen", estimate, unit="epsilon")
 
@@ -314,7 +319,7 @@ def _not_run(
 ) -> Finding:
     """Why an attack did not run: too few builds is no reason that it does not apply."""
     if table.has_shadows and table.n_builds < test.least_builds:
-        few = Estimate.unresolvable(n=0, method="not run", reason=reason)
+        few = Estimate.unresolvable(n=0, method=say("method.not_run"), reason=reason)
         return maker.finding(f"{test.id}.auc", few, threat=sees)
     return maker.not_applicable(f"{test.id}.auc", sees, reason)
 

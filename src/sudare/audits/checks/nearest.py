@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sudare.attacks.near_copies import Neighbours, matches
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.estimates import Estimate
+from sudare.core.wording import say
 from sudare.metrics import clopper_pearson
 
 SPACES = ("pixels", "features")
@@ -114,12 +115,12 @@ def _units(
 
 def _share(count: int, total: int) -> Estimate:
     share = count / max(total, 1)
-    return Estimate(value=share, low=share, high=share, n=0, method="counted, a unit once a build")
+    return Estimate(value=share, low=share, high=share, n=0, method=say("method.counted_units"))
 
 
 def _excess(copies: int, phantoms: int, sure: int, total: int) -> Estimate:
     """Copies less phantoms; without copying each match is one or the other by a fair coin."""
-    method = "copies less phantoms, sign test"
+    method = say("method.sign_test")
     both = copies + phantoms
     value = (copies - phantoms) / max(total, 1)
     if both == 0:

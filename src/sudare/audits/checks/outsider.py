@@ -54,31 +54,15 @@ class OutsiderCheck(Check[OutsiderCheckConfig]):
 
     prepares = True
     figures = (
-        Figure(
-            id="outsider.auc",
-            name="Without the pipeline: AUC",
-            short="An attacker without the pipeline",
-            meaning="How well members are told by comparing a net's confidence with that of plain "
-            "nets trained on other images. Far below the main attack: an audit that does not "
-            "repeat the whole pipeline would have missed the difference.",
-            chance=0.5,
-            worse="higher",
-            edition="public",
-        ),
+        Figure(id="outsider.auc", chance=0.5, worse="higher", edition="public"),
         Figure(
             id="outsider.tpr",
-            name="Without the pipeline: members found at {at} false alarms",
             format="percent",
             chance="rate",
             worse="higher",
             edition="public",
         ),
-        Figure(
-            id="outsider.null_auc",
-            name="Without the pipeline: AUC on redrawn membership (null control)",
-            worse="higher",
-            edition="public",
-        ),
+        Figure(id="outsider.null_auc", worse="higher", edition="public"),
     )
 
     def prepare(self, given: Preparation, folder: Path) -> None:

@@ -15,7 +15,6 @@ class OutsiderCheckConfig(CheckConfig):
     """Shadows that are plain classifiers of the attacker's own images."""
 
     check: ClassVar[str] = "sudare.audits.checks.outsider:OutsiderCheck"
-    label: ClassVar[str] = "an attacker without the pipeline"
 
     kind: Literal["outsider"] = "outsider"
     shadows: int = Field(default=8, ge=2, description="Plain nets on halves of the population.")

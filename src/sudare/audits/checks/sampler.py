@@ -21,6 +21,7 @@ from sudare.core.findings import Finding
 from sudare.core.hashing import hash_json
 from sudare.core.seeds import generator, integer_seed
 from sudare.core.threats import ThreatModel
+from sudare.core.wording import say
 from sudare.data.images import ImageDataset
 from sudare.metrics import mean_over_builds
 from sudare.recipients.heads import FeatureNet
@@ -28,46 +29,8 @@ from sudare.releases.kinds import BoundsView, DrawsView, Release, SamplerView
 from sudare.releases.samplers import DecoderSampler
 
 T0, T1, T2 = (ThreatModel(f"sampler/T{level}") for level in range(3))
-_LABELS = {
-    "nearest": "Nearest sample",
-    "latent": "Search in the latent space",
-    "likelihood": "Likelihood under the release",
-}
 _REFERENCE = 1_000
 """Pool images that spread and coverage are measured against."""
-
-
-def _figures() -> tuple[Figure, ...]:
-    found = []
-    for name, label in _LABELS.items():
-        found += [
-            Figure(
-                id=f"sampler.{name}.auc",
-                name=f"{label}: AUC",
-                short=f"{label}: AUC",
-                meaning="How often a member scores above a non-member. 0.5 is a coin flip.",
-                chance=0.5,
-                worse="higher",
-                edition="public",
-            ),
-            Figure(
-                id=f"sampler.{name}.tpr",
-                name=f"{label}: members found at {{rate}} false alarms",
-                format="percent",
-                chance="rate",
-                worse="higher",
-                edition="public",
-            ),
-            Figure(
-                id=f"sampler.{name}.null_auc",
-                name=f"{label}: AUC on redrawn membership (null control)",
-                worse="higher",
-                edition="public",
-            ),
-        ]
-    return tuple(found)
-
-
 _ATTACKS = {"sampler.nearest": T1, "sampler.latent": T2, "sampler.likelihood": T2}
 
 
@@ -79,40 +42,25 @@ class SamplerCheck(Check[SamplerCheckConfig]):
     """
 
     figures = (
-        Figure(
-            id="sampler.bounds.tpr",
-            name="Members that lie on a bound of the ranges",
-            short="Members on a bound",
-            meaning="A bound taken from private images is one image's own number: whoever has "
-            "that image sees that it was there. No statistics are needed.",
-            format="percent",
-            worse="higher",
-            edition="public",
+        Figure(id="sampler.bounds.tpr", format="percent", worse="higher", edition="public"),
+        Figure(id="sampler.bounds.fpr", format="percent", edition="public"),
+        *(
+            figure
+            for attack in _ATTACKS
+            for figure in (
+                Figure(id=f"{attack}.auc", chance=0.5, worse="higher", edition="public"),
+                Figure(
+                    id=f"{attack}.tpr",
+                    format="percent",
+                    chance="rate",
+                    worse="higher",
+                    edition="public",
+                ),
+                Figure(id=f"{attack}.null_auc", worse="higher", edition="public"),
+            )
         ),
-        Figure(
-            id="sampler.bounds.fpr",
-            name="Non-members that lie on a bound of the ranges",
-            format="percent",
-            edition="public",
-        ),
-        *_figures(),
-        Figure(
-            id="sampler.variance_ratio",
-            name="Spread of the samples against that of the images' features",
-            short="Spread kept",
-            meaning="Root of the total variance of samples over that of real features of the same "
-            "class. 1: the samples vary as images do; less: they crowd.",
-            edition="public",
-        ),
-        Figure(
-            id="sampler.coverage",
-            name="Images with a sample as near as their fifth neighbour",
-            short="Coverage",
-            meaning="The share of the collection's images that some sample stands for. Means of "
-            "images cover well; what varies freely in many dimensions covers little.",
-            format="percent",
-            edition="public",
-        ),
+        Figure(id="sampler.variance_ratio", edition="public"),
+        Figure(id="sampler.coverage", format="percent", edition="public"),
     )
 
     def not_for(self, kind: type[Release]) -> str:
@@ -181,13 +129,13 @@ class SamplerCheck(Check[SamplerCheckConfig]):
                 found.append(maker.finding(f"sampler.bounds.{name}", estimate, threat=T0))
         else:
             found += [
-                maker.not_applicable(f"sampler.bounds.{name}", T0, "it shows no ranges")
+                maker.not_applicable(f"sampler.bounds.{name}", T0, say("reason.no_ranges"))
                 for name in ("tpr", "fpr")
             ]
         for attack, threat in _ATTACKS.items():
             name = attack.partition(".")[2]
             if name not in arrays:
-                reason = "this distribution has none, or the search is off"
+                reason = say("reason.no_search")
                 found.append(maker.not_applicable(f"{attack}.auc", threat, reason))
                 continue
             columns: IntArray | None = None

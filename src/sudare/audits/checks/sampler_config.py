@@ -13,7 +13,6 @@ class SamplerCheckConfig(CheckConfig):
     """Ranges, nearest samples, latent search or likelihood; spread and coverage."""
 
     check: ClassVar[str] = "sudare.audits.checks.sampler:SamplerCheck"
-    label: ClassVar[str] = "attacks on released distributions"
 
     kind: Literal["sampler"] = "sampler"
     samples_per_class: int = Field(

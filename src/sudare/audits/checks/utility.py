@@ -12,6 +12,7 @@ from sudare.audits.checks.built_in import UtilityCheckConfig
 from sudare.audits.finding_context import FindingContext
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.estimates import Estimate
+from sudare.core.wording import say
 from sudare.metrics import (
     clopper_pearson,
     crossed_share,
@@ -125,7 +126,7 @@ def _calibration(test: FloatArray, labels: IntArray) -> Estimate:
         told,
         low=max(told.value - float(np.hypot(told.value - told.low, of_images)), 0.0),
         high=min(told.value + float(np.hypot(told.high - told.value, of_images)), 1.0),
-        method="mean over builds; builds and test images drawn",
+        method=say("method.calibration"),
     )
 
 
@@ -154,9 +155,9 @@ def _share(right: FloatArray) -> Estimate:
 
 
 def _resampled(test: FloatArray, labels: IntArray) -> Estimate:
-    method = "percentile bootstrap over records"
+    method = say("method.bootstrap_records")
     if len(labels) < _LEAST_RECORDS:
-        reason = f"needs at least {_LEAST_RECORDS} records"
+        reason = say("reason.few_records", least=_LEAST_RECORDS)
         return Estimate.unresolvable(n=len(labels), method=method, reason=reason)
 
     def error(rows: IntArray) -> float:

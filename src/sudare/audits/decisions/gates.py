@@ -11,11 +11,8 @@ from sudare.core.errors import ConfigError
 from sudare.core.findings import Finding
 from sudare.core.lines import against
 from sudare.core.runs import GateResult, Verdict
+from sudare.core.wording import say
 
-WRONG_WAY = (
-    "the scores tell the two apart the wrong way round (AUC below one half): are higher scores "
-    "members?"
-)
 _PATTERN = re.compile(
     r"\s*(?:(?P<release>[\w.+-]+)\s*:\s*)?(?P<name>[\w.@+-]+)\s*(?P<sign>[<>])\s*(?P<value>[-+.\deE]+)\s*"
 )
@@ -119,14 +116,14 @@ def judge(gate: Gate, findings: Sequence[Finding], releases: Sequence[str]) -> l
     """
     wanted = [name for name in releases if not gate.release or name == gate.release]
     if not wanted:
-        return [_result(gate, gate.release, Verdict.NOT_EVALUABLE, "no such release")]
+        return [_result(gate, gate.release, Verdict.NOT_EVALUABLE, say("gate.no_release"))]
     results = []
     for release in wanted:
         mine = [item for item in findings if item.release == release and not item.group]
         # One result for each attacker it was measured for.
         found = [item for item in mine if item.id == gate.name]
         if not found:
-            missing = "there is no such finding"
+            missing = say("gate.no_finding")
             results.append(_result(gate, release, Verdict.NOT_EVALUABLE, missing))
         results += [_judge_one(gate, release, finding, mine) for finding in found]
     return results
@@ -145,18 +142,18 @@ def _judge_one(gate: Gate, release: str, finding: Finding, mine: Sequence[Findin
     text = finding.numbers
     match held.why:
         case "null_control":
-            reason = "membership was redrawn: a null control decides no gate"
+            reason = say("gate.null_control")
             return _result(gate, release, Verdict.NOT_EVALUABLE, reason)
         case "missing" | "no_interval":
-            reason = finding.reason or "it was measured once and has no interval"
+            reason = finding.reason or say("gate.once")
             return _result(gate, release, Verdict.NOT_EVALUABLE, reason)
         case "no_width":
-            reason = f"{text}: equal in every build, which says nothing of the next one"
+            reason = say("gate.no_width", number=text)
             return _result(gate, release, Verdict.UNDECIDED, reason)
         case "wrong_way":
-            return _result(gate, release, Verdict.UNDECIDED, WRONG_WAY)
+            return _result(gate, release, Verdict.UNDECIDED, say("gate.wrong_way"))
         case "around":
-            return _result(gate, release, Verdict.UNDECIDED, f"{text} contains the threshold")
+            return _result(gate, release, Verdict.UNDECIDED, say("gate.around", number=text))
     return _result(gate, release, Verdict.PASS if held.holds else Verdict.FAIL, text)
 
 

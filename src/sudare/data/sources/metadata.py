@@ -13,12 +13,10 @@ import numpy as np
 
 from sudare.core.arrays import IntArray
 from sudare.core.errors import DataError
+from sudare.core.wording import say
 from sudare.data.sources.source import TEST
 
-NO_UNIT = (
-    "no unit column: every image is its own unit (identical ones are one), so images of one "
-    "patient or person count as independent"
-)
+NO_UNIT = say("note.no_unit")
 """What is said of the owner's images that come without units."""
 
 METADATA = "metadata.csv"
@@ -103,8 +101,7 @@ class Metadata:
             return ()
         told = [NO_UNIT]
         told += [
-            f"column {column!r} of {METADATA} is not used; if it says which patient or person an "
-            "image shows, name it 'unit'"
+            say("note.column", column=repr(column), file=METADATA)
             for column in self.columns
             if column not in _KNOWN and any(word in column.lower() for word in _WORDS_FOR_UNIT)
         ]

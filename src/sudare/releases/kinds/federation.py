@@ -85,19 +85,7 @@ class FederationRelease(ClassifierRelease):
     scores_as: ClassVar[ThreatModel] = FINAL
     held_as: ClassVar[ThreatModel | None] = WEIGHTS
     threats: ClassVar[tuple[Threat, ...]] = (
-        Threat(
-            id="federation/labels",
-            sees="The top-1 answer of the common net for any image.",
-            phrase="only the common net's answers",
-        ),
-        Threat(
-            id="federation/final",
-            sees="The scores of every class of the common net for any image.",
-            phrase="how sure the common net is of each class",
-        ),
-        Threat(
-            id="federation/weights",
-            sees="The weights of the common net after the last round, and the owners' statements.",
-            phrase="the common net's weights",
-        ),
+        Threat(id="federation/labels"),
+        Threat(id="federation/final"),
+        Threat(id="federation/weights"),
     )

@@ -54,13 +54,7 @@ class GeneratorRelease(Release):
     views: ClassVar[Mapping[str, str]] = {_WEIGHTS: "_weights_view"}
     scores_as: ClassVar[ThreatModel] = ThreatModel.SAMPLES_RECIPIENT
     held_as: ClassVar[ThreatModel | None] = _WEIGHTS
-    threats: ClassVar[tuple[Threat, ...]] = (
-        Threat(
-            id="generator/weights",
-            sees="The weights of the generator, and every image it can make.",
-            phrase="the generator",
-        ),
-    )
+    threats: ClassVar[tuple[Threat, ...]] = (Threat(id="generator/weights"),)
 
     state: dict[str, torch.Tensor]
 

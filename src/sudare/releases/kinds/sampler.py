@@ -97,27 +97,10 @@ class SamplerRelease(Release):
     }
     scores_as: ClassVar[ThreatModel] = ThreatModel("sampler/T3")
     threats: ClassVar[tuple[Threat, ...]] = (
-        Threat(
-            id="sampler/T0",
-            sees="The card and the ranges that samples are scaled to.",
-            phrase="the ranges on the card",
-        ),
-        Threat(
-            id="sampler/T1",
-            sees="Feature vectors drawn from the release, and the public extractor.",
-            phrase="drawn feature vectors",
-        ),
-        Threat(
-            id="sampler/T2",
-            sees="The numbers that define the release, and the public extractor.",
-            phrase="the numbers of the release",
-        ),
-        Threat(
-            id="sampler/T3",
-            sees="The release, its recipe and images of the same sort: the attacker makes such "
-            "releases of their own and compares what heads trained on them say.",
-            phrase="the release and how it was made",
-        ),
+        Threat(id="sampler/T0"),
+        Threat(id="sampler/T1"),
+        Threat(id="sampler/T2"),
+        Threat(id="sampler/T3"),
     )
 
     sampler: Sampler

@@ -8,10 +8,10 @@ from typing import Literal, cast, get_args
 
 from sudare.core.registry import Registry
 from sudare.core.runs import ShownPicture
+from sudare.core.wording import reworded, say
 from sudare.report.blocks import Block, Chart, Charts, Folded, Paragraph, Pictures, ShownImage
 from sudare.report.load import Run
 from sudare.report.pictures import embedded
-from sudare.report.text import say
 
 Place = Literal["answer", "figures", "detail", "record"]
 """In reading order: the answer, what it rests on, single checks abreast, what was done."""
@@ -119,7 +119,7 @@ def pictures_of(run: Run, kind: str, *, largest: int, key: str = "") -> list[Sho
 
     def caption(picture: ShownPicture) -> str:
         label = run.label(picture.release)
-        return say(key, label=label, caption=picture.caption) if key else label
+        return say(key, label=label, caption=reworded(picture.caption)) if key else label
 
     return [
         ShownImage(source=embedded(run, picture.file, largest), caption=caption(picture))

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sudare.core import Finding
+from sudare.core.wording import say
 from sudare.report.blocks import Cell, Folded, Paragraph, Points, Table
 from sudare.report.load import Run
 from sudare.report.sections.base import Section
 from sudare.report.sections.findings import findings_table
 from sudare.report.tables import number_cell, reading, severity
-from sudare.report.text import attack_name, canary_name, planted, say
+from sudare.report.text import attack_name, canary_name, planted
 
 
 def sections(run: Run) -> Sequence[Section]:

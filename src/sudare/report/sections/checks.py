@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sudare.core.wording import say
 from sudare.report.blocks import Cell, Table
 from sudare.report.load import Run
 from sudare.report.sections.base import SECTIONS, Section, explained, pictures_of
 from sudare.report.tables import number_cell, reading, severity
-from sudare.report.text import say
+from sudare.report.text import check_name
 
 
 def sections(run: Run) -> Sequence[Section]:
@@ -20,6 +21,7 @@ def sections(run: Run) -> Sequence[Section]:
 
 
 def _section(run: Run, kind: str, label: str) -> Section | None:
+    name = check_name(kind, label)
     findings = sorted(
         (item for item in run.findings if item.id.startswith(f"{kind}.")), key=severity
     )
@@ -37,10 +39,10 @@ def _section(run: Run, kind: str, label: str) -> Section | None:
                 Cell(text=read, kind=style),
             )
         )
-    columns = [say(f"c_{name}") for name in ("finding", "release", "value", "reading")]
-    table = Table(name=f"check-{kind}", caption=label, columns=columns, rows=rows)
+    columns = [say(f"c_{column}") for column in ("finding", "release", "value", "reading")]
+    table = Table(name=f"check-{kind}", caption=name, columns=columns, rows=rows)
     return Section(
         name=f"check-{kind}",
-        title=label[:1].upper() + label[1:],
+        title=name[:1].upper() + name[1:],
         blocks=explained("", *([table] if rows else []), images=images),
     )

@@ -8,11 +8,11 @@ import altair as alt
 from markupsafe import Markup
 
 from sudare.core.runs import ShownChoice
+from sudare.core.wording import reworded, say
 from sudare.report.blocks import Chart
 from sudare.report.drawing import COLOURS, PAPER, draw, rows
 from sudare.report.load import Run
 from sudare.report.sections.base import Section, explained, pictures_of
-from sudare.report.text import say
 
 _WIDTH_PX, _CHART_PX = 700, 560
 _WHAT = {"generator": "choice_generator", "sigma": "choice_sigma", "filter": "choice_filter"}
@@ -31,10 +31,11 @@ def sections(run: Run) -> Sequence[Section]:
 
 def _chart(run: Run, index: int, choice: ShownChoice) -> Markup:
     what = say(_WHAT[choice.what]) if choice.what in _WHAT else choice.what
+    options = [*map(reworded, choice.options)]
     points = [
         {"option": option, "score": score, "taken": taken == at}
         for scores, taken in zip(choice.scores, choice.chosen, strict=True)
-        for at, (option, score) in enumerate(zip(choice.options, scores, strict=True))
+        for at, (option, score) in enumerate(zip(options, scores, strict=True))
         if score is not None
     ]
     colour = next(iter(COLOURS))
@@ -44,7 +45,7 @@ def _chart(run: Run, index: int, choice: ShownChoice) -> Markup:
         .encode(
             x=alt.X(
                 "option:N",
-                sort=list(choice.options),
+                sort=options,
                 title=f"{run.label(choice.release)}: {what}",
                 axis=alt.Axis(labelAngle=0),
             ),

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from sudare.core import Finding
 from sudare.core.hashing import Json
+from sudare.core.wording import say, together
 from sudare.report.blocks import Block, Cell, Chart, Charts, Folded, Paragraph, Table
 from sudare.report.drawing import INK, Look, draw, looks
 from sudare.report.load import Run, interval
 from sudare.report.sections.base import Section
 from sudare.report.tables import number_cell, reading, severity
-from sudare.report.text import say
 
 _MOST_CLASSES, _FIRST = 20, 3
 
@@ -40,7 +40,8 @@ def sections(run: Run) -> Sequence[Section]:
         return []
     text = say("p_classes")
     if found.shown < found.count:
-        text += " " + say("p_classes_cut", shown=found.shown, count=found.count)
+        cut = say("p_classes_cut", shown=found.shown, count=found.count)
+        text = together([text, cut])
     first, rest = found.charts[:_FIRST], found.charts[_FIRST:]
     blocks: list[Block] = [Paragraph(text), Charts(first)]
     if rest:

@@ -8,12 +8,12 @@ import altair as alt
 from markupsafe import Markup
 
 from sudare.core.figures import rate_of
+from sudare.core.wording import say
 from sudare.report.blocks import Cell, Chart, Table
 from sudare.report.drawing import INK, draw, looks, rows
 from sudare.report.load import Run
 from sudare.report.sections.base import Section, explained, pictures_of
 from sudare.report.tables import number_cell
-from sudare.report.text import say
 
 _AUTO, _CLEAN, _WIDTH_PX = "evasion.autoattack.accuracy@", "evasion.clean.accuracy", 900
 _CHART_PX, _HIGH_PX = 520, 240

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sudare.core.runs import ExposedImage, Mode
+from sudare.core.wording import listed, say
 from sudare.report.blocks import Block, Folded, Heading, Paragraph, Pictures, ShownImage
 from sudare.report.load import Run
 from sudare.report.pictures import embedded
 from sudare.report.sections.base import Section
-from sudare.report.text import listed, say
 
 _MOST_PER_RELEASE = 12
 _COIN = 0.5

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sudare.core.wording import say
 from sudare.report.blocks import Cell, Table
 from sudare.report.load import Run, interval
 from sudare.report.sections.base import Section, explained
 from sudare.report.tables import number_cell
-from sudare.report.text import say
 
 _GAP = "fairness.class_gap"
 _COLUMNS = (

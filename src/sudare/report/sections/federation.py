@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sudare.core.wording import known, listed, say
 from sudare.report.blocks import Cell, Table
 from sudare.report.load import Run
 from sudare.report.sections.base import Section, explained
-from sudare.report.text import listed, say
 
 
 def sections(run: Run) -> Sequence[Section]:
@@ -36,7 +36,7 @@ def _inside(run: Run, name: str, spec: Mapping[str, Any]) -> Section:
         *(say(f"c_{column}") for column in ("owner", "epsilon", "records")),
         say("c_score", score=str(spec["score"]).upper()),
         *(say(f"c_{column}") for column in ("shapley", "loo", "tied")),
-        *(say("c_paid", rule=rule) for rule in rules),
+        *(say("c_paid", rule=_rule(rule)) for rule in rules),
     ]
     rows = [_row(statement, rules) for statement in spec["statements"]]
     table = Table(name=f"owners-{name}", caption=run.label(name), columns=columns, rows=rows)
@@ -73,7 +73,7 @@ def _outside(run: Run, name: str, spec: Mapping[str, Any]) -> Section:
     rules = list(spec["statements"][0]["payouts"])
     rows = [
         (
-            Cell(text=rule),
+            Cell(text=_rule(rule)),
             Cell(text=f"{gini_of([s['payouts'][rule] for s in spec['statements']]):.2f}"),
         )
         for rule in rules
@@ -89,7 +89,7 @@ def _outside(run: Run, name: str, spec: Mapping[str, Any]) -> Section:
         label=run.label(name),
         owners=len(spec["statements"]),
         budget=_money(spec["budget_cents"]),
-        rule=str(spec["rule"]),
+        rule=_rule(str(spec["rule"])),
     )
     return Section(
         name=f"federation-{_anchor(name)}",
@@ -112,6 +112,11 @@ def gini_of(amounts: Sequence[int]) -> float:
         (2 * rank - len(ordered) - 1) * a for rank, a in zip(ranks, ordered, strict=True)
     )
     return weighted / (len(ordered) * total)
+
+
+def _rule(name: str) -> str:
+    """A payout rule in words; one of another package by its name."""
+    return say(f"rule.{name}") if f"rule.{name}" in known() else name
 
 
 def _money(cents: int) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sudare.core.runs import Verdict as Outcome
+from sudare.core.wording import reworded, say
 from sudare.report.blocks import Block, Cell, Folded, Meanings, Paragraph, Table
 from sudare.report.load import Run
 from sudare.report.sections.base import Section
 from sudare.report.tables import glossary, number_cell, reading, severity
-from sudare.report.text import say
 
 
 def sections(run: Run) -> Sequence[Section]:
@@ -37,7 +37,7 @@ def gates_table(run: Run) -> Table | None:
             Cell(text=gate.expression),
             Cell(text=run.label(gate.release)),
             Cell(text=say(f"gate_{gate.verdict.value}"), kind=kinds.get(gate.verdict, "open")),
-            Cell(text=gate.explanation),
+            Cell(text=reworded(gate.explanation)),
         )
         for gate in sorted(run.summary.gates, key=lambda gate: order.index(gate.verdict))
     ]
@@ -67,7 +67,7 @@ def findings_table(run: Run, *, canaries: bool = False) -> Table:
             Cell(text=read, kind=kind),
             Cell(text=finding.threat_model.value),
             Cell(text=str(finding.n_builds or ""), kind="num"),
-            Cell(text=finding.method),
+            Cell(text=reworded(finding.method)),
         ]
         if not run.public:
             row.insert(6, Cell(text=f"{finding.n_units or ''}", kind="num"))

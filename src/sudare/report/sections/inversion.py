@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sudare.core import Finding
+from sudare.core.wording import say, together
 from sudare.report.blocks import Cell, Table
 from sudare.report.formats import value_text
 from sudare.report.load import Run
 from sudare.report.sections.base import Section, explained, pictures_of
 from sudare.report.tables import number_cell
-from sudare.report.text import say
 
 _WIDTH_PX, _FEW_CLASSES = 900, 5
 _FIGURES = (
@@ -49,7 +49,7 @@ def sections(run: Run) -> Sequence[Section]:
     table = Table(name="inversion", caption=say("s_inversion"), columns=columns, rows=rows)
     text = say("p_inversion")
     if len(run.summary.data.class_names) < _FEW_CLASSES:
-        text += " " + say("p_inversion_few")
+        text = together([text, say("p_inversion_few")])
     blocks = explained(text, table, images=images, sheets=True)
     return [Section(name="inversion", title=say("s_inversion"), blocks=blocks)]
 

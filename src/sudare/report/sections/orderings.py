@@ -10,11 +10,12 @@ from itertools import pairwise
 from sudare.core import Finding
 from sudare.core.lines import ordered
 from sudare.core.runs import Mode
+from sudare.core.wording import say
 from sudare.report.blocks import Block, Cell, Folded, Paragraph, Table
 from sudare.report.formats import range_text, value_text
 from sudare.report.load import Run, interval
 from sudare.report.sections.base import Section
-from sudare.report.text import attack_name, finding_name, say
+from sudare.report.text import attack_name, finding_name
 
 _ONLINE = ("lira", "rmia", "bavaria")
 # Below this, the spread of "in" scores is hardly known.

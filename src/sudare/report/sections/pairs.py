@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sudare.core.runs import ClosePair
+from sudare.core.wording import say
 from sudare.report.blocks import Block, Folded, Heading, Paragraph, Pictures, ShownImage
 from sudare.report.load import Run
 from sudare.report.pictures import LARGEST_PX, embedded
 from sudare.report.sections.base import Section
-from sudare.report.text import say
 
 
 def sections(run: Run) -> Sequence[Section]:

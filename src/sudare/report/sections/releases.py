@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sudare.core.wording import reworded, say
 from sudare.report.blocks import Block, Cell, Folded, Meanings, Paragraph, Table
 from sudare.report.drawing import looks, swatch
 from sudare.report.load import Run
 from sudare.report.sections.base import Section
 from sudare.report.tables import number_cell
-from sudare.report.text import say, worded
+from sudare.report.text import worded
 
 
 def sections(run: Run) -> Sequence[Section]:
@@ -38,9 +39,9 @@ def releases_table(run: Run) -> Table:
             run.get("cost.storage_mb", name),
         )
         utility, auc, tpr, build, storage = (number_cell(item, running=running) for item in found)
-        small = release.what_leaves
+        small = reworded(release.what_leaves)
         if run.is_baseline(name):
-            small = say("leaves_baseline", leaves=release.what_leaves)
+            small = say("leaves_baseline", leaves=small)
         if run.shows_members(name):
             # No figure of an attack on a model says anything about what is handed over itself.
             auc = Cell(text=say("contains_private"), small=auc.text, sort="2", kind="bad")
@@ -57,7 +58,7 @@ def releases_table(run: Run) -> Table:
 def guarantees(run: Run) -> list[tuple[str, str]]:
     """Releases with a formal guarantee, and its text in full."""
     return [
-        (run.label(name), release.guarantee)
+        (run.label(name), reworded(release.guarantee))
         for name, release in run.releases.items()
         if release.guarantee
     ]
@@ -65,7 +66,7 @@ def guarantees(run: Run) -> list[tuple[str, str]]:
 
 def _guarantee(run: Run, release: str) -> Cell:
     """Its epsilon; the full text has conditions and stands below the table."""
-    known = run.releases[release].guarantee
+    known = reworded(run.releases[release].guarantee)
     epsilon = run.get("privacy.epsilon", release)
     seen = run.get(f"{run.primary_attack(release)}.epsilon_seen", release)
     small = ""

@@ -12,13 +12,14 @@ from markupsafe import Markup
 
 from sudare.core.arrays import FloatArray
 from sudare.core.runs import RocCurve
+from sudare.core.wording import listed, say
 from sudare.report.blocks import Block, Chart, Charts, Folded, Paragraph
 from sudare.report.drawing import INK, Look, draw, looks, rows
 from sudare.report.load import Run
 from sudare.report.placing import spread
 from sudare.report.sections.base import Section
 from sudare.report.sections.tradeoff import key
-from sudare.report.text import attack_name, listed, say
+from sudare.report.text import attack_name
 
 _WIDTH, _HEIGHT, _SIZE = 300, 250, 10
 _PER_DECADE = 24

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sudare.core.runs import DataSummary, Mode
+from sudare.core.wording import listed, reworded, say
 from sudare.report.blocks import Block, Cell, Code, Folded, Heading, Paragraph, Points, Table
 from sudare.report.load import Run
 from sudare.report.sections.base import Section
-from sudare.report.text import builds_text, listed, say, worded
+from sudare.report.text import builds_text, worded
 
 _MOST_LIMITS = 4
 """Of a longer list only its heading is seen until it is unfolded."""
@@ -48,7 +49,7 @@ def data_table(run: Run) -> Table:
     if height * width > 1:
         shape = say("v_shape", height=height, width=width, channels=channels)
         facts.append((say("r_shape"), shape))
-    facts += [(say("r_notes"), note) for note in data.notes]
+    facts += [(say("r_notes"), reworded(note)) for note in data.notes]
     if not run.public:
         facts += _counts(data)
     return _facts("data", say("cap_data"), facts)
@@ -79,11 +80,14 @@ def limits(run: Run) -> list[str]:
     known = [say("limit_attack")]
     if run.summary.mode is Mode.COMPARISON:
         known = [say("limit_half"), *known, say("limit_worst")]
-    return [*known, *run.summary.limits]
+    return [*known, *map(reworded, run.summary.limits)]
 
 
 def _counts(data: DataSummary) -> list[tuple[str, str]]:
-    removed = [say("v_removed", part=part, count=count) for part, count in data.removed.items()]
+    removed = [
+        say("v_removed", part=say(f"part.{part}"), count=count)
+        for part, count in data.removed.items()
+    ]
     pool = say(
         "v_pool", images=f"{data.pool:,}", units=f"{data.pool_units:,}", merged=f"{data.merged:,}"
     )

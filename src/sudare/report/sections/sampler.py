@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sudare.core import Finding
+from sudare.core.wording import say
 from sudare.report.blocks import Cell, Table
 from sudare.report.formats import value_text
 from sudare.report.load import Run
 from sudare.report.sections.base import Section, explained
 from sudare.report.tables import number_cell
-from sudare.report.text import say
 
 _COLUMNS = ("release", "storage", "t0", "t1", "t2", "t3", "spread", "coverage")
 

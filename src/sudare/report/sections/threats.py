@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sudare.core.wording import listed, say
 from sudare.report.blocks import Cell, Folded, Table
 from sudare.report.load import Run
 from sudare.report.sections.base import Section
-from sudare.report.text import attack_name, listed, say
+from sudare.report.text import attack_name, seen_by
 
 
 def sections(run: Run) -> Sequence[Section]:
@@ -29,7 +30,7 @@ def threats_table(run: Run) -> Table:
         rows.append(
             (
                 Cell(text=threat.value),
-                Cell(text=threat.sees),
+                Cell(text=seen_by(threat)),
                 Cell(text=attack_name(primary) if primary else say("none")),
                 Cell(text=listed(list(releases))),
             )

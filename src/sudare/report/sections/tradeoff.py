@@ -10,13 +10,14 @@ import altair as alt
 from markupsafe import Markup
 
 from sudare.core.runs import Mode
+from sudare.core.wording import listed, say
 from sudare.report.blocks import Chart, Charts, Paragraph
 from sudare.report.drawing import BAD, INK, Look, draw, looks, rows, swatch
 from sudare.report.formats import short_estimate
 from sudare.report.load import Interval, Run, interval
 from sudare.report.placing import places
 from sudare.report.sections.base import Section
-from sudare.report.text import attack_name, finding_name, listed, say
+from sudare.report.text import attack_name, finding_name
 
 _WIDTH, _HEIGHT = 400, 300
 _BAND = 0.18

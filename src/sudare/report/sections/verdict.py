@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sudare.core.wording import say
 from sudare.report.blocks import Answers, Block, Folded, Paragraph
 from sudare.report.decisions import decisions_table, first_sentences
 from sudare.report.load import Run
 from sudare.report.sections.base import Section
-from sudare.report.text import say
 from sudare.report.verdict import verdict
 
 

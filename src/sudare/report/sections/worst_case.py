@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sudare.core import Finding
+from sudare.core.wording import say
 from sudare.report.blocks import Cell, Folded, Meanings, Paragraph, Table
 from sudare.report.load import Run
 from sudare.report.sections.base import Section
 from sudare.report.tables import glossary, number_cell
-from sudare.report.text import say, worded
+from sudare.report.text import worded
 
 _EXPOSURE = ("worst_case", "exposed_10x", "precision@0.01", "exposure_stability", "trace_precision")
 

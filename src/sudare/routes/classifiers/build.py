@@ -9,6 +9,7 @@ import torch
 
 from sudare.accounting.ledger import LedgerEntry
 from sudare.core.seeds import integer_seed
+from sudare.core.wording import say
 from sudare.data.images import ImageDataset
 from sudare.nets import build as build_net
 from sudare.nets.registry import NetConfig
@@ -130,10 +131,7 @@ def _card(
     guarantee = ""
     if ledger:
         epsilon, delta = sum(e.epsilon for e in ledger), sum(e.delta for e in ledger)
-        guarantee = (
-            f"({epsilon:.2f}, {delta:g})-differential privacy for adding or removing one image "
-            "(Poisson sampling, PRV upper bound; floating-point noise is not hardened)"
-        )
+        guarantee = say("guarantee.dpsgd", epsilon=f"{epsilon:.2f}", delta=f"{delta:g}")
     return Card(
         kind=ClassifierRelease.kind,
         spec=ClassifierSpec(net=net),

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from sudare.core.wording import say
 from sudare.nets.registry import NetConfig
 from sudare.routes.config import TrainedConfig
 from sudare.training.recipe import DpConfig, Recipe, SmoothingSchedule
@@ -54,12 +55,12 @@ class PlainConfig(ClassifierConfig):
     @property
     def label(self) -> str:
         """Name for charts and tables."""
-        return "Plain classifier"
+        return say("label.plain")
 
     @property
     def what_leaves(self) -> str:
         """One sentence: what the recipient gets."""
-        return "A classifier trained on the private images in the ordinary way."
+        return say("leaves.plain")
 
 
 class SmoothingConfig(ClassifierConfig):
@@ -94,12 +95,12 @@ class SmoothingConfig(ClassifierConfig):
     @property
     def label(self) -> str:
         """Name for charts and tables."""
-        return f"Label smoothing {self.alpha:+g}"
+        return say("label.smoothing", alpha=f"{self.alpha:+g}")
 
     @property
     def what_leaves(self) -> str:
         """One sentence: what the recipient gets."""
-        return f"A classifier trained with label smoothing of strength {self.alpha:+g}."
+        return say("leaves.smoothing", alpha=f"{self.alpha:+g}")
 
 
 class DpsgdConfig(ClassifierConfig):
@@ -132,13 +133,13 @@ class DpsgdConfig(ClassifierConfig):
     def label(self) -> str:
         """Name for charts and tables."""
         if self.privacy.target_epsilon is not None:
-            return f"DP-SGD, epsilon {self.privacy.target_epsilon:g}"
-        return f"DP-SGD, noise {self.privacy.noise_multiplier:g}"
+            return say("label.dpsgd", epsilon=f"{self.privacy.target_epsilon:g}")
+        return say("label.dpsgd_noise", noise=f"{self.privacy.noise_multiplier:g}")
 
     @property
     def what_leaves(self) -> str:
         """One sentence: what the recipient gets."""
-        return "A classifier trained with clipped gradients and noise (DP-SGD)."
+        return say("leaves.dpsgd")
 
 
 FIXED = ("random-features",)
@@ -190,10 +191,12 @@ class LinearPublicConfig(ClassifierConfig):
     def label(self) -> str:
         """Name for charts and tables."""
         if self.privacy is None:
-            return "Linear head, public features"
-        return f"Linear head, {self.name.rpartition('-')[2].replace('eps', 'epsilon ')}"
+            return say("label.linear")
+        if self.privacy.target_epsilon is not None:
+            return say("label.linear_epsilon", epsilon=f"{self.privacy.target_epsilon:g}")
+        return say("label.linear_noise", noise=f"{self.privacy.noise_multiplier:g}")
 
     @property
     def what_leaves(self) -> str:
         """One sentence: what the recipient gets."""
-        return "A linear classifier on features that no private image has shaped."
+        return say("leaves.linear")

@@ -88,7 +88,7 @@ class DistillationRoute(Route[DistillationConfig]):
         settings = {f"method.{name}": str(value) for name, value in config.method}
         settings |= {f"found.{name}": value for name, value in found.settings.items()}
         settings |= {"net": str(config.net), "init": config.init}
-        started = config.started_from
+        started = _STARTED[config.init]
         augmentation = ["dsa", "flip"] if config.flips else ["dsa"]
         return Card(
             kind=SamplesRelease.kind,
@@ -109,6 +109,10 @@ class DistillationRoute(Route[DistillationConfig]):
             data_name=private.name,
             data_licence=private.licence,
         )
+
+
+_STARTED = {"noise": "noise", "public": "public images", "real": "random private images"}
+"""What the learned images were at first, as the card's numbers say it."""
 
 
 def _distil(given: Learning, config: DistillationConfig) -> Distilled:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sudare.core.wording import say
 from sudare.nets.registry import NetConfig
 from sudare.routes.config import RouteConfig
 from sudare.training.recipe import Recipe
@@ -164,22 +165,13 @@ class DistillationConfig(RouteConfig):
     @property
     def label(self) -> str:
         """Name for charts and tables."""
-        ending = {"noise": "", "public": " from public ones", "real": " from private ones"}
-        learned = f"{self.images_per_class} learned images a class"
-        return f"{self.method.title}, {learned}{ending[self.init]}"
-
-    @property
-    def started_from(self) -> str:
-        """What the learned images were at first."""
-        return {"noise": "noise", "public": "public images", "real": "random private images"}[
-            self.init
-        ]
+        count = self.images_per_class
+        return say(f"label.distilled_{self.init}", method=self.method.title, count=count)
 
     @property
     def what_leaves(self) -> str:
         """One sentence: what the recipient gets."""
-        learned = f"{self.images_per_class} learned images of each class"
-        return f"{learned}, started from {self.started_from}."
+        return say(f"leaves.distilled_{self.init}", count=self.images_per_class)
 
 
 class CoresetConfig(RouteConfig):
@@ -216,11 +208,10 @@ class CoresetConfig(RouteConfig):
     @property
     def label(self) -> str:
         """Name for charts and tables."""
-        how = {"k-center": "k-center", "herding": "herding", "soft-labels": "soft labels"}
-        return f"{self.images_per_class} real images a class, {how[self.method]}"
+        return say(f"label.coreset_{self.method}", count=self.images_per_class)
 
     @property
     def what_leaves(self) -> str:
         """One sentence: what the recipient gets."""
-        with_labels = " under a teacher's soft labels" if self.method == "soft-labels" else ""
-        return f"{self.images_per_class} real private images of each class{with_labels}."
+        soft = "_soft" if self.method == "soft-labels" else ""
+        return say(f"leaves.coreset{soft}", count=self.images_per_class)

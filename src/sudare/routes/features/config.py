@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sudare.core.wording import say
 from sudare.nets.extractors.config import ExtractorConfig
 from sudare.routes.config import PlannedRelease, RouteConfig
 from sudare.training.recipe import Recipe
@@ -64,18 +65,13 @@ class CvaeConfig(_Model):
     @property
     def label(self) -> str:
         """For people."""
-        mode = "as published" if self.mode == "paper" else "textbook"
-        return f"Feature CVAE, {mode}" + (
-            f", {self.range_from} bounds" if self.bounds is not None else ""
-        )
+        bounds = f"_{self.range_from}_bounds" if self.bounds is not None else ""
+        return say(f"label.cvae_{self.mode}{bounds}")
 
     @property
     def leaves(self) -> str:
         """What leaves, in a sentence."""
-        return (
-            "The decoder of a conditional VAE that draws feature vectors of each class, with the "
-            f"{self.range_from} range of each number."
-        )
+        return say(f"leaves.cvae_{self.range_from}")
 
 
 class GaussianConfig(_Model):
@@ -98,12 +94,14 @@ class GaussianConfig(_Model):
     @property
     def label(self) -> str:
         """For people."""
-        return f"Feature Gaussian, rank {self.rank}" if self.rank else "Feature Gaussian, diagonal"
+        return (
+            say("label.gaussian", rank=self.rank) if self.rank else say("label.gaussian_diagonal")
+        )
 
     @property
     def leaves(self) -> str:
         """What leaves, in a sentence."""
-        return "Mean and covariance of each class's feature vectors, unprotected."
+        return say("leaves.gaussian")
 
 
 class KSameConfig(_Model):
@@ -126,15 +124,15 @@ class KSameConfig(_Model):
     def label(self) -> str:
         """For people."""
         if self.k == 1:
-            return "The features themselves"
-        return f"k-same features, k {self.k}" + ("" if self.within_class else ", classes mixed")
+            return say("label.features")
+        return say("label.ksame" if self.within_class else "label.ksame_mixed", k=self.k)
 
     @property
     def leaves(self) -> str:
         """What leaves, in a sentence."""
         if self.k == 1:
-            return "The feature vectors of the private images, as they are."
-        return f"Means of {self.k} similar images' feature vectors each."
+            return say("leaves.features")
+        return say("leaves.ksame", k=self.k)
 
 
 class DpGaussianConfig(_Model):
@@ -152,12 +150,12 @@ class DpGaussianConfig(_Model):
     @property
     def label(self) -> str:
         """For people."""
-        return f"Feature Gaussian, epsilon {self.epsilon:g}"
+        return say("label.dp_gaussian", epsilon=f"{self.epsilon:g}")
 
     @property
     def leaves(self) -> str:
         """What leaves, in a sentence."""
-        return "Mean of each class's feature vectors and one spread, with noise."
+        return say("leaves.dp_gaussian")
 
 
 ModelConfig = Annotated[

@@ -10,6 +10,7 @@ import torch
 from sudare.accounting.ledger import LedgerEntry
 from sudare.accounting.mechanisms import gaussian_sigma
 from sudare.core.arrays import FloatArray, IntArray
+from sudare.core.wording import say
 from sudare.releases.card import Statistic
 from sudare.releases.samplers import GaussianSampler
 from sudare.routes.features.config import DpGaussianConfig
@@ -69,9 +70,8 @@ def fit_dp_gaussian(private: Private, config: DpGaussianConfig) -> Fit:
             Statistic(name="standardisation", value="from public images", status="public"),
         ),
         ledger=(entry,),
-        guarantee=(
-            f"({config.epsilon:g}, {config.delta:g})-differential privacy for adding or removing "
-            "one image (one Gaussian mechanism, exact; floating-point noise is not hardened)"
+        guarantee=say(
+            "guarantee.gaussian", epsilon=f"{config.epsilon:g}", delta=f"{config.delta:g}"
         ),
     )
 

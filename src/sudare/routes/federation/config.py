@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
+from sudare.core.wording import say
 from sudare.nets.registry import NetConfig
 from sudare.routes.config import PlannedRelease, RouteConfig
 from sudare.training.recipe import DpConfig, Recipe
@@ -140,16 +141,19 @@ class FederationConfig(RouteConfig):
     @property
     def label(self) -> str:
         """Name for charts and tables."""
-        return f"Federation of {self.clients}{self._epsilon(', epsilon {}')}"
+        if self.privacy is None:
+            return say("label.federation", clients=self.clients)
+        if self.privacy.target_epsilon is None:
+            noise = f"{self.privacy.noise_multiplier:g}"
+            return say("label.federation_noise", clients=self.clients, noise=noise)
+        epsilon = f"{self.privacy.target_epsilon:g}"
+        return say("label.federation_epsilon", clients=self.clients, epsilon=epsilon)
 
     @property
     def what_leaves(self) -> str:
         """One sentence: what the recipient gets."""
-        how = "noised" if self.privacy else "plain"
-        return (
-            f"A classifier of {self.clients} owners' {how} updates, and what each is said to be "
-            "worth and paid."
-        )
+        noised = "_noised" if self.privacy else ""
+        return say(f"leaves.federation{noised}", clients=self.clients)
 
     @property
     def recipe_of_scores(self) -> Recipe | None:

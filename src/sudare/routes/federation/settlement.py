@@ -12,6 +12,7 @@ import torch
 from sudare.accounting.ledger import SEEDED, LedgerEntry, composed_epsilon
 from sudare.core.arrays import FloatArray
 from sudare.core.seeds import generator, integer_seed
+from sudare.core.wording import say
 from sudare.nets.predict import predict
 from sudare.releases.card import Card, Statistic
 from sudare.releases.kinds.federation import FederationRelease, FederationSpec, Statement
@@ -194,10 +195,10 @@ def card_of(
     else:
         most = max(statements, key=lambda statement: statement.epsilon or 0.0)
         ledger = most.ledger
-        guarantee = (
-            f"({most.epsilon:.2f}, {config.privacy.delta:g})-differential privacy for adding or "
-            "removing one image of one owner, towards server and recipients: training and "
-            "released scores composed (PRV upper bound); a person at two owners counts twice"
+        guarantee = say(
+            "guarantee.federation",
+            epsilon=f"{most.epsilon:.2f}",
+            delta=f"{config.privacy.delta:g}",
         )
         statistics.append(
             Statistic(name="records and scores", value="Gaussian noise", status="noised")

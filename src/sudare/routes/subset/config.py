@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from sudare.core.wording import say
 from sudare.routes.config import RouteConfig
 
 
@@ -37,17 +38,15 @@ class SubsetConfig(RouteConfig):
     @property
     def label(self) -> str:
         """Name for charts and tables."""
-        return f"{self.images_per_class} real images a class{'' if self._equal else ' on average'}"
+        return say(
+            "label.subset" if self._equal else "label.subset_shares", count=self.images_per_class
+        )
 
     @property
     def what_leaves(self) -> str:
         """One sentence: what the recipient gets."""
-        if self._equal:
-            return f"{self.images_per_class} real private images of each class, unchanged."
-        return (
-            f"Real private images drawn at random, {self.images_per_class} times as many as there "
-            "are classes, unchanged."
-        )
+        key = "leaves.subset" if self._equal else "leaves.subset_shares"
+        return say(key, count=self.images_per_class)
 
     @property
     def _equal(self) -> bool:

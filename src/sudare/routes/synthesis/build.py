@@ -18,6 +18,7 @@ from sudare.core.errors import DataError
 from sudare.core.hashing import Json
 from sudare.core.progress import Progress, Silent
 from sudare.core.seeds import generator, integer_seed
+from sudare.core.wording import say
 from sudare.data.images import ImageDataset
 from sudare.nets import build as build_net
 from sudare.nets.normalisation import normalise
@@ -252,7 +253,7 @@ class _Work:
 
         def make(folder: Path) -> None:
             setting, choices = select(
-                [f"{snapshot.step:,} steps" for snapshot in snapshots],
+                [say("option.steps", steps=f"{snapshot.step:,}") for snapshot in snapshots],
                 [snapshot.note for snapshot in snapshots],
                 teach,
                 self.config.selection,

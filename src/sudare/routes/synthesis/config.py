@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sudare.core.wording import say
 from sudare.nets.registry import NetConfig
 from sudare.routes.config import PlannedRelease, RouteConfig
 from sudare.training.recipe import Recipe
@@ -147,15 +148,12 @@ class SynthesisConfig(RouteConfig):
     @property
     def label(self) -> str:
         """Name for charts and tables."""
-        return f"Generated images{self._how}"
+        return self._called("set")
 
     @property
     def what_leaves(self) -> str:
         """One sentence: what the recipient gets."""
-        return (
-            f"{self.gkd.cardinality:g} generated images for each private one, each under the "
-            "answer of a net trained on the private images."
-        )
+        return say("leaves.synthesis", times=f"{self.gkd.cardinality:g}")
 
     @property
     def releases(self) -> tuple[PlannedRelease, ...]:
@@ -169,38 +167,21 @@ class SynthesisConfig(RouteConfig):
             ),
             PlannedRelease(
                 name=f"{self.name}-student",
-                label=f"Student of generated images{self._how}",
+                label=self._called("student"),
                 kind="classifier",
-                what_leaves="A net that was trained on generated images under another's answers.",
+                what_leaves=say("leaves.student"),
                 recipe_of_scores=self.recipe,
             ),
         ]
-        about = {
-            "teacher": ("classifier", "Teacher", "The net that answered for the generated images."),
-            "hard-student": (
-                "classifier",
-                "Student of hard labels",
-                "A net trained on generated images under the labels they were made for.",
-            ),
-            "last": (
-                "samples",
-                "Images of the last generator",
-                "Generated images as above, of the generator's last state instead of the chosen.",
-            ),
-            "generator": (
-                "generator",
-                "Generator",
-                "The generator itself: as many images as anybody likes.",
-            ),
-        }
+        kinds = {"last": "samples", "generator": "generator"}
         for what in self.beside:
-            kind, label, leaves = about[what]
+            kind = kinds.get(what, "classifier")
             found.append(
                 PlannedRelease(
                     name=f"{self.name}-{what}",
-                    label=f"{label}{self._how}",
+                    label=self._called(what),
                     kind=kind,
-                    what_leaves=leaves,
+                    what_leaves=say(f"leaves.{what}"),
                     baseline=what != "generator",
                     recipe_of_scores=self.recipe if kind == "classifier" else None,
                 )
@@ -214,15 +195,18 @@ class SynthesisConfig(RouteConfig):
             update={"beside": tuple(what for what in self.beside if what == "generator")}
         )
 
-    @property
-    def _how(self) -> str:
-        parts = []
+    def _called(self, what: str) -> str:
+        """What one of the releases is called, and how it differs from the usual one."""
+        name, parts = say(f"label.synthesis_{what}"), []
         if self.gkd.cardinality != 1:
-            parts.append(f"{self.gkd.cardinality:g} times as many")
+            parts.append(say("label.times", times=f"{self.gkd.cardinality:g}"))
         if self.gkd.targets != "tckr":
-            parts.append({"hard": "hard labels", "mixture": "mixed labels"}[self.gkd.targets])
+            parts.append(say(f"label.targets_{self.gkd.targets}"))
         if self.gkd.classes != "shares":
-            parts.append("each class alike")
+            parts.append(say("label.classes_alike"))
         if not self.gkd.regenerate:
-            parts.append("never drawn anew")
-        return f" ({', '.join(parts)})" if parts else ""
+            parts.append(say("label.never_anew"))
+        how = parts[0] if parts else ""
+        for part in parts[1:]:
+            how = say("list_step", first=how, last=part)
+        return say("label.with", name=name, how=how) if parts else name

@@ -17,6 +17,7 @@ from sudare.core.errors import DataError
 from sudare.core.hashing import Json
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
+from sudare.core.wording import as_json, from_json, say
 from sudare.nets.generator import Generator
 from sudare.routes.context import Stages
 from sudare.routes.synthesis.config import GanConfig
@@ -276,7 +277,7 @@ class _Trainer:
     def save(self, folder: Path, images: torch.Tensor, labels: torch.Tensor) -> None:
         """Write everything that the next steps need, and what went wrong."""
         spread = self._spread(images, labels)
-        note = f"collapsed: spread {spread:.2f} of the real" if spread < _COLLAPSED else ""
+        note = say("option.collapsed", spread=f"{spread:.2f}") if spread < _COLLAPSED else ""
         torch.save(
             {
                 "generator": self._generator.state_dict(),
@@ -284,7 +285,7 @@ class _Trainer:
                 "discriminator": self._discriminator.state_dict(),
                 "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
                 "diverged": self.diverged or not math.isfinite(spread),
-                "note": note,
+                "note": as_json(note),
             },
             folder / "state.pt",
         )
@@ -297,4 +298,4 @@ class _Trainer:
         self._discriminator.load_state_dict(state["discriminator"])
         for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        self.diverged, self.note = bool(state["diverged"]), str(state["note"])
+        self.diverged, self.note = bool(state["diverged"]), from_json(state["note"])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sudare.core.progress import Progress
+from sudare.core.wording import say
 from sudare.routes.base import Choice
 from sudare.routes.synthesis.config import SelectionConfig
 
@@ -139,5 +140,7 @@ def select(
 def filter_name(threshold: float) -> str:
     """A filter in a word or two."""
     if threshold < 0:
-        return "none"
-    return "teacher agrees" if threshold == 0 else f"{threshold:g} sure"
+        return say("option.no_filter")
+    if threshold == 0:
+        return say("option.teacher_agrees")
+    return say("option.sure", share=f"{threshold:g}")
