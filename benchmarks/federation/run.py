@@ -1,8 +1,8 @@
 """Federations: what owners' data are worth, who is paid for what, and what cheating gains.
 
-    python benchmarks/federation/run.py digits 0       # one data set, one seed: a part
-    python benchmarks/federation/run.py all            # every part that is not there yet
-    python benchmarks/federation/run.py render         # README.md from the parts
+    python -m benchmarks.federation.run digits 0       # one data set, one seed: a part
+    python -m benchmarks.federation.run all            # every part that is not there yet
+    python -m benchmarks.federation.run render         # README.md from the parts
 
 Four owners with classes in shares from Dirichlet(2); one of them (the cheat) tries every trick, and
 nothing else changes. ``--preset smoke`` takes two rounds.
@@ -10,7 +10,6 @@ nothing else changes. ``--preset smoke`` takes two rounds.
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from dataclasses import replace
@@ -18,6 +17,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from benchmarks.parts import Parts
 
 from sudare.attacks.payouts import TRICKS
 from sudare.audits.environment import made_by
@@ -43,27 +43,11 @@ PRIVACY = {"none": None, "epsilon 8": {"target_epsilon": 8.0, "delta": 1e-5}}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    parts = Parts(__doc__, HERE, DATA, product(DATA, SEEDS))
+    parts.run(
+        lambda data, seed, options: measured(data, seed, rounds=2 if options.preset else 20),
+        render,
     )
-    parser.add_argument("what", choices=[*DATA, "all", "render"])
-    parser.add_argument("seed", nargs="?", type=int, default=0)
-    parser.add_argument("--preset", choices=["", "smoke"], default="")
-    options = parser.parse_args()
-    if options.what != "render":
-        every = options.what == "all"
-        for data, seed in product(DATA, SEEDS) if every else [(options.what, options.seed)]:
-            target = PARTS / f"{data}-{seed}.json"
-            if every and target.exists():
-                continue
-            part = measured(data, seed, rounds=2 if options.preset else 20)
-            if options.preset:
-                print(json.dumps(part, indent=1))
-                return
-            PARTS.mkdir(exist_ok=True)
-            target.write_text(json.dumps(part, indent=1) + "\n")
-            (HERE / "README.md").write_text(render())
-    (HERE / "README.md").write_text(render())
 
 
 def measured(data: str, seed: int, *, rounds: int) -> dict:
@@ -122,7 +106,7 @@ def measured(data: str, seed: int, *, rounds: int) -> dict:
                 print(data, seed, name, trick, score, rows[f"{name}/{trick}/{score}"]["accuracy"])
     return {
         "rows": rows,
-        **made_by(f"python benchmarks/federation/run.py {data} {seed}", HERE),
+        **made_by(f"python -m benchmarks.federation.run {data} {seed}", HERE),
         "wall_s": round(time.monotonic() - start),
     }
 
@@ -163,7 +147,7 @@ def render() -> str:
         "**bold** where the interval is above 0: there the trick pays. Scores are PLIS; of the net "
         "only the released, noised numbers are used where there is a promise. The last two "
         "rows train honestly and lie about a number within the range that a server takes.\n",
-        "    python benchmarks/federation/run.py all\n",
+        "    python -m benchmarks.federation.run all\n",
     ]
     for data in DATA:
         parts = [json.loads(path.read_text()) for path in sorted(PARTS.glob(f"{data}-*.json"))]

@@ -1,8 +1,8 @@
 """Label smoothing and model inversion: strengths, data sizes, and which stage is hit.
 
-    python benchmarks/inversion/run.py identities 0    # one data set, one seed: a part
-    python benchmarks/inversion/run.py all             # every part that is not there yet
-    python benchmarks/inversion/run.py render          # README.md from the parts
+    python -m benchmarks.inversion.run identities 0    # one data set, one seed: a part
+    python -m benchmarks.inversion.run all             # every part that is not there yet
+    python -m benchmarks.inversion.run render          # README.md from the parts
 
 Each part is a `sudare sweep smoothing` and leaves a file in parts/. The faces are the AT&T set,
 which is not part of this project: give its .npz file with ``--faces``. ``--preset smoke`` takes
@@ -11,7 +11,6 @@ few steps. ``schedule`` is 20 images a class once more, -0.2 also from the first
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 import time
@@ -19,6 +18,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from benchmarks.parts import Parts
 
 from sudare.audits.config import load_config, read_toml
 from sudare.audits.environment import made_by
@@ -41,28 +41,14 @@ labels has not met their smoothing."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    parts = Parts(__doc__, HERE, DATA, ((data, seed) for seed, data in product(SEEDS, DATA)))
+    parts.parser.add_argument("--faces", default="att_faces.npz")
+    parts.run(
+        lambda data, seed, options: measured(
+            data, seed, options.faces, small=options.preset == "smoke"
+        ),
+        render,
     )
-    parser.add_argument("what", choices=[*DATA, "all", "render"])
-    parser.add_argument("seed", nargs="?", type=int, default=0)
-    parser.add_argument("--faces", default="att_faces.npz")
-    parser.add_argument("--preset", choices=["", "smoke"], default="")
-    options = parser.parse_args()
-    if options.what != "render":
-        every = options.what == "all"
-        for seed, data in product(SEEDS, DATA) if every else [(options.seed, options.what)]:
-            target = PARTS / f"{data}-{seed}.json"
-            if every and target.exists():
-                continue
-            part = measured(data, seed, options.faces, small=options.preset == "smoke")
-            if options.preset:
-                print(json.dumps(part, indent=1))
-                return
-            PARTS.mkdir(exist_ok=True)
-            target.write_text(json.dumps(part, indent=1) + "\n")
-            (HERE / "README.md").write_text(render())
-    (HERE / "README.md").write_text(render())
 
 
 def measured(data: str, seed: int, faces: str, *, small: bool) -> dict:
@@ -91,7 +77,7 @@ def measured(data: str, seed: int, faces: str, *, small: bool) -> dict:
         found["unscheduled"] = bare["rows"][0]["values"]
     return {
         **found,
-        **made_by(f"python benchmarks/inversion/run.py {data} {seed}", HERE),
+        **made_by(f"python -m benchmarks.inversion.run {data} {seed}", HERE),
         "wall_s": round(time.monotonic() - start),
     }
 
@@ -117,7 +103,7 @@ def render() -> str:
         "Preset `inversion`: ConvNet-3 of width 16, PCA decoder of other people, 20 classes, 10 "
         "candidates of 1,000 latents, 50 steps, the best 5; 4 builds for each strength, size and "
         f"seed, {STEPS:,} steps each. Figures are means over seeds with their range.\n",
-        "    python benchmarks/inversion/run.py all --faces PATH/att_faces.npz\n",
+        "    python -m benchmarks.inversion.run all --faces PATH/att_faces.npz\n",
         "What comes out. *Negative* smoothing protects and costs: at 20 images a class -0.2 lowers "
         "Acc@1 and membership AUC, and accuracy by a fifth; with fewer images membership falls and "
         "Acc@1 does in the means only. *Positive* smoothing raises membership AUC at every size, "

@@ -1,8 +1,8 @@
 """Evasion attacks against foolbox, ART and the original AutoAttack: accuracy, agreement, time.
 
-    python benchmarks/robustness/run.py convnet --autoattack DIR    # one net: a part
-    python benchmarks/robustness/run.py all --autoattack DIR        # every part not there yet
-    python benchmarks/robustness/run.py render                      # README.md from the parts
+    python -m benchmarks.robustness.run convnet --autoattack DIR    # one net: a part
+    python -m benchmarks.robustness.run all --autoattack DIR        # every part not there yet
+    python -m benchmarks.robustness.run render                      # README.md from the parts
 
 DIR is a checkout of fra31/auto-attack; without it, and without ART installed, their rows are left
 out. Every attack sees the same net, images and ball on one thread; times are processor time.
@@ -11,7 +11,6 @@ out. Every attack sees the same net, images and ball on one thread; times are pr
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import sys
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarks.parts import Parts
 
 from sudare.attacks.evasion import (
     AutoAttack,
@@ -61,32 +61,22 @@ Attack = Callable[[PixelNet, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("what", choices=[*NETS, "all", "render"])
-    parser.add_argument("--autoattack", type=Path, default=None)
-    parser.add_argument("--preset", choices=["", "smoke"], default="")
-    options = parser.parse_args()
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
-    if options.autoattack:
-        sys.path.insert(0, str(options.autoattack))
-    if options.what != "render":
-        for name in NETS if options.what == "all" else [options.what]:
-            target = PARTS / f"{name}.json"
-            if options.what == "all" and target.exists():
-                continue
-            part = measured(name, 40 if options.preset else IMAGES)
-            if options.preset:
-                print(json.dumps(part, indent=1))
-                return
-            PARTS.mkdir(exist_ok=True)
-            target.write_text(json.dumps(part, indent=1) + "\n")
-    (HERE / "README.md").write_text(render())
+    parts = Parts(__doc__, HERE, tuple(NETS), ((name, 0) for name in NETS))
+    parts.parser.add_argument("--autoattack", type=Path, default=None)
+    parts.run(
+        lambda name, _, options: measured(
+            name, 40 if options.preset else IMAGES, autoattack=options.autoattack
+        ),
+        render,
+        name=lambda what, _: what,
+    )
 
 
-def measured(name: str, count: int) -> dict:
+def measured(name: str, count: int, *, autoattack: Path | None) -> dict:
+    if autoattack:
+        sys.path.insert(0, str(autoattack))
     source = load_source("fashion-mnist")
     config, recipe = NETS[name]
     net = build(config, image_shape=source.train.image_shape, n_classes=10, seed=0)
@@ -122,7 +112,7 @@ def measured(name: str, count: int) -> dict:
         "epsilon": epsilon,
         "images": count,
         "attacks": found,
-        **made_by(f"python benchmarks/robustness/run.py {name} --autoattack DIR", HERE),
+        **made_by(f"python -m benchmarks.robustness.run {name} --autoattack DIR", HERE),
     }
 
 
@@ -260,7 +250,7 @@ def render() -> str:
         "all nine targets (APGD-CE, APGD-T, FAB-T, Square) at a fifth of its steps and less of "
         f"its queries, {AUTO_STEPS} and {AUTO_QUERIES}, for both: what is compared is the two "
         "implementations.\n",
-        "    python benchmarks/robustness/run.py all --autoattack DIR\n",
+        "    python -m benchmarks.robustness.run all --autoattack DIR\n",
         "| net | attack | who | robust accuracy | less ours | same image by image | time | "
         "times ours |",
         "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",

@@ -1,9 +1,9 @@
 """Generated images: what they teach and what they give away, beside what they have to beat.
 
-    python benchmarks/synthesis/run.py pneumonia 0     # one data set, one seed: a part
-    python benchmarks/synthesis/run.py longer 0        # clothes, a generator of 3,000 steps
-    python benchmarks/synthesis/run.py all             # every part that is not there yet
-    python benchmarks/synthesis/run.py render          # README.md from the parts
+    python -m benchmarks.synthesis.run pneumonia 0     # one data set, one seed: a part
+    python -m benchmarks.synthesis.run longer 0        # clothes, a generator of 3,000 steps
+    python -m benchmarks.synthesis.run all             # every part that is not there yet
+    python -m benchmarks.synthesis.run render          # README.md from the parts
 
 Each part is one or two `sudare compare` of 4 whole-pipeline builds and leaves a file in parts/, so
 that a run that was cut off goes on. ``--preset smoke`` takes a fifth of the images and of the
@@ -12,7 +12,6 @@ steps.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 import time
@@ -20,6 +19,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from benchmarks.parts import Parts
 
 from sudare.audits.compare import compare
 from sudare.audits.config import load_config
@@ -55,29 +55,14 @@ FIGURES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    every = ((what, seed) for seed, what in product(SEEDS, (*DATA, LONGER)))
+    parts = Parts(__doc__, HERE, (*DATA, LONGER), every)
+    parts.run(
+        lambda what, seed, options: (measured_longer if what == LONGER else measured)(
+            what, seed, small=options.preset == "smoke"
+        ),
+        render,
     )
-    parser.add_argument("what", choices=[*DATA, LONGER, "all", "render"])
-    parser.add_argument("seed", nargs="?", type=int, default=0)
-    parser.add_argument("--preset", choices=["", "smoke"], default="")
-    options = parser.parse_args()
-    if options.what != "render":
-        every = options.what == "all"
-        parts = list(product(SEEDS, (*DATA, LONGER))) if every else [(options.seed, options.what)]
-        for seed, what in parts:
-            target = PARTS / f"{what}-{seed}.json"
-            if every and target.exists():
-                continue
-            measure = measured_longer if what == LONGER else measured
-            part = measure(what, seed, small=options.preset == "smoke")
-            if options.preset:
-                print(json.dumps(part, indent=1))
-                return
-            PARTS.mkdir(exist_ok=True)
-            target.write_text(json.dumps(part, indent=1) + "\n")
-            (HERE / "README.md").write_text(render())
-    (HERE / "README.md").write_text(render())
 
 
 def measured(data: str, seed: int, *, small: bool) -> dict:
@@ -132,7 +117,7 @@ def part_of(rows: dict, data: str, arguments: str, *, start: float, scale: int) 
     return {
         "rows": rows,
         "pool": POOL[data] // scale,
-        **made_by(f"python benchmarks/synthesis/run.py {arguments}", HERE),
+        **made_by(f"python -m benchmarks.synthesis.run {arguments}", HERE),
         "wall_s": round(time.monotonic() - start),
     }
 
@@ -239,7 +224,7 @@ def render() -> str:
         "cores: magnitudes say little about what a large generator can do. Figures are means over "
         "seeds with their range; RMIA and LiRA have whole-pipeline shadows. *The other half* "
         "are the images of the pool that a build has not: of the collection's own kind.\n",
-        "    python benchmarks/synthesis/run.py all\n",
+        "    python -m benchmarks.synthesis.run all\n",
         *_summary(),
     ]
     for data in DATA:

@@ -16,8 +16,8 @@ from sudare.releases.kinds.federation import Statement
 from sudare.releases.store import read_release
 from sudare.routes import make_route
 from sudare.routes.context import BuildContext
-from sudare.routes.federation.coordinator import Coordinator
 from sudare.routes.federation.job import agreed, read_job, write_job
+from sudare.routes.federation.job_coordinator import JobCoordinator
 from sudare.routes.federation.settlement import ledger_of
 from sudare.routes.federation.silo import Silo, for_the_job
 from sudare.routes.federation.wire import sum_of
@@ -97,7 +97,7 @@ def test_a_job_ends_in_the_release_of_the_same_federation_in_one_process(tmp_pat
     data, public = images(), replace(images(60, seed=5), silo=None)
     job = made(privacy=privacy)
     owners = Direct(job, tmp_path, data)
-    found = read_release(Coordinator(job, tmp_path / "server", public, owners, Silent()).run())
+    found = read_release(JobCoordinator(job, tmp_path / "server", public, owners, Silent()).run())
     built = make_route(job.federation).build(data, BuildContext.of(public, seed=3))
     (expected,) = built.releases.values()
     for name, tensor in expected.state.items():
@@ -120,7 +120,7 @@ def test_noise_of_a_job_in_earnest_comes_from_no_seed_and_is_promised(tmp_path):
         job = made(seed=None)
         owners = Direct(job, tmp_path / name, data)
         release = read_release(
-            Coordinator(job, tmp_path / name / "server", public, owners, Silent()).run()
+            JobCoordinator(job, tmp_path / name / "server", public, owners, Silent()).run()
         )
         weights.append(torch.cat([v.flatten() for v in release.state.values()]))
         assert "differential privacy" in release.card.guarantee
@@ -132,16 +132,16 @@ def test_a_job_that_was_cut_off_goes_on_at_its_last_whole_round(tmp_path):
     job = made()
     owners = Direct(job, tmp_path / "cut", data, fails=1)
     with pytest.raises(DataError, match="the line is cut"):
-        Coordinator(job, tmp_path / "cut" / "server", public, owners, Silent()).run()
-    cut = Coordinator(job, tmp_path / "cut" / "server", public, owners, Silent()).run()
+        JobCoordinator(job, tmp_path / "cut" / "server", public, owners, Silent()).run()
+    cut = JobCoordinator(job, tmp_path / "cut" / "server", public, owners, Silent()).run()
     assert owners.asked == [0, 1, 2]
     whole = Direct(job, tmp_path / "whole", data)
-    undisturbed = Coordinator(job, tmp_path / "whole" / "server", public, whole, Silent()).run()
+    undisturbed = JobCoordinator(job, tmp_path / "whole" / "server", public, whole, Silent()).run()
     assert (cut / "tensors.safetensors").read_bytes() == (
         undisturbed / "tensors.safetensors"
     ).read_bytes()
     # And once it is over, nobody is asked again.
-    assert Coordinator(job, tmp_path / "cut" / "server", public, None, Silent()).run() == cut
+    assert JobCoordinator(job, tmp_path / "cut" / "server", public, None, Silent()).run() == cut
 
 
 def silo(tmp_path, job, **options):
@@ -243,7 +243,7 @@ def test_an_owner_s_wrong_update_is_refused(tmp_path, wrong):
 
     owners = Liar(job, tmp_path, images())
     with pytest.raises(DataError, match="south sent an update"):
-        Coordinator(job, tmp_path / "server", images(60), owners, Silent()).run()
+        JobCoordinator(job, tmp_path / "server", images(60), owners, Silent()).run()
 
 
 def test_a_job_file_is_read_as_it_was_written(tmp_path):
@@ -497,13 +497,13 @@ def test_a_server_s_kept_round_that_was_damaged_is_said_so(tmp_path, name):
     job, data, public = made(), images(), images(60, seed=5)
     owners = Direct(job, tmp_path, data, fails=2)
     with pytest.raises(DataError, match="the line is cut"):
-        Coordinator(job, tmp_path / "server", public, owners, Silent()).run()
+        JobCoordinator(job, tmp_path / "server", public, owners, Silent()).run()
     path = tmp_path / "server" / f"{name}.safetensors"
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes(content)
     with pytest.raises(DataError, match="a kept answer is damaged"):
-        Coordinator(job, tmp_path / "server", public, owners, Silent()).run()
+        JobCoordinator(job, tmp_path / "server", public, owners, Silent()).run()
 
 
 def test_a_job_without_noise_is_in_the_ledger_as_what_it_is(tmp_path):

@@ -19,8 +19,8 @@ from sudare.core.errors import BudgetError, ConfigError, DataError, MissingExtra
 from sudare.core.progress import Silent
 from sudare.releases.store import read_release
 from sudare.routes.federation import keys, ranges
-from sudare.routes.federation.coordinator import Coordinator
 from sudare.routes.federation.job import write_job
+from sudare.routes.federation.job_coordinator import JobCoordinator
 from sudare.routes.federation.joining import OwnersPart, run_owner
 from sudare.routes.federation.line import Line
 from sudare.routes.federation.owner import local_update
@@ -456,7 +456,7 @@ def test_a_lie_is_refused_in_its_own_name_before_it_counts(tmp_path, lie, missin
 
     job = made(seed=None).model_copy(update={"missing": missing})
     owners = Liar(job, tmp_path, images())
-    coordinator = Coordinator(job, tmp_path / "server", images(60, seed=5), owners, Silent())
+    coordinator = JobCoordinator(job, tmp_path / "server", images(60, seed=5), owners, Silent())
     if missing == "wait":
         with pytest.raises(DataError, match=f"south .*{said}"):
             coordinator.run()

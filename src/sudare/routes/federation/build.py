@@ -1,40 +1,28 @@
-"""Builds a federation: who owns what, rounds of training, scores, values, payouts, statements."""
+"""Builds a federation in one process: the coordinator over owners in memory."""
 
 from __future__ import annotations
 
+import copy
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from scipy.special import ndtri
 
-from sudare.core.arrays import FloatArray, IntArray
+from sudare.core.arrays import FloatArray
 from sudare.core.seeds import generator, integer_seed
 from sudare.data.images import ImageDataset
 from sudare.nets import build as build_net
-from sudare.releases.kinds.federation import FederationRelease, Statement
 from sudare.routes.base import Build, BuildRecord, Role, Route
 from sudare.routes.context import BuildContext
 from sudare.routes.federation.config import FederationConfig
-from sudare.routes.federation.fedavg import Trained, federate
-from sudare.routes.federation.owner import Owner, RecordScores, told
+from sudare.routes.federation.coordinator import Coordinator, Terms
+from sudare.routes.federation.fedavg import model_of, round_seed
+from sudare.routes.federation.owner import Owner, RecordScores, local_update, noise_of, told
 from sudare.routes.federation.partition import silos_of
-from sudare.routes.federation.settlement import (
-    PUBLIC_SCORED,
-    OwnerReport,
-    card_of,
-    right_answers,
-    scored_rounds,
-    statements_of,
-    unit_of,
-)
 from sudare.training.loop import TrainingData
 from sudare.training.randomness import system_uniform
-
-if TYPE_CHECKING:
-    pass
 
 
 class FederationRoute(Route[FederationConfig]):
@@ -48,126 +36,99 @@ class FederationRoute(Route[FederationConfig]):
 
     def _build(self, private: ImageDataset, context: BuildContext) -> Build:
         start, clock = time.process_time(), time.perf_counter()
-        work = _Federation.of(self.config, private, context)
-        trained = work.train()
-        state = {n: v.detach().cpu().clone() for n, v in work.net.state_dict().items()}
-        statements = work.statements(trained)
-        card = card_of(self.config, statements, like=private, valued=bool(len(context.public)))
-        release = FederationRelease(card=card, state=state)
-        record = BuildRecord(
-            roles=np.full(len(private), Role.TRAIN, dtype=np.int8),
-            cpu_s=time.process_time() - start,
-            wall_s=time.perf_counter() - clock,
-        )
-        return Build(releases={self.config.name: release}, record=record)
-
-
-@dataclass(kw_only=True, eq=False)
-class _Federation:
-    """One federation at work."""
-
-    config: FederationConfig
-    private: ImageDataset
-    context: BuildContext
-    silos: IntArray
-    net: torch.nn.Module
-    owners: list[Owner | None]
-    own_scores: RecordScores
-    public_scores: RecordScores
-
-    @classmethod
-    def of(
-        cls, config: FederationConfig, private: ImageDataset, context: BuildContext
-    ) -> _Federation:
-        silos = silos_of(private, clients=config.clients, partition=config.partition)
+        config = self.config
         net = build_net(
             config.net,
             image_shape=private.image_shape,
             n_classes=private.n_classes,
             seed=integer_seed(context.seed, "weights"),
         ).to(context.device)
-        owners: list[Owner | None] = []
-        for silo in range(config.clients):
-            own = private[silos == silo]
-            owners.append(
-                Owner.of(TrainingData.of(own.images, own.classes, device=context.device), config)
-                if len(own)
-                else None
-            )
-
-        def scored(data: ImageDataset) -> RecordScores:
-            return RecordScores(
-                config.valuation.score, data.images, data.classes, device=context.device
-            )
-
-        return cls(
+        owners = OwnersInMemory(config, private, net, context)
+        terms = Terms(
             config=config,
-            private=private,
-            context=context,
-            silos=silos,
-            net=net,
-            owners=owners,
-            own_scores=scored(private),
-            public_scores=scored(context.public[:PUBLIC_SCORED]),
+            names=owners.names,
+            sigma=noise_of(config),
+            seed=context.seed,
+            weights=owners.sizes if config.weights == "size" else None,
         )
-
-    def train(self) -> Trained:
-        """All rounds; an owner without an image in this build sends nothing."""
-        config = self.config
-        present = [index for index, owner in enumerate(self.owners) if owner is not None]
-        owners = [owner for owner in self.owners if owner is not None]
-        sizes = torch.tensor([float(len(owner.data)) for owner in owners])
-        scored = scored_rounds(config.rounds)
-
-        def after(number: int, net: torch.nn.Module) -> None:
-            if number in scored:
-                self.own_scores.add(net)
-                self.public_scores.add(net)
-                net.train()
-
-        trained = federate(
-            self.net,
-            owners,
-            config.recipe,
-            config.privacy,
-            rounds=config.rounds,
-            local_steps=config.local_steps,
-            weights=sizes if config.weights == "size" else torch.ones(len(owners)),
-            seed=None if self.context.leaves else integer_seed(self.context.seed, "federation"),
-            progress=self.context.progress,
-            after_round=after,
+        coordinator = Coordinator(
+            terms, net, context.public, owners, context.progress, device=context.device
         )
-        if len(present) == config.clients:
-            return trained
-        updates = trained.updates.new_zeros(config.rounds, config.clients, len(trained.start))
-        weights = trained.weights.new_zeros(config.clients)
-        updates[:, present], weights[present] = trained.updates, trained.weights
-        return Trained(start=trained.start, updates=updates, weights=weights)
+        release = coordinator.release(private)
+        record = BuildRecord(
+            roles=np.full(len(private), Role.TRAIN, dtype=np.int8),
+            cpu_s=time.process_time() - start,
+            wall_s=time.perf_counter() - clock,
+        )
+        return Build(releases={config.name: release}, record=record)
 
-    def statements(self, trained: Trained) -> tuple[Statement, ...]:
-        """What each owner is told."""
-        config, context = self.config, self.context
-        right = right_answers(self.net, trained, context.public, device=context.device)
-        scores = self.own_scores.scores()
-        unit = unit_of(self.public_scores.scores())
-        owners = []
-        for index, owner in enumerate(self.owners):
-            records, score = told(
-                scores[self.silos == index],
+
+class OwnersInMemory:
+    """Owners whose images lie in this process, as a rehearsal and an audit have them.
+
+    Args:
+        config: The federation.
+        private: All images; who owns which follows from ``config.partition``.
+        net: The common net; a copy of it takes the steps.
+        context: Seed, device, and whether the noise is the system's.
+    """
+
+    def __init__(
+        self,
+        config: FederationConfig,
+        private: ImageDataset,
+        net: torch.nn.Module,
+        context: BuildContext,
+    ) -> None:
+        self._config, self._private, self._context = config, private, context
+        self._net = copy.deepcopy(net)
+        self._silos = silos_of(private, clients=config.clients, partition=config.partition)
+        self.names = [f"owner {index + 1}" for index in range(config.clients)]
+        parts = [private[self._silos == silo] for silo in range(config.clients)]
+        self.sizes = torch.tensor([float(len(own)) for own in parts])
+        self._owners = {
+            name: Owner.of(TrainingData.of(own.images, own.classes, device=context.device), config)
+            for name, own in zip(self.names, parts, strict=True)
+            if len(own)
+        }
+
+    def updates(self, number: int, weights: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Each owner's update of a round; an owner without an image in this build sends none."""
+        config, context = self._config, self._context
+        seed = None if context.leaves else integer_seed(context.seed, "federation")
+        return {
+            name: local_update(
+                model_of(self._net, weights),
+                owner,
+                config.recipe,
+                config.privacy,
+                steps=config.local_steps,
+                seed=round_seed(seed, number, index),
+            )
+            for index, (name, owner) in enumerate(self._owners.items())
+        }
+
+    def scores(self, states: torch.Tensor, unit: float) -> Mapping[str, tuple[float, float]]:
+        """Number of records and mean score of each owner, noised where that is promised."""
+        valuation, own = self._config.valuation, self._private
+        device = self._context.device
+        known = RecordScores(valuation.score, own.images, own.classes, device=device)
+        for state in states:
+            known.add(model_of(self._net, state))
+        each = known.scores()
+        return {
+            name: told(
+                each[self._silos == index],
                 unit=unit,
-                valuation=config.valuation,
-                normal=self._noise(index) if config.privacy else None,
+                valuation=valuation,
+                normal=self._noise(index) if self._config.privacy else None,
             )
-            name = f"owner {index + 1}"
-            owners.append(
-                OwnerReport(name=name, records=records, score=score, trained=owner is not None)
-            )
-        sigma = next((o.noise_multiplier for o in self.owners if o is not None), 0.0)
-        return statements_of(config, right, owners, sigma=sigma, seed=context.seed)
+            for index, name in enumerate(self.names)
+        }
 
     def _noise(self, index: int) -> FloatArray:
         """Two standard normal numbers; the operating system's for what leaves."""
-        if not self.context.leaves:
-            return generator(self.context.seed, "released scores", index).standard_normal(2)
+        if not self._context.leaves:
+            return generator(self._context.seed, "released scores", index).standard_normal(2)
         drawn: FloatArray = ndtri(system_uniform(2))
         return drawn

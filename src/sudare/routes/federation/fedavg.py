@@ -1,9 +1,9 @@
-"""Federated averaging in one process: each owner takes noised steps, the server averages."""
+"""Federated averaging: the common weights after a round, and what a coalition would have got."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,7 @@ import torch
 from torch import nn
 
 from sudare.core.errors import DataError
-from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
-from sudare.routes.federation.owner import Owner, flattened, local_update
-from sudare.training.recipe import DpConfig, Recipe
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -46,68 +43,6 @@ class Trained:
         # A round in which none of them took part moves nothing.
         shares = weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-12)
         return self.start + torch.einsum("rkp,rk->p", self.updates[:, chosen], shares)
-
-
-def federate(
-    net: nn.Module,
-    owners: Sequence[Owner],
-    recipe: Recipe,
-    privacy: DpConfig | None,
-    *,
-    rounds: int,
-    local_steps: int,
-    weights: torch.Tensor,
-    seed: int | None,
-    progress: Progress,
-    after_round: Callable[[int, nn.Module], None] = lambda number, net: None,
-) -> Trained:
-    """Train a net in place.
-
-    Each round every owner starts at the common weights, takes its steps of DP-SGD on its own
-    images and sends by how much its weights moved; the server adds the average.
-
-    Args:
-        net: The common net, with its first weights.
-        owners: Data and noise of each.
-        recipe: How an owner trains.
-        privacy: Clipping norm and delta; None trains without noise.
-        rounds: Rounds.
-        local_steps: Steps of each owner in a round.
-        weights: ``[k]``, of the average.
-        seed: Seed of batches and noise; None for what leaves, whose noise is the system's.
-        progress: Where to report.
-        after_round: Called with the round's number and the common net.
-
-    Raises:
-        DataError: The weights are not finite any more.
-
-    Source:
-        McMahan et al. 2017, "Communication-efficient learning of deep networks from decentralized
-        data", algorithm 1; record-level privacy within each silo as in Liu et al. 2022.
-    """
-    shares = weights / weights.sum()
-    start, updates = flattened(net), []
-    here = start
-    with progress.stage("rounds", rounds) as bar:
-        for number in range(rounds):
-            sent = []
-            for index, owner in enumerate(owners):
-                sent.append(
-                    local_update(
-                        net,
-                        owner,
-                        recipe,
-                        privacy,
-                        steps=local_steps,
-                        seed=round_seed(seed, number, index),
-                    )
-                )
-            updates.append(torch.stack(sent))
-            here = averaged(here, updates[-1], shares)
-            model_of(net, here)
-            after_round(number, net)
-            bar.advance()
-    return Trained(start=start, updates=torch.stack(updates), weights=shares.to(here))
 
 
 def round_seed(seed: int | None, number: int, index: int) -> int | None:

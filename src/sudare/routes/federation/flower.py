@@ -26,8 +26,9 @@ from sudare.core.files import atomic_write
 from sudare.core.progress import Silent
 from sudare.data.sources.registry import load_source
 from sudare.routes.federation.answering import answered, guarded
-from sudare.routes.federation.coordinator import Coordinator, Refused
+from sudare.routes.federation.coordinator import Refused
 from sudare.routes.federation.job import JOB_FILE, Job, read_job
+from sudare.routes.federation.job_coordinator import JobCoordinator
 from sudare.routes.federation.silo import Silo, for_the_job, public_part
 from sudare.routes.federation.wire import LONGEST_REASON, Answer, Question
 
@@ -153,7 +154,7 @@ def main(grid: Grid, context: Context) -> None:
         source = load_source(str(context.run_config["public"]))
         public = public_part(source.train, job)
         nodes = {o: int(n) for o, n in json.loads((folder / NODES_FILE).read_text()).items()}
-        Coordinator(job, folder, public, FlowerOwners(grid, job, nodes, folder), Silent()).run()
+        JobCoordinator(job, folder, public, FlowerOwners(grid, job, nodes, folder), Silent()).run()
     except SudareError as error:
         atomic_write(folder / FAILURE_FILE, error.what)
         raise

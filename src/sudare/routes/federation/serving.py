@@ -13,9 +13,10 @@ from sudare.core.errors import ConfigError, SudareError
 from sudare.core.files import atomic_write
 from sudare.core.kept import kept_tensor
 from sudare.core.progress import Progress
-from sudare.routes.federation.coordinator import Coordinator, Refused, rounds_folder
+from sudare.routes.federation.coordinator import Refused
 from sudare.routes.federation.desk import Desk, Papers, opened
 from sudare.routes.federation.job import JOB_FILE, Job, read_job
+from sudare.routes.federation.job_coordinator import JobCoordinator, rounds_folder
 from sudare.routes.federation.keys import (
     certificate_of,
     fingerprint,
@@ -80,7 +81,7 @@ def run_server(folder: Path, *, public: str, progress: Progress, listen: str = "
         for owner, certificate in owners.items():
             progress.say(f"  {owner}: key {fingerprint(certificate)}")
         owners_there = DeskOwners(desk, job, progress)
-        release = Coordinator(job, server, shown, owners_there, progress).run()
+        release = JobCoordinator(job, server, shown, owners_there, progress).run()
         desk.end("the job is over", patience_s=0)
     except SudareError as error:
         desk.end(error.what, patience_s=_ENDED_S)
