@@ -155,7 +155,7 @@ def listed(names: Sequence[str], *, most: int = 1000) -> str:
         names = [*names[: most - 1], say("list_others", count=len(names) - most + 1)]
     if len(names) == 1:
         return names[0]
-    long = "_long" if any("," in name for name in names) else ""
+    long = "_long" if any("," in name or "\u3001" in name for name in names) else ""
     head = names[0]
     for name in names[1:-1]:
         head = say(f"list_step{long}", first=head, last=name)

@@ -109,7 +109,11 @@ def _settling(decision: Decision) -> str:
     others = [settle for settle in wanted if settle.what != "builds"]
     if builds:
         others.insert(0, max(builds, key=lambda settle: settle.count))
-    return "; ".join(dict.fromkeys(_settle(settle) for settle in others))
+    told = list(dict.fromkeys(_settle(settle) for settle in others))
+    text = told[0] if told else ""
+    for one in told[1:]:
+        text = say("settle_and", first=text, then=one)
+    return text
 
 
 _MANY = 256

@@ -21,12 +21,12 @@ from sudare.core.progress import Progress
 from sudare.core.threats import ThreatModel
 from sudare.data.images import ImageDataset
 from sudare.releases.card import Card
-from sudare.releases.kinds import Release
 
 if TYPE_CHECKING:
     import torch
 
     from sudare.audits.config import RunConfig
+    from sudare.releases.kinds import Release
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
