@@ -23,6 +23,7 @@ from sudare.attacks.evasion import (
 )
 from sudare.attacks.evasion.apgd import checkpoints, dlr_loss, targeted_dlr_loss
 from sudare.attacks.evasion.base import fooled, into_ball, lengths
+from sudare.attacks.evasion.bim import Bim
 from sudare.attacks.evasion.corruptions import CORRUPTIONS, corrupt
 from sudare.attacks.evasion.fab import onto_plane
 from sudare.core.errors import AuditError
@@ -34,6 +35,8 @@ EPSILON = 0.15
 ATTACKS = {
     "fgsm": Fgsm(epsilon=EPSILON),
     "fgsm-l2": Fgsm(epsilon=1.0, norm="l2"),
+    "bim": Bim(epsilon=EPSILON),
+    "bim-l2": Bim(epsilon=1.0, norm="l2"),
     "pgd": Pgd(epsilon=EPSILON, steps=10),
     "pgd-l2": Pgd(epsilon=1.0, norm="l2", steps=10),
     "apgd-ce": AutoPgd(epsilon=EPSILON, steps=15),
@@ -207,6 +210,16 @@ def test_pgd_fools_what_foolbox_fools(foolbox, trained, epsilon):
     ours = Pgd(epsilon=epsilon, steps=20, random_start=False)
     own = fooled(net, ours(net, images, labels), labels)
     # Ours stops at the first success and so can only fool more.
+    assert bool((own | ~theirs).all())
+    assert float((own == theirs).float().mean()) > 0.98
+
+
+@pytest.mark.parametrize("epsilon", [0.05, 0.1, 0.2])
+def test_bim_fools_what_foolbox_fools(foolbox, trained, epsilon):
+    net, images, labels = trained
+    attack = foolbox.attacks.LinfBasicIterativeAttack(random_start=False)
+    theirs = peer(foolbox, attack, trained, epsilon)
+    own = fooled(net, Bim(epsilon=epsilon)(net, images, labels), labels)
     assert bool((own | ~theirs).all())
     assert float((own == theirs).float().mean()) > 0.98
 

@@ -42,6 +42,7 @@ SIGNALS = Registry(
     {
         "phi": "sudare.attacks.signals:Phi",
         "log_posterior": "sudare.attacks.signals:LogPosterior",
+        "margin": "sudare.attacks.margin:Margin",
         "nearest_pixels": "sudare.attacks.nearest_neighbour:NearestPixels",
         "nearest_features": "sudare.attacks.nearest_neighbour:NearestFeatures",
         "boundary": "sudare.attacks.boundary:BoundaryDistance",
@@ -53,6 +54,7 @@ SIGNALS = Registry(
 EVASION = Registry(
     "evasion attack",
     {
+        "bim": "sudare.attacks.evasion.bim:Bim",
         "fgsm": "sudare.attacks.evasion.fgsm:Fgsm",
         "pgd": "sudare.attacks.evasion.pgd:Pgd",
         "apgd-ce": "sudare.attacks.evasion.apgd:AutoPgd",

@@ -40,7 +40,7 @@ def test_bundled_sources_are_at_hand_and_downloads_are_not(tmp_path):
         at_hand("nothing", cache=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100", "medmnist:bloodmnist"])
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100", "svhn", "medmnist:bloodmnist"])
 def test_without_a_connection_a_source_says_what_to_put_where(tmp_path, monkeypatch, name):
     # Every request goes to a proxy on a port of this machine where nothing listens.
     for scheme in ("http", "https"):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 CHECKS = Registry(
     "check",
     {
+        "calibration": "sudare.audits.checks.calibration:CalibrationCheckConfig",
         "copies": "sudare.audits.checks.copies_config:CopiesCheckConfig",
         "copying": "sudare.audits.checks.built_in:CopyingCheckConfig",
         "cost": "sudare.audits.checks.built_in:CostCheckConfig",

@@ -40,6 +40,7 @@ SECTIONS = Registry(
             "evasion",
             "fairness",
             "sampler",
+            "calibration",
             "checks",
             "findings",
             "threats",
