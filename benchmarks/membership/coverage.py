@@ -25,7 +25,6 @@ from pathlib import Path
 
 import numpy as np
 
-from sudare.attacks.membership.exposure import worst_case
 from sudare.attacks.registry import make_test
 from sudare.audits.environment import machine, versions
 from sudare.core.scores import Scale, ScoreTable
@@ -37,6 +36,7 @@ from sudare.metrics import (
     mean_over_builds,
     membership_estimates,
 )
+from sudare.metrics.exposure import worst_case
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "coverage.json"
@@ -108,7 +108,7 @@ def worst_case_audit(job: tuple[str, str, int]) -> list[tuple[str, float, float,
     scenario, test, seed = job
     table = table_of(seed, **SCENARIOS[scenario])
     rng = np.random.default_rng(seed + 1)
-    found = worst_case(make_test(test, {}), table, rng=rng, share=0.05, draws=200)
+    found = worst_case(make_test(test, {}).scores, table, rng=rng, share=0.05, draws=200)
     return [("worst case", found.value, found.low, found.high)]
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from sudare.attacks.membership import LiRA
-from sudare.attacks.membership.exposure import (
+from sudare.core.estimates import Estimate
+from sudare.metrics import precision_at_prior
+from sudare.metrics.exposure import (
     exposed_images,
     exposure_stability,
     found_counts,
     trace_precision,
 )
-from sudare.core.estimates import Estimate
-from sudare.metrics import precision_at_prior
 
 from .conftest import make_table
 
@@ -32,7 +32,7 @@ def uneven_table(*, share, effect=6.0, images=400, builds=16, seed=0):
 def test_no_image_of_a_noise_table_is_exposed():
     for seed in range(5):
         table = make_table(builds=16, images=400, population=0, effect=0.0, seed=seed)
-        found = exposed_images(TEST, table, rng=np.random.default_rng(seed))
+        found = exposed_images(TEST.scores, table, rng=np.random.default_rng(seed))
         assert found.low == found.value == 0
 
 
@@ -52,33 +52,33 @@ def test_chance_finds_no_more_than_was_asked(others):
 
 def test_exposure_on_a_small_pool_is_not_resolvable_instead_of_a_count_of_chance():
     table = make_table(builds=16, images=40, population=0, effect=0.0)
-    found = exposed_images(TEST, table, rng=np.random.default_rng(0))
+    found = exposed_images(TEST.scores, table, rng=np.random.default_rng(0))
     assert found.value is None
     assert "99 non-members" in found.reason
 
 
 def test_no_exposed_image_is_not_certainty_that_there_is_none():
     table = make_table(builds=16, images=400, population=0, effect=0.0)
-    found = exposed_images(TEST, table, rng=np.random.default_rng(0))
+    found = exposed_images(TEST.scores, table, rng=np.random.default_rng(0))
     assert found.high >= 10 / 400
 
 
 def test_the_share_of_exposed_images_is_found_again():
     """Prefixes are longer than the truth: a mean of 10 % tolerates images that are not found."""
     table, _ = uneven_table(share=0.05)
-    found = exposed_images(TEST, table, rng=np.random.default_rng(0))
+    found = exposed_images(TEST.scores, table, rng=np.random.default_rng(0))
     assert 0.05 < found.value < 0.6
     assert found.low <= found.value <= found.high
     more, _ = uneven_table(share=0.2)
-    assert exposed_images(TEST, more, rng=np.random.default_rng(0)).value > found.value
+    assert exposed_images(TEST.scores, more, rng=np.random.default_rng(0)).value > found.value
 
 
 def test_exposure_is_stable_where_it_is_real_and_not_where_it_is_noise():
     table, _ = uneven_table(share=0.3)
-    real = exposure_stability(TEST, table, rng=np.random.default_rng(0))
+    real = exposure_stability(TEST.scores, table, rng=np.random.default_rng(0))
     assert real.low > 0.3
     noise = [make_table(builds=16, images=400, population=0, effect=0.0, seed=s) for s in range(20)]
-    none = [exposure_stability(TEST, table, rng=np.random.default_rng(1)) for table in noise]
+    none = [exposure_stability(TEST.scores, table, rng=np.random.default_rng(1)) for table in noise]
     assert abs(np.mean([found.value for found in none])) < 0.03
     assert sum(found.low <= 0 <= found.high for found in none) >= 17
 
@@ -92,7 +92,9 @@ def test_a_trace_that_knows_is_precise_and_one_of_noise_is_not():
         (noise, lambda e: e.low <= 0.05 <= e.high),
     ):
         spread = np.where(table.membership, spread, np.nan)
-        found = trace_precision(TEST, table, spread, rng=np.random.default_rng(0), share=0.05)
+        found = trace_precision(
+            TEST.scores, table, spread, rng=np.random.default_rng(0), share=0.05
+        )
         assert check(found)
 
 
@@ -101,9 +103,9 @@ def test_few_builds_are_not_resolvable():
     rng = np.random.default_rng(0)
     spread = np.where(table.membership, 1.0, np.nan)
     for found in (
-        exposed_images(TEST, table, rng=rng),
-        exposure_stability(TEST, table, rng=rng),
-        trace_precision(TEST, table, spread, rng=rng, share=0.1),
+        exposed_images(TEST.scores, table, rng=rng),
+        exposure_stability(TEST.scores, table, rng=rng),
+        trace_precision(TEST.scores, table, spread, rng=rng, share=0.1),
     ):
         assert found.value is None
         assert "8 builds" in found.reason

@@ -21,9 +21,7 @@ from sudare.attacks.membership import (
     OfflineRMIA,
     QuantileRegression,
     ShokriClassifier,
-    precision_at,
     rmia,
-    trace_iqr,
 )
 from sudare.attacks.membership.bavaria import fit_variance_prior
 from sudare.attacks.membership.shokri import fit_and_score
@@ -31,6 +29,7 @@ from sudare.attacks.registry import MEMBERSHIP_TESTS, make_test
 from sudare.core.errors import AuditError, ConfigError
 from sudare.core.scores import Scale, ScoreTable
 from sudare.metrics import auc
+from sudare.metrics.traces import precision_at, trace_iqr
 
 from . import oracles
 from .conftest import make_table

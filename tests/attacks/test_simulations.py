@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from sudare.attacks.membership import LiRA, exposure, worst_case
+from sudare.attacks.membership import LiRA
 from sudare.core.scores import Scale, ScoreTable
 from sudare.data.plan import draw_plan
 from sudare.metrics import auc, membership_estimates, tpr_at_fpr
+from sudare.metrics.exposure import exposure, worst_case
 
 
 def null_table(*, builds, images, seed):
@@ -99,7 +100,7 @@ def test_the_most_exposed_images_of_noise_look_exposed_unless_cross_fitted():
         scores = LiRA().scores(table)
         top = np.argsort(-exposure(scores, table.membership))[:12]
         naive.append(auc(scores[:, top], table.membership[:, top]))
-        estimate = worst_case(LiRA(), table, rng=np.random.default_rng(seed), draws=100)
+        estimate = worst_case(LiRA().scores, table, rng=np.random.default_rng(seed), draws=100)
         honest.append(estimate.value)
     error = np.std(honest, ddof=1) / len(honest) ** 0.5
     assert np.mean(naive) > 0.8

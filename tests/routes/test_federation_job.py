@@ -16,10 +16,11 @@ from sudare.releases.kinds.federation import Statement
 from sudare.releases.store import read_release
 from sudare.routes import make_route
 from sudare.routes.context import BuildContext
+from sudare.routes.federation.for_job import for_the_job
 from sudare.routes.federation.job import agreed, read_job, write_job
 from sudare.routes.federation.job_coordinator import JobCoordinator
 from sudare.routes.federation.settlement import ledger_of
-from sudare.routes.federation.silo import Silo, for_the_job
+from sudare.routes.federation.silo import Silo
 from sudare.routes.federation.wire import sum_of
 
 OWNERS = ("north", "south", "east")

@@ -48,7 +48,7 @@ class BoundaryDistance(Signal[LabelsView]):
     name: ClassVar[str] = "boundary"
     scale: ClassVar[Scale] = Scale.DISTANCE
     view: ClassVar[type[View]] = LabelsView
-    dear: ClassVar[bool] = True
+    expensive: ClassVar[bool] = True
 
     budget: int = Field(default=300, ge=20, description="Questions about each image.")
 

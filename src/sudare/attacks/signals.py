@@ -29,7 +29,7 @@ class Signal(BaseModel, ABC, Generic[ViewT]):
     scale: ClassVar[Scale]
     view: ClassVar[type[View]] = LogitsView
     """What it is measured on."""
-    dear: ClassVar[bool] = False
+    expensive: ClassVar[bool] = False
     """Whether it costs too much for every image, so that it is measured on some only."""
 
     @classmethod

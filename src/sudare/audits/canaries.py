@@ -1,4 +1,4 @@
-"""The worst case on purpose: every route built again with canaries planted, and attacked."""
+"""Canaries: every route built again with images planted to be remembered, and attacked."""
 
 from __future__ import annotations
 

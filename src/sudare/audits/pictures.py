@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sudare.attacks.membership.exposure import exposure
 from sudare.core.arrays import BoolArray, ByteArray, FloatArray
 from sudare.core.runs import ClosePair, ExposedImage, RocCurve
 from sudare.core.threats import ThreatModel
 from sudare.data.images import ImageDataset
 from sudare.data.pictures import save_pixels
 from sudare.metrics import roc
+from sudare.metrics.exposure import exposure
 
 _POINTS = 300
 

@@ -25,7 +25,7 @@ Make: TypeAlias = Callable[[Path], None]
 
 
 class Stages(Protocol):
-    """Where a build keeps what is dear: experts, a teacher, a generator's snapshots.
+    """Where a build keeps what takes long to make: experts, a teacher, a generator's snapshots.
 
     Attributes:
         spared_cpu_s: Processor seconds that stages took which were there already: made by this
@@ -114,7 +114,7 @@ class BuildContext:
         leaves: Whether the release will leave, so that those are the operating system's.
         device: ``cpu`` or ``cuda``.
         progress: Where to report.
-        stages: Where dear intermediate results survive a kill.
+        stages: Where intermediate results that take long to make survive a kill.
         shared: Artefacts made once a run, before the builds, from public data only.
     """
 

@@ -2,7 +2,6 @@
 
 from sudare.attacks.membership.base import MembershipTest
 from sudare.attacks.membership.bavaria import BaVarIA, OfflineBaVarIA
-from sudare.attacks.membership.exposure import exposure, found_counts, worst_case
 from sudare.attacks.membership.lira import LiRA, OfflineLiRA
 from sudare.attacks.membership.quantile import QuantileRegression
 from sudare.attacks.membership.rmia import RMIA, OfflineRMIA
@@ -14,7 +13,6 @@ from sudare.attacks.membership.thresholds import (
     MarginThreshold,
     ModifiedEntropyThreshold,
 )
-from sudare.attacks.membership.traces import precision_at, trace_iqr
 
 __all__ = [
     "RMIA",
@@ -31,9 +29,4 @@ __all__ = [
     "OfflineRMIA",
     "QuantileRegression",
     "ShokriClassifier",
-    "exposure",
-    "found_counts",
-    "precision_at",
-    "trace_iqr",
-    "worst_case",
 ]

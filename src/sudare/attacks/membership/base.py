@@ -34,7 +34,7 @@ class MembershipTest(BaseModel, ABC):
     needs_shadows: ClassVar[bool] = True
     least_builds: ClassVar[int] = 4
     null_draws: ClassVar[int] = 20
-    """How often its null control redraws membership; fewer where scoring is dear."""
+    """How often its null control redraws membership; fewer where scoring is expensive."""
     sees: ClassVar[ThreatModel | None] = None
     """What the attacker needs to see where that is less than a release's scores."""
 

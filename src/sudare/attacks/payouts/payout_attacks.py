@@ -1,4 +1,4 @@
-"""Tricks of one owner of a federation: on its own records only, nobody else's are touched."""
+"""Payout attacks: what one owner of a federation can do to its own records to be paid more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The yardstick of model inversion: a net that judges attack images beside real ones."""
+"""The evaluation net of model inversion: it judges attack images beside real ones."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def _accuracy_under(name: str) -> Figure:
 
 
 class EvasionCheck(Check[EvasionCheckConfig]):
-    """Whoever has the net changes an image a little, and the answer is another.
+    """Evasion attacks of bounded size and common corruptions, on the net that answers.
 
     For releases that recipients train on, the net is the first recipient's.
     """

@@ -12,12 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sudare.attacks.membership.base import MembershipTest
-from sudare.attacks.membership.exposure import (
-    exposed_images,
-    exposed_units,
-    exposure_stability,
-    worst_case,
-)
 from sudare.attacks.registry import SIGNALS, make_test
 from sudare.audits.checks.base import BuildResults, Check, CheckInput, Judgement, Measurement
 from sudare.audits.checks.built_in import MembershipCheckConfig
@@ -39,6 +33,12 @@ from sudare.metrics import (
     simultaneous,
 )
 from sudare.metrics.epsilon import epsilon_from_counts, epsilon_from_threshold
+from sudare.metrics.exposure import (
+    exposed_images,
+    exposed_units,
+    exposure_stability,
+    worst_case,
+)
 from sudare.releases.kinds import CachedLogits, LabelsView, LogitsView, SetView
 from sudare.releases.registry import kind_class
 
@@ -60,18 +60,18 @@ class MembershipCheck(Check[MembershipCheckConfig]):
         scored = concatenate([tested.pool, tested.population])
         # All signals ask about the same images: one pass of the nets serves them.
         asked = CachedLogits(tested.nets, tested.device)
-        columns = self._dear_columns(tested.pool.unit)
+        columns = self._expensive_columns(tested.pool.unit)
         arrays: dict[str, npt.NDArray[Any]] = {}
         for name in SIGNALS:
             signal = self._signal(name)
             view = _shown(signal, tested, asked)
-            if view is None or (signal.dear and not len(columns)):
+            if view is None or (signal.expensive and not len(columns)):
                 continue
-            rows = columns if signal.dear else slice(None)
+            rows = columns if signal.expensive else slice(None)
             arrays[name] = signal.measure(
                 view, scored.images[rows], scored.classes[rows], seed=tested.models_seed
             )
-            if signal.dear:
+            if signal.expensive:
                 arrays[COLUMNS + name] = columns
         arrays["cpu_s"] = np.array(time.process_time() - start)
         return Measurement(arrays=arrays)
@@ -80,8 +80,8 @@ class MembershipCheck(Check[MembershipCheckConfig]):
         kind = cast("type[Signal[Any]]", SIGNALS.load(name))
         return kind.asking(queries=self.config.queries, budget=self.config.boundary_queries)
 
-    def _dear_columns(self, units: IntArray) -> IntArray:
-        """Which pool images dear signals are measured on, one of each unit, the same each time."""
+    def _expensive_columns(self, units: IntArray) -> IntArray:
+        """Which pool images expensive signals are measured on: one of each unit, always the same."""
         first = np.unique(units, return_index=True)[1]
         drawn = generator(0, "boundary columns").permutation(first)[: self.config.boundary_images]
         return np.sort(drawn).astype(np.int64)
@@ -212,7 +212,7 @@ class JudgedTest:
             )
         share = self.config.audit.worst_share
         worst = worst_case(
-            self.test,
+            self.test.scores,
             table,
             rng=self._generator("worst case"),
             share=share,
@@ -221,9 +221,9 @@ class JudgedTest:
         # How many these are is a part of the figure: of a small pool they are more than the share.
         part = exposed_units(len(np.unique(self.scores.units)), share=share)
         exposed = exposed_images(
-            self.test, table, rng=self._generator("exposed"), alpha=_EXPOSED_ALPHA
+            self.test.scores, table, rng=self._generator("exposed"), alpha=_EXPOSED_ALPHA
         )
-        stability = exposure_stability(self.test, table, rng=self._generator("stability"))
+        stability = exposure_stability(self.test.scores, table, rng=self._generator("stability"))
         finding = self.scores.finding
         return [
             finding("worst_case", worst, unit=AUC).model_copy(update={"part_units": part}),

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from sudare.audits.evidence import Evidence
 
 COLUMNS = "columns."
-"""Before a signal's name: which images a dear one was measured on."""
+"""Before a signal's name: which images a expensive one was measured on."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SignalTables:
-    """Signals of every build as score tables: one of all images, one of each dear signal.
+    """Signals of every build as score tables: one of all images, one of each expensive signal.
 
     Attributes:
         trial: Who was a member.
         whole: Signals on pool and population.
-        partial: Name of a dear signal to the images it was measured on and its values.
+        partial: Name of a expensive signal to the images it was measured on and its values.
     """
 
     trial: Trial
@@ -65,8 +65,8 @@ class SignalTables:
             population: ``int64 [m]``, classes of the population.
             covariates: ``float32 [n + m, d]`` of the images, or None.
         """
-        dear = {n.removeprefix(COLUMNS) for n in arrays if n.startswith(COLUMNS)}
-        whole = {name: arrays[name] for name in SIGNALS if name in arrays and name not in dear}
+        expensive = {n.removeprefix(COLUMNS) for n in arrays if n.startswith(COLUMNS)}
+        whole = {name: arrays[name] for name in SIGNALS if name in arrays and name not in expensive}
         table = ScoreTable(
             signals=whole,
             scales={name: cast("type[Signal[Any]]", SIGNALS.load(name)).scale for name in whole},
@@ -77,7 +77,7 @@ class SignalTables:
             covariates=covariates,
         )
         partial = {
-            name: (arrays[COLUMNS + name][0].astype(np.int64), arrays[name]) for name in dear
+            name: (arrays[COLUMNS + name][0].astype(np.int64), arrays[name]) for name in expensive
         }
         return cls(trial=trial, whole=table, partial=partial)
 

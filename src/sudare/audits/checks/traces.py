@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from sudare.attacks.membership.exposure import trace_precision
-from sudare.attacks.membership.traces import trace_iqr
 from sudare.audits.checks.base import BuildResults, Check, CheckInput, Judgement, Measurement
 from sudare.audits.checks.built_in import TracesCheckConfig
 from sudare.audits.checks.judge import AUC
@@ -16,13 +14,15 @@ from sudare.core.arrays import FloatArray
 from sudare.core.findings import Finding
 from sudare.core.seeds import generator
 from sudare.metrics import auc, mean_over_builds
+from sudare.metrics.exposure import trace_precision
+from sudare.metrics.traces import trace_iqr
 from sudare.routes.base import Role
 
 _LEAST_EPOCHS = 4
 
 
 class TracesCheck(Check[TracesCheckConfig]):
-    """Who is at risk, told by training alone; and how much of a set's leak is where it started.
+    """Loss traces: exposed members told by training alone, and what a set's first images leak.
 
     Source:
         Pollock, Jia, Shamsabadi and Papernot 2025, "Free record-level privacy risk evaluation
@@ -59,7 +59,7 @@ class TracesCheck(Check[TracesCheckConfig]):
             if test.attackable(table):
                 continue
             precision = trace_precision(
-                test,
+                test.scores,
                 table,
                 spread,
                 rng=generator(config.seed, "trace", maker.release, test.id),

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from sudare.audits.decisions.answers import (
+    FAULT,
+    LEAST_BUILDS,
+    by_proof,
+    contrast,
+    difference,
+    two_lines,
+    what_lacks,
+    worst,
+)
 from sudare.audits.decisions.case import Case
 from sudare.core.decisions import Answer, Reply, Settle
-from sudare.core.findings import Finding, Status
+from sudare.core.findings import Status
 from sudare.core.lines import against, control_failed, holds
 from sudare.core.runs import Mode
-
-_FAULT = Settle(what="fault")
-_LEAST_BUILDS = 8
-"""Builds from which the most exposed are measured: chosen on half, measured on the rest."""
-_MOST_BUILDS = 4096
-_FEW_NON_MEMBERS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,94 +35,6 @@ class Question:
     id: str
     asks: Callable[[Case], Answer | None] = field(repr=False)
     label: str = ""
-
-
-_WORST_FIRST = (
-    Reply.LEAKS,
-    Reply.NOT_MEASURED,
-    Reply.UNDECIDED,
-    Reply.BETWEEN,
-    Reply.CLEAN,
-)
-
-
-def _worst(answers: Iterable[Answer]) -> Answer:
-    """The worst of several answers to one question; findings of equally bad ones are kept."""
-    ordered = sorted(answers, key=lambda one: _WORST_FIRST.index(one.reply))
-    first = ordered[0]
-    same = [one for one in ordered if one.reply is first.reply]
-    findings = tuple(dict.fromkeys(name for one in same for name in one.findings))
-    return first.model_copy(update={"findings": findings})
-
-
-def _two_lines(
-    question: str,
-    finding: Finding | None,
-    share: float,
-    refuse: float,
-    others: Sequence[Finding],
-    *,
-    missing: Settle,
-    condemning: Finding | None = None,
-) -> Answer:
-    """A leak against the line below which one shares and the line above which one refuses.
-
-    Args:
-        question: Its id.
-        finding: What was measured.
-        share: At most this to share.
-        refuse: Above this, refuse.
-        others: Findings of the release.
-        missing: What would settle it where nothing was measured.
-        condemning: The same finding with ends that hold for all attacks at once; condemning takes
-            these, acquitting by every attack does not need them.
-    """
-    if finding is None or finding.status is not Status.MEASURED:
-        reply = Reply.NOT_MEASURED
-        if finding is not None and finding.status is Status.UNRESOLVABLE:
-            reply = Reply.UNDECIDED
-        names = (finding.id,) if finding is not None else ()
-        return Answer(
-            question=question,
-            reply=reply,
-            findings=names,
-            line=share,
-            reason="missing",
-            settle=missing,
-        )
-    made = {"question": question, "findings": (finding.id,)}
-    if against(condemning or finding, refuse, at_most=True).holds is False:
-        return Answer(**made, reply=Reply.LEAKS, line=refuse, reason="above")
-    acquits = against(finding, share, at_most=True, others=others)
-    if acquits.holds:
-        return Answer(**made, reply=Reply.CLEAN, line=share, reason="below")
-    below = against(finding, refuse, at_most=True, others=others)
-    if below.holds:
-        return Answer(**made, reply=Reply.BETWEEN, line=share, reason="between")
-    if "wrong_way" in (acquits.why, below.why):
-        return Answer(**made, reply=Reply.UNDECIDED, line=share, reason="wrong_way", settle=_FAULT)
-    return Answer(
-        **made,
-        reply=Reply.UNDECIDED,
-        line=refuse,
-        reason=below.why or "around",
-        settle=_more_builds(finding, share, refuse),
-    )
-
-
-def _more_builds(finding: Finding, share: float, refuse: float) -> Settle:
-    """How many builds would settle it if the value stayed: intervals shrink with their root."""
-    value, low, high = finding.value, finding.low, finding.high
-    if value is None or low is None or high is None or low == high:
-        return Settle(what="builds", count=_LEAST_BUILDS)
-    # The line that is farthest among those that would give an answer at this value.
-    room = max(refuse - value if value <= refuse else 0.0, value - refuse, share - value)
-    width = max(high - value, value - low)
-    if room <= 0 or not finding.n_builds:
-        return Settle(what="builds")
-    wanted = finding.n_builds * (width / room) ** 2
-    count = 2 * math.ceil(min(wanted, _MOST_BUILDS) / 2)
-    return Settle(what="builds", count=max(count, finding.n_builds + 2))
 
 
 def _copies(case: Case) -> Answer | None:
@@ -158,7 +73,7 @@ def _copies(case: Case) -> Answer | None:
 def _average(case: Case) -> Answer | None:
     lines, subject = case.lines, case.subject
     if case.proven(lines.share_auc):
-        return _by_proof("average", lines.share_auc)
+        return by_proof("average", lines.share_auc)
     aucs, absent = case.aucs(), _absent(case)
     answers = []
     if absent or not aucs:
@@ -173,18 +88,18 @@ def _average(case: Case) -> Answer | None:
             )
         )
     answers += [
-        _two_lines(
+        two_lines(
             "average",
             finding,
             lines.share_auc,
             lines.refuse_auc,
             case.own,
-            missing=_lacking(finding),
+            missing=what_lacks(finding),
             condemning=case.corrected(finding),
         )
         for finding in aucs
     ]
-    found = _worst(answers)
+    found = worst(answers)
     if subject.mode is Mode.GIVEN and found.reply in (Reply.CLEAN, Reply.BETWEEN):
         # Attacks without shadow builds can condemn a model; they cannot acquit one.
         return found.model_copy(
@@ -203,34 +118,16 @@ def _absent(case: Case) -> list[str]:
     return [attack for attack in case.subject.attacks if f"{attack}.auc" not in seen]
 
 
-def _lacking(finding: Finding) -> Settle:
-    """What an attack without a figure lacks."""
-    if "builds" in finding.reason:
-        return Settle(what="builds", count=_LEAST_BUILDS)
-    return Settle(what="units", count=_FEW_NON_MEMBERS)
-
-
-def _by_proof(question: str, line: float) -> Answer:
-    return Answer(
-        question=question,
-        reply=Reply.CLEAN,
-        findings=("privacy.auc_ceiling",),
-        line=line,
-        proven=True,
-        reason="proof",
-    )
-
-
 def _most_exposed(case: Case) -> Answer | None:
     lines, subject = case.lines, case.subject
     if case.proven(lines.share_worst):
-        return _by_proof("worst", lines.share_worst)
-    few = Settle(what="builds", count=_LEAST_BUILDS)
+        return by_proof("worst", lines.share_worst)
+    few = Settle(what="builds", count=LEAST_BUILDS)
     if subject.mode is Mode.GIVEN:
         few = Settle(what="shadows")
-    elif subject.builds >= _LEAST_BUILDS:
+    elif subject.builds >= LEAST_BUILDS:
         few = Settle(what="units")
-    return _two_lines(
+    return two_lines(
         "worst",
         case.get(f"{subject.primary}.worst_case"),
         lines.share_worst,
@@ -254,36 +151,10 @@ def _bounds(case: Case) -> Answer | None:
     if members.value <= others.value:
         return Answer(**made, reply=Reply.CLEAN, reason="none")
     # Where no other image lies on a bound, one member on it is that member's own number.
-    if others.value == 0 or holds(*_difference(members, others), 0.0, at_most=True).holds is False:
+    if others.value == 0 or holds(*difference(members, others), 0.0, at_most=True).holds is False:
         return Answer(**made, reply=Reply.LEAKS, reason="above")
     builds = Settle(what="builds", count=2 * max(members.n_builds, 4))
     return Answer(**made, reply=Reply.UNDECIDED, reason="around", settle=builds)
-
-
-def _difference(one: Finding, other: Finding) -> tuple[float | None, float | None]:
-    """The interval of a difference from the intervals of its parts.
-
-    Source:
-        Zou and Donner 2008, "Construction of confidence limits about effect measures" (MOVER).
-    """
-    return _contrast(one, other, 1.0, 0.0)
-
-
-def _contrast(
-    one: Finding, other: Finding, factor: float, base: float
-) -> tuple[float | None, float | None]:
-    """Ends of (one - base) - factor (other - base), by MOVER."""
-    if one.value is None or other.value is None:
-        return None, None
-    low, high, below, above = one.low, one.high, other.low, other.high
-    if low is None or high is None or below is None or above is None:
-        return None, None
-    if low == high or below == above:
-        return None, None
-    value = (one.value - base) - factor * (other.value - base)
-    down = math.hypot(one.value - low, factor * (above - other.value))
-    up = math.hypot(high - one.value, factor * (other.value - below))
-    return value - down, value + up
 
 
 def _planted(case: Case) -> Answer | None:
@@ -291,8 +162,8 @@ def _planted(case: Case) -> Answer | None:
     if not subject.planted:
         return None
     leaf = subject.primary.partition(".")[2]
-    return _worst(
-        _two_lines(
+    return worst(
+        two_lines(
             "planted",
             case.get(f"canaries.{kind}.{leaf}.auc"),
             lines.share_worst,
@@ -307,7 +178,7 @@ def _planted(case: Case) -> Answer | None:
 def _inversion(case: Case) -> Answer | None:
     if not case.subject.inverted:
         return None
-    return _worst((_inverted_copies(case), _inverted_classes(case)))
+    return worst((_inverted_copies(case), _inverted_classes(case)))
 
 
 def _inverted_copies(case: Case) -> Answer:
@@ -383,7 +254,7 @@ def _claim(case: Case) -> Answer | None:
             findings=tuple(f.id for f in unmeasured),
             line=line,
             reason="missing",
-            settle=_lacking(unmeasured[0]),
+            settle=what_lacks(unmeasured[0]),
         )
     reply = Reply.CLEAN if found.holds else Reply.BETWEEN
     return Answer(question="claim", reply=reply, findings=("privacy.epsilon",), line=line)
@@ -418,7 +289,7 @@ def _useful(case: Case) -> Answer | None:
         if subject.release == subject.reference:
             found = holds(own.low, own.high, chance, at_most=False)
         else:
-            low, high = _contrast(own, plain, lines.useful, chance)
+            low, high = contrast(own, plain, lines.useful, chance)
             found = holds(low, high, 0.0, at_most=False)
     if found.holds is None:
         return Answer(
@@ -444,7 +315,7 @@ def _sound(case: Case) -> Answer | None:
             findings=tuple(failed),
             line=half,
             reason="control",
-            settle=_FAULT,
+            settle=FAULT,
         )
     aucs = case.aucs()
     controls = {f.id for f in case.own if f.id.endswith(".null_auc") and f.value is not None}
@@ -460,7 +331,7 @@ def _sound(case: Case) -> Answer | None:
             findings=tuple(bare),
             line=half,
             reason="no_control",
-            settle=_FAULT,
+            settle=FAULT,
         )
     turned = [
         f.id
@@ -474,7 +345,7 @@ def _sound(case: Case) -> Answer | None:
             findings=tuple(turned),
             line=half,
             reason="wrong_way",
-            settle=_FAULT,
+            settle=FAULT,
         )
     return Answer(question="sound", reply=Reply.CLEAN, line=half)
 

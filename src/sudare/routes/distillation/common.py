@@ -36,7 +36,7 @@ class Learning:
         operations: What siamese augmentation may do.
         net: The nets images are learned on.
         seed: Root of every random number.
-        stages: Where what is dear is kept.
+        stages: Where what takes long to make is kept.
         progress: Where to report.
     """
 

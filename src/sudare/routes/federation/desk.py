@@ -1,4 +1,4 @@
-"""The server's desk: what each owner is asked, what it answered, and who may step up to it."""
+"""The server's desk: what each owner is asked, what it answered, and who may ask."""
 
 from __future__ import annotations
 

@@ -27,9 +27,10 @@ from sudare.core.progress import Silent
 from sudare.data.sources.registry import load_source
 from sudare.routes.federation.answering import answered, guarded
 from sudare.routes.federation.coordinator import Refused
+from sudare.routes.federation.for_job import for_the_job, public_part
 from sudare.routes.federation.job import JOB_FILE, Job, read_job
 from sudare.routes.federation.job_coordinator import JobCoordinator
-from sudare.routes.federation.silo import Silo, for_the_job, public_part
+from sudare.routes.federation.silo import Silo
 from sudare.routes.federation.wire import LONGEST_REASON, Answer, Question
 
 client_app, server_app = ClientApp(), ServerApp()

@@ -18,11 +18,12 @@ from sudare.core.printable import escaped
 from sudare.core.progress import Progress
 from sudare.data.images import ImageDataset
 from sudare.routes.federation.answering import answered, guarded
+from sudare.routes.federation.for_job import for_the_job
 from sudare.routes.federation.job import Job, read_job
 from sudare.routes.federation.keys import fingerprint, key_of, need_network, verified
 from sudare.routes.federation.line import Line
 from sudare.routes.federation.settlement import ledger_of
-from sudare.routes.federation.silo import LEDGER_FILE, Silo, for_the_job, parameters_of
+from sudare.routes.federation.silo import LEDGER_FILE, Silo, parameters_of
 
 _AGREED_FILE, _RECEIPT_FILE, _ERRORS_FILE = "agreed.json", "receipt.json", "errors.log"
 

@@ -15,6 +15,7 @@ from sudare.core.kept import kept_tensor
 from sudare.core.progress import Progress
 from sudare.routes.federation.coordinator import Refused
 from sudare.routes.federation.desk import Desk, Papers, opened
+from sudare.routes.federation.for_job import public_part
 from sudare.routes.federation.job import JOB_FILE, Job, read_job
 from sudare.routes.federation.job_coordinator import JobCoordinator, rounds_folder
 from sudare.routes.federation.keys import (
@@ -24,7 +25,7 @@ from sudare.routes.federation.keys import (
     need_network,
     signed,
 )
-from sudare.routes.federation.silo import parameters_of, public_part
+from sudare.routes.federation.silo import parameters_of
 from sudare.routes.federation.wire import Answer, Question, sum_of
 
 AUTHORITY_FILE = "ca.crt"
@@ -155,7 +156,7 @@ class Receipts:
 
 
 class DeskOwners:
-    """Owners who step up to the server's desk.
+    """Owners who connect to the server and ask what is wanted.
 
     Args:
         desk: Where they are asked.

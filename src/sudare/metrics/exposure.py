@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from sudare.attacks.membership.base import MembershipTest
-from sudare.attacks.membership.traces import precision_at
 from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.errors import AuditError
 from sudare.core.estimates import Estimate
@@ -17,10 +16,13 @@ from sudare.core.scores import ScoreTable
 from sudare.core.wording import say
 from sudare.metrics.intervals import mean_over_builds
 from sudare.metrics.roc import auc
+from sudare.metrics.traces import precision_at
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
+Score: TypeAlias = Callable[[ScoreTable], FloatArray]
+"""An attack: scores ``[N, n]`` of a table, higher for members."""
 _Half: TypeAlias = tuple[FloatArray, BoolArray]
 """Scores and membership of half of the builds."""
 
@@ -87,7 +89,7 @@ def exposed_units(n_units: int, *, share: float, least: int = 10) -> int:
 
 
 def worst_case(
-    test: MembershipTest,
+    score: Score,
     table: ScoreTable,
     *,
     rng: np.random.Generator,
@@ -102,7 +104,7 @@ def worst_case(
     half's builds as shadows would carry the choice across. Both directions are averaged.
 
     Args:
-        test: The membership test.
+        score: The attack: from a table to scores ``[N, n]``.
         table: At least 8 builds.
         rng: Draws the halves and the bootstrap.
         share: Share of units to look at.
@@ -117,7 +119,7 @@ def worst_case(
         reason = say("reason.builds_and_units", builds=8, units=2 * chosen)
         return Estimate.unresolvable(n=n_units, method=method, reason=reason)
     values, directions = [], []
-    for (choose, choose_k), (measure, measure_k) in _both_directions(test, table, rng):
+    for (choose, choose_k), (measure, measure_k) in _both_directions(score, table, rng):
         units = _top_units(exposure(choose, choose_k), table.units, chosen)
         images = {int(unit): np.flatnonzero(table.units == unit) for unit in units}
         every = np.concatenate(list(images.values()))
@@ -137,7 +139,7 @@ def worst_case(
 
 
 def exposed_images(
-    test: MembershipTest,
+    score: Score,
     table: ScoreTable,
     *,
     rng: np.random.Generator,
@@ -154,7 +156,7 @@ def exposed_images(
     smaller than ``least`` is not seen, so that the interval never ends below that size.
 
     Args:
-        test: The membership test.
+        score: The attack: from a table to scores ``[N, n]``.
         table: At least 8 builds.
         rng: Draws the halves.
         alpha: False-positive rate, the rate of chance.
@@ -171,7 +173,7 @@ def exposed_images(
         reason = say("reason.few_in_builds", least=math.ceil(1 / alpha) - 1)
         return Estimate.unresolvable(n=n_units, method=method, reason=reason)
     ends = []
-    for chosen, measured in _both_directions(test, table, rng):
+    for chosen, measured in _both_directions(score, table, rng):
         order = np.argsort(-exposure(*chosen), kind="stable")
         counts = found_counts(*measured, alpha=alpha)
         rate = (counts.found / np.maximum(counts.chances, 1))[order]
@@ -191,7 +193,7 @@ def exposed_images(
 
 
 def exposure_stability(
-    test: MembershipTest, table: ScoreTable, *, rng: np.random.Generator, draws: int = 200
+    score: Score, table: ScoreTable, *, rng: np.random.Generator, draws: int = 200
 ) -> Estimate:
     """Rank correlation of the images' exposures on one half of the builds and on the other.
 
@@ -205,7 +207,7 @@ def exposure_stability(
     if table.n_builds < 8:
         reason = say("reason.least_builds", builds=8)
         return Estimate.unresolvable(n=len(np.unique(table.units)), method=method, reason=reason)
-    halves, _ = _both_directions(test, table, rng)
+    halves, _ = _both_directions(score, table, rng)
     first, second = (_exposure_ranks(*half) for half in halves)
     names, inverse = np.unique(table.units, return_inverse=True)
     value = _weighted_correlation(first, second, np.ones(table.n_images, dtype=np.int64))
@@ -246,7 +248,7 @@ def _pairs_variance(halves: tuple[_Half, _Half], first: FloatArray, second: Floa
 
 
 def trace_precision(
-    test: MembershipTest,
+    score: Score,
     table: ScoreTable,
     spread: Float[FloatArray, "N n"],
     *,
@@ -259,7 +261,7 @@ def trace_precision(
     exposed in the half of the builds that this build is not in. Chance gives ``share``.
 
     Args:
-        test: The membership test that says what is exposed.
+        score: The attack that says what is exposed.
         table: At least 8 builds.
         spread: Interquartile range of each member's loss; NaN for non-members.
         rng: Draws the halves.
@@ -274,7 +276,7 @@ def trace_precision(
     values = np.empty(table.n_builds)
     for own, other in (halves, halves[::-1]):
         half = table.with_builds(other)
-        exposed = exposure(test.scores(half), half.membership)
+        exposed = exposure(score(half), half.membership)
         for build in own:
             inside = table.membership[build]
             values[build] = precision_at(spread[build, inside], exposed[inside], share=share)
@@ -282,11 +284,11 @@ def trace_precision(
 
 
 def _both_directions(
-    test: MembershipTest, table: ScoreTable, rng: np.random.Generator
+    score: Score, table: ScoreTable, rng: np.random.Generator
 ) -> tuple[tuple[_Half, _Half], tuple[_Half, _Half]]:
     """Scores and membership of the two halves, each scored with its own shadows only."""
     halves = [table.with_builds(builds) for builds in _halves(table, rng)]
-    one, two = [(test.scores(half), half.membership) for half in halves]
+    one, two = [(score(half), half.membership) for half in halves]
     return (one, two), (two, one)
 
 
