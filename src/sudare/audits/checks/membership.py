@@ -81,7 +81,7 @@ class MembershipCheck(Check[MembershipCheckConfig]):
         return kind.asking(queries=self.config.queries, budget=self.config.boundary_queries)
 
     def _expensive_columns(self, units: IntArray) -> IntArray:
-        """Which pool images expensive signals are measured on: one of each unit, always the same."""
+        """Which pool images expensive signals are measured on: one of each unit, ever the same."""
         first = np.unique(units, return_index=True)[1]
         drawn = generator(0, "boundary columns").permutation(first)[: self.config.boundary_images]
         return np.sort(drawn).astype(np.int64)
