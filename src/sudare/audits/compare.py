@@ -324,6 +324,7 @@ def _planned(route: RouteConfig, release: PlannedRelease, config: RunConfig) -> 
         baseline=release.baseline,
         scales=dict(release.scales),
         unprotected=release.unprotected,
+        alike=release.alike,
         builds_planned=builds_of(route, config.fleet.builds),
     )
 

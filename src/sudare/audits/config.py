@@ -37,7 +37,9 @@ PRESETS = ("smoke", "poc", "demo", "lite", "paper", "inversion")
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True
+    )
 
 
 class DataConfig(_Section):
@@ -178,7 +180,11 @@ def _parse_routes(values: object) -> tuple[RouteConfig, ...]:
     names = [release.name for route in routes for release in route.releases]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"two releases are both called {name!r}", where="routes")
+            raise ConfigError(
+                f"two releases are both called {name!r}",
+                where="routes",
+                fix=f'Give one of them another name: name = "{name}-2".',
+            )
     return routes
 
 

@@ -71,6 +71,9 @@ class ReleaseSummary(_Value):
     unprotected: str = Field(
         default="", description="Route that differs from it by having no guarantee."
     )
+    alike: str = Field(
+        default="", description="What another must share for an order between them to be expected."
+    )
     builds_done: int = 0
     builds_planned: int = 0
 

@@ -27,7 +27,7 @@ class Job(BaseModel, ABC):
             where the job is, and travels with it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
     weight: ClassVar[float] = 1.0
     """Share of its chain's time, for the progress bar."""

@@ -8,6 +8,9 @@ from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from sudare.core.hashing import canonical_json
+from sudare.core.printable import unprintable
+from sudare.core.wording import say
 from sudare.nets.extractors.config import ExtractorConfig
 from sudare.nets.registry import NetConfig
 from sudare.training.recipe import Recipe
@@ -28,6 +31,7 @@ class PlannedRelease:
         scales: Where it stands on scales that several routes share: theory or published work
             expects that further up leaks no less.
         unprotected: Name of the route that differs by having no guarantee, or empty.
+        alike: What another release must share for an order between them to be expected.
         extractor: The net whose features it is about, as the configuration names it; None where
             it is about pixels.
     """
@@ -40,13 +44,20 @@ class PlannedRelease:
     recipe_of_scores: Recipe | None = None
     scales: Mapping[str, float] = field(default_factory=dict, hash=False)
     unprotected: str = ""
+    alike: str = ""
     extractor: ExtractorConfig | None = None
 
 
 class RouteConfig(BaseModel):
     """What every route's configuration has."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        populate_by_name=True,
+        serialize_by_alias=True,
+    )
 
     route: ClassVar[str]
     """Dotted name of the class that builds; imported when something is built."""
@@ -58,6 +69,20 @@ class RouteConfig(BaseModel):
     """Fields that make the route what it is: defaults of a whole run do not touch them."""
 
     kind: str = Field(description="Name of the route.")
+    given_name: str | None = Field(
+        default=None,
+        alias="name",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]{0,59}$",
+        description="Name within the run, such as plain-wide, where two variants of a route stand "
+        "side by side; else it follows from the settings.",
+    )
+    given_label: str | None = Field(
+        default=None,
+        alias="label",
+        min_length=1,
+        max_length=120,
+        description="Name for charts and tables, likewise.",
+    )
     builds: int | None = Field(
         default=None, ge=4, description="Builds of this route, even; as many as the run has."
     )
@@ -74,15 +99,42 @@ class RouteConfig(BaseModel):
         """Whether several builds at once take less time than one after the other, on a GPU."""
         return False
 
+    @field_validator("given_label")
+    @classmethod
+    def _for_print(cls, label: str | None) -> str | None:
+        if label is not None and (hidden := unprintable(label)):
+            raise ValueError(f"a label holds a character that is not for print: {hidden!r}")
+        return label
+
     @property
     def name(self) -> str:
-        """Name within a run, such as ``dpsgd-eps8``."""
-        return self.kind
+        """Name within a run, such as ``dpsgd-eps8``: as given, else as the settings say."""
+        return self.given_name or self.default_name
 
     @property
     def label(self) -> str:
-        """Name for charts and tables."""
+        """Name for charts and tables; a variant that has only a name is told by it."""
+        if self.given_label:
+            return self.given_label
+        if self.given_name and self.given_name != self.default_name:
+            return say("label.with", name=self.default_label, how=self.given_name)
+        return self.default_label
+
+    @property
+    def default_name(self) -> str:
+        """Name that follows from the settings."""
         return self.kind
+
+    @property
+    def default_label(self) -> str:
+        """Name for charts and tables that follows from the settings."""
+        return self.kind
+
+    @property
+    def alike(self) -> str:
+        """What two variants must share for an order between them to be expected: the net."""
+        net = getattr(self, "net", None)
+        return canonical_json(net.model_dump(mode="json")) if isinstance(net, NetConfig) else ""
 
     @property
     def what_leaves(self) -> str:
@@ -133,6 +185,7 @@ class RouteConfig(BaseModel):
                 recipe_of_scores=self.recipe_of_scores,
                 scales=self.scales,
                 unprotected=self.unprotected,
+                alike=self.alike,
             ),
         )
 

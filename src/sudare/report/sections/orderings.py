@@ -138,7 +138,7 @@ def _epsilon(run: Run) -> Iterator[Expectation]:
     for route in routes:
         private = [name for name in _private(run) if run.releases[name].route == route]
         private.sort(key=lambda name: _private(run)[name])
-        for stronger, weaker in pairwise(private):
+        for stronger, weaker in _neighbours(run, private):
             if _private(run)[stronger] < _private(run)[weaker]:
                 lower, higher = run.leakage(stronger), run.leakage(weaker)
                 yield from _expected(Ranking.EPSILON, lower, higher)
@@ -151,15 +151,26 @@ def _scales(run: Run) -> Iterator[Expectation]:
             continue
         standing = [name for name, release in run.releases.items() if scale in release.scales]
         standing.sort(key=lambda name: run.releases[name].scales[scale])
-        for below, above in pairwise(standing):
+        for below, above in _neighbours(run, standing):
             if run.releases[below].scales[scale] < run.releases[above].scales[scale]:
                 yield from _expected(Ranking(scale), run.leakage(below), run.leakage(above))
+
+
+def _neighbours(run: Run, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Neighbours in an order, among variants that share what makes them comparable."""
+    for alike in dict.fromkeys(run.releases[name].alike for name in names):
+        yield from pairwise(name for name in names if run.releases[name].alike == alike)
 
 
 def _price(run: Run) -> Iterator[Expectation]:
     for name in _private(run):
         reference = run.releases[name].unprotected
-        free = [other for other in _of_route(run, reference) if other not in _private(run)]
+        alike = run.releases[name].alike
+        free = [
+            other
+            for other in _of_route(run, reference)
+            if other not in _private(run) and run.releases[other].alike == alike
+        ]
         for other in free[:1]:
             mine, theirs = run.utilities(name), run.utilities(other)
             shared = [figure for figure in mine if figure in theirs]

@@ -53,7 +53,7 @@ class PlainConfig(ClassifierConfig):
         return {"smoothing": 0.0}
 
     @property
-    def label(self) -> str:
+    def default_label(self) -> str:
         """Name for charts and tables."""
         return say("label.plain")
 
@@ -88,12 +88,12 @@ class SmoothingConfig(ClassifierConfig):
         return self.recipe.model_copy(update=update)
 
     @property
-    def name(self) -> str:
+    def default_name(self) -> str:
         """Name of the release within a run."""
         return f"smoothing{self.alpha:+g}"
 
     @property
-    def label(self) -> str:
+    def default_label(self) -> str:
         """Name for charts and tables."""
         return say("label.smoothing", alpha=f"{self.alpha:+g}")
 
@@ -123,14 +123,14 @@ class DpsgdConfig(ClassifierConfig):
         return self.privacy
 
     @property
-    def name(self) -> str:
+    def default_name(self) -> str:
         """Name of the release within a run."""
         if self.privacy.target_epsilon is not None:
             return f"dpsgd-eps{self.privacy.target_epsilon:g}"
         return f"dpsgd-noise{self.privacy.noise_multiplier:g}"
 
     @property
-    def label(self) -> str:
+    def default_label(self) -> str:
         """Name for charts and tables."""
         if self.privacy.target_epsilon is not None:
             return say("label.dpsgd", epsilon=f"{self.privacy.target_epsilon:g}")
@@ -179,7 +179,7 @@ class LinearPublicConfig(ClassifierConfig):
         return net
 
     @property
-    def name(self) -> str:
+    def default_name(self) -> str:
         """Name of the release within a run."""
         if self.privacy is None:
             return "linear-public"
@@ -188,7 +188,7 @@ class LinearPublicConfig(ClassifierConfig):
         return f"linear-public-{f'eps{budget:g}' if budget else f'noise{noise:g}'}"
 
     @property
-    def label(self) -> str:
+    def default_label(self) -> str:
         """Name for charts and tables."""
         if self.privacy is None:
             return say("label.linear")

@@ -157,13 +157,13 @@ class DistillationConfig(RouteConfig):
         return self.method.passes(images, classes * self.images_per_class, classes)
 
     @property
-    def name(self) -> str:
+    def default_name(self) -> str:
         """Name of the release within a run."""
         start = "" if self.init == "noise" else f"-{self.init}"
         return f"{self.method.name}-{self.images_per_class}{start}"
 
     @property
-    def label(self) -> str:
+    def default_label(self) -> str:
         """Name for charts and tables."""
         count = self.images_per_class
         return say(f"label.distilled_{self.init}", method=self.method.title, count=count)
@@ -201,12 +201,12 @@ class CoresetConfig(RouteConfig):
         return self.images_per_class
 
     @property
-    def name(self) -> str:
+    def default_name(self) -> str:
         """Name of the release within a run."""
         return f"{self.method}-{self.images_per_class}"
 
     @property
-    def label(self) -> str:
+    def default_label(self) -> str:
         """Name for charts and tables."""
         return say(f"label.coreset_{self.method}", count=self.images_per_class)
 

@@ -183,12 +183,12 @@ class FeaturesConfig(RouteConfig):
         return float(images * (10 if isinstance(self.model, CvaeConfig) else 0.1))
 
     @property
-    def name(self) -> str:
+    def default_name(self) -> str:
         """Name of the release within a run."""
         return self.model.slug
 
     @property
-    def label(self) -> str:
+    def default_label(self) -> str:
         """Name for charts and tables."""
         return self.model.label
 

@@ -134,12 +134,12 @@ class FederationConfig(RouteConfig):
         return each * self.rounds * self.local_steps * self.rate * images + 30 * images
 
     @property
-    def name(self) -> str:
+    def default_name(self) -> str:
         """Name within a run."""
         return f"federation-{self.clients}{self._epsilon('-eps{}')}"
 
     @property
-    def label(self) -> str:
+    def default_label(self) -> str:
         """Name for charts and tables."""
         if self.privacy is None:
             return say("label.federation", clients=self.clients)
@@ -179,6 +179,7 @@ class FederationConfig(RouteConfig):
                 recipe_of_scores=self.recipe,
                 scales=self.scales,
                 unprotected=self.unprotected if self.privacy else "",
+                alike=self.alike,
             ),
         )
 

@@ -31,12 +31,12 @@ class SubsetConfig(RouteConfig):
         return self.images_per_class
 
     @property
-    def name(self) -> str:
+    def default_name(self) -> str:
         """Name of the release within a run."""
         return f"subset-{self.images_per_class}{'' if self._equal else '-shares'}"
 
     @property
-    def label(self) -> str:
+    def default_label(self) -> str:
         """Name for charts and tables."""
         return say(
             "label.subset" if self._equal else "label.subset_shares", count=self.images_per_class

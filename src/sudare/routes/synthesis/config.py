@@ -132,7 +132,7 @@ class SynthesisConfig(RouteConfig):
         return nets + 5 * gan.steps * gan.batch_size + chosen
 
     @property
-    def name(self) -> str:
+    def default_name(self) -> str:
         """Name of the set within a run; the student is called after it."""
         parts = ["synthesis"]
         if self.gkd.cardinality != 1:
@@ -146,7 +146,7 @@ class SynthesisConfig(RouteConfig):
         return "-".join(parts)
 
     @property
-    def label(self) -> str:
+    def default_label(self) -> str:
         """Name for charts and tables."""
         return self._called("set")
 
@@ -198,6 +198,8 @@ class SynthesisConfig(RouteConfig):
     def _called(self, what: str) -> str:
         """What one of the releases is called, and how it differs from the usual one."""
         name, parts = say(f"label.synthesis_{what}"), []
+        if what != "set" and (self.given_label or self.given_name):
+            return say("label.with", name=self.label, how=name)
         if self.gkd.cardinality != 1:
             parts.append(say("label.times", times=f"{self.gkd.cardinality:g}"))
         if self.gkd.targets != "tckr":
