@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sudare.core.wording import listed, say
+
 if TYPE_CHECKING:
     from sudare.releases.kinds.federation import Statement
 
@@ -29,23 +31,29 @@ def statements_text(folder: Path) -> str:
 
 def statement_text(told: Statement, *, rule: str) -> str:
     """What one owner is told: paid, why, how sure, and what was spent."""
-    spent = (
-        "no privacy: the noise follows from the job's seed, and whoever has the job takes it off"
-        if told.epsilon is None and told.ledger
-        else "no promise of privacy was made to you: your updates and scores are exact"
-        if told.epsilon is None
-        else f"your records' privacy: epsilon {told.epsilon:.2f} at delta {told.delta:g}, "
-        "training and released scores together"
+    if told.epsilon is not None:
+        spent = say("statement.spent", epsilon=f"{told.epsilon:.2f}", delta=f"{told.delta:g}")
+    else:
+        spent = say("statement.seeded" if told.ledger else "statement.exact")
+    brought = say(
+        "statement.brought",
+        value=f"{told.shapley:+.4f}",
+        low=f"{told.shapley_low:+.4f}",
+        high=f"{told.shapley_high:+.4f}",
     )
-    tied = f"; not told apart from {', '.join(told.tied_with)}" if told.tied_with else ""
-    others = ", ".join(
-        f"{name} {cents / 100:,.2f}" for name, cents in told.payouts.items() if name != rule
-    )
-    return (
-        f"{told.owner}: paid {told.payouts[rule] / 100:,.2f} ({rule})\n"
-        f"  brought {told.shapley:+.4f} accuracy ({told.shapley_low:+.4f} to "
-        f"{told.shapley_high:+.4f}){tied}; without you {-told.leave_one_out:+.4f}\n"
-        f"  about {told.records:.0f} records of mean score {told.score:.2f}\n"
-        f"  {spent}\n"
-        f"  under other rules: {others}"
-    )
+    if told.tied_with:
+        brought = say("statement.tied", brought=brought, others=listed(told.tied_with))
+    others = [
+        say("statement.other", rule=name, amount=f"{cents / 100:,.2f}")
+        for name, cents in told.payouts.items()
+        if name != rule
+    ]
+    amount = f"{told.payouts[rule] / 100:,.2f}"
+    lines = [
+        say("statement.brought_and_lost", brought=brought, without=f"{-told.leave_one_out:+.4f}"),
+        say("statement.records", count=f"{told.records:.0f}", score=f"{told.score:.2f}"),
+        spent,
+        say("statement.others", others=listed(others)),
+    ]
+    head = say("statement.paid", owner=told.owner, amount=amount, rule=rule)
+    return "\n  ".join([head, *lines])

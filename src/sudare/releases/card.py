@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from sudare.accounting.ledger import LedgerEntry
-from sudare.core.wording import Wording
+from sudare.core.wording import Wording, say
 from sudare.releases.registry import KINDS, kind_class
 
 RELEASE_SCHEMA = "sudare.release/2"
@@ -101,28 +101,41 @@ class Card(_Value):
         told = {f"{self.kind}.{name}": str(value) for name, value in self.spec}
         rows = [f"| {name} | {value} |" for name, value in sorted((told | self.settings).items())]
         leaks = [f"- {s.name}: {s.value} ({s.status})" for s in self.statistics]
-        books = [
-            f"- {e.purpose}: {e.mechanism}, noise multiplier {e.noise_multiplier:.4g}, sampling "
-            f"rate {e.sample_rate:.4g}, {e.steps} steps: epsilon at most {e.epsilon:.3f} at delta "
-            f"{e.delta:g}"
+        spent = [
+            say(
+                "card.spent",
+                purpose=e.purpose,
+                mechanism=e.mechanism,
+                noise=f"{e.noise_multiplier:.4g}",
+                rate=f"{e.sample_rate:.4g}",
+                steps=e.steps,
+                epsilon=f"{e.epsilon:.3f}",
+                delta=f"{e.delta:g}",
+            )
             for e in self.ledger
         ]
-        warning = "**Built for an audit; not meant to be shared.**\n\n"
+        facts = [
+            say("card.kind", kind=self.kind, route=self.route),
+            say("card.classes", names=", ".join(self.class_names)),
+            say("card.images", shape=" x ".join(map(str, self.image_shape))),
+            say("card.data", name=self.data_name or say("card.unnamed"), licence=self.data_licence),
+            say("card.guarantee", text=self.guarantee or say("none")),
+        ]
+        evaluation = self.purpose == "evaluation"
         return "\n".join(
             [
                 f"# {self.title}\n",
-                (warning if self.purpose == "evaluation" else "") + self.what_leaves + "\n",
-                f"- Kind: {self.kind}; route: {self.route}",
-                f"- Classes: {', '.join(self.class_names)}",
-                f"- Images: {' x '.join(str(side) for side in self.image_shape)} (c x h x w)",
-                f"- Data: {self.data_name or 'not named'}, licence: {self.data_licence}",
-                f"- Guarantee: {self.guarantee or 'none'}\n",
-                "## Settings\n\n| setting | value |\n| --- | --- |",
+                *([f"**{say('card.evaluation')}**\n"] if evaluation else []),
+                f"{self.what_leaves}\n",
+                *(f"- {fact}" for fact in facts),
+                f"\n## {say('card.settings')}\n",
+                f"| {say('card.setting')} | {say('card.value')} |",
+                "| --- | --- |",
                 *rows,
-                "\n## Numbers computed on private images\n",
-                *(leaks or ["None."]),
-                "\n## Privacy ledger\n",
-                *(books or ["No mechanism was used; nothing is guaranteed."]),
-                "\nOpen it with `sudare open FOLDER`; audit it with `sudare audit FOLDER`.\n",
+                f"\n## {say('card.numbers')}\n",
+                *(leaks or [say("card.no_numbers")]),
+                f"\n## {say('card.ledger')}\n",
+                *([f"- {line}" for line in spent] or [say("card.no_ledger")]),
+                f"\n{say('card.use')}\n",
             ]
         )
