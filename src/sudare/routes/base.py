@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 import numpy as np
 import numpy.typing as npt
 
+from sudare.accounting.ledger import LedgerEntry
 from sudare.core.arrays import ByteArray, Float32Array
 from sudare.core.errors import ConfigError, DataError
 from sudare.core.wording import as_json, from_json
 from sudare.data.images import ImageDataset
+from sudare.releases.card import Card, Spec, Statistic
 from sudare.releases.kinds import Release
 from sudare.routes.config import RouteConfig
 from sudare.routes.context import BuildContext, Stages
@@ -183,3 +185,47 @@ def _with_spared(build: Build, stages: Stages) -> Build:
         wall_s=record.wall_s + stages.spared_wall_s,
     )
     return replace(build, record=spared)
+
+
+def card_for(
+    config: RouteConfig,
+    like: ImageDataset,
+    spec: Spec,
+    *,
+    kind: str = "",
+    title: str = "",
+    what_leaves: str = "",
+    settings: Mapping[str, str],
+    statistics: Sequence[Statistic] = (),
+    ledger: tuple[LedgerEntry, ...] = (),
+    guarantee: str = "",
+) -> Card:
+    """The card of a release of a route.
+
+    Args:
+        config: The route.
+        like: Images of the same classes and shape, whose name and licence the card gives.
+        spec: What the kind adds.
+        kind: Kind of the release; that of the route unless given.
+        title: One line for people; the route's label unless given.
+        what_leaves: What the recipient gets; as the route says unless given.
+        settings: How it was made.
+        statistics: Numbers that were computed on private images.
+        ledger: What was spent.
+        guarantee: The formal guarantee in words, or empty.
+    """
+    return Card(
+        kind=kind or config.release_kind,
+        spec=spec,
+        route=config.kind,
+        title=title or config.label,
+        what_leaves=what_leaves or config.what_leaves,
+        class_names=like.class_names,
+        image_shape=like.image_shape,
+        settings=dict(settings),
+        statistics=tuple(statistics),
+        ledger=ledger,
+        guarantee=guarantee,
+        data_name=like.name,
+        data_licence=like.licence,
+    )

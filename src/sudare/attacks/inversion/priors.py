@@ -16,6 +16,7 @@ from sudare.attacks.registry import PRIORS
 from sudare.core.errors import DataError
 from sudare.core.progress import Progress
 from sudare.core.seeds import integer_seed
+from sudare.nets.weights import state_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -254,7 +255,7 @@ def fit_prior(
 
 def save_prior(prior: FittedPrior, target: Path) -> None:
     """Write its tensors."""
-    save_file({n: v.contiguous().cpu() for n, v in prior.state_dict().items()}, target)
+    save_file(state_of(prior), target)
 
 
 def load_prior(

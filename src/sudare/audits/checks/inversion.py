@@ -49,6 +49,7 @@ from sudare.metrics import crossed_share, mean_over_builds
 from sudare.nets import build as build_net
 from sudare.nets.normalisation import normalise
 from sudare.nets.predict import predict
+from sudare.nets.weights import state_of
 from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import Recipe
 
@@ -148,8 +149,7 @@ class InversionCheck(Check[InversionCheckConfig]):
             progress=given.progress,
             label="evaluation net",
         )
-        state = {name: value.contiguous().cpu() for name, value in judge.state_dict().items()}
-        save_file(state, folder / "evaluator.safetensors")
+        save_file(state_of(judge), folder / "evaluator.safetensors")
         judge.eval()
         reader = np.zeros((0, 0))
         if (truth := parameters_of(known)) is not None:

@@ -21,6 +21,7 @@ from sudare.fleets.cache import Cache
 from sudare.fleets.jobs import Job
 from sudare.nets import build as build_net
 from sudare.nets.extractors.features import FeatureStore
+from sudare.nets.weights import state_of
 from sudare.recipients.config import RecipientConfig
 from sudare.recipients.heads import FeatureNet, Head
 from sudare.recipients.train import train_recipients
@@ -149,9 +150,9 @@ class RecipientsJob(Job):
             )
             costs["recipient_train_s"] = (time.process_time() - start) / self.recipients.count
             weights = {
-                f"{index}/{name}": value.detach().cpu().contiguous()
+                f"{index}/{name}": value
                 for index, net in enumerate(trained)
-                for name, value in net.state_dict().items()
+                for name, value in state_of(net).items()
             }
             save_file(weights, folder / _WEIGHTS)
         (folder / "costs.json").write_text(json.dumps(costs))

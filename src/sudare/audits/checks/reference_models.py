@@ -13,6 +13,7 @@ from sudare.core.seeds import integer_seed
 from sudare.data.images import ImageDataset
 from sudare.nets import NetConfig
 from sudare.nets import build as build_net
+from sudare.nets.weights import state_of
 from sudare.training.loop import TrainingData, train
 from sudare.training.recipe import Recipe
 
@@ -54,8 +55,7 @@ def train_plain(
             label=f"plain net {index + 1} of {len(parts)}",
             expected_runs=expected_runs,
         )
-        state = {name: value.contiguous().cpu() for name, value in built.state_dict().items()}
-        save_file(state, _file(folder, index))
+        save_file(state_of(built), _file(folder, index))
 
 
 def plain_nets(

@@ -14,7 +14,7 @@ from sudare.core.errors import ReleaseError
 from sudare.core.threats import ThreatModel
 from sudare.nets.registry import NetConfig
 from sudare.nets.registry import build as build_net
-from sudare.nets.shapes import weight_shapes
+from sudare.nets.weights import weight_shapes
 from sudare.releases.card import Card, Spec
 from sudare.releases.kinds.base import LabelsView, LogitsView, Release, WeightsView
 

@@ -17,7 +17,7 @@ from sudare.core.errors import ReleaseError
 from sudare.core.threats import Threat, ThreatModel
 from sudare.nets.generator import Generator
 from sudare.nets.normalisation import to_pixels
-from sudare.nets.shapes import weight_shapes
+from sudare.nets.weights import weight_shapes
 from sudare.releases.card import Card, Spec
 from sudare.releases.kinds.base import Release, TrainingSet, WeightsView
 

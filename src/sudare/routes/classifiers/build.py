@@ -13,9 +13,10 @@ from sudare.core.wording import say
 from sudare.data.images import ImageDataset
 from sudare.nets import build as build_net
 from sudare.nets.registry import NetConfig
+from sudare.nets.weights import state_of
 from sudare.releases.card import Card, Statistic
 from sudare.releases.kinds import ClassifierRelease, ClassifierSpec
-from sudare.routes.base import Build, BuildRecord, Role, Route
+from sudare.routes.base import Build, BuildRecord, Role, Route, card_for
 from sudare.routes.classifiers.config import ClassifierConfig
 from sudare.routes.config import RouteConfig
 from sudare.routes.context import BuildContext
@@ -94,7 +95,7 @@ class ClassifierRoute(Route[ClassifierConfig]):
     ) -> Build:
         config = self.config
         card = _card(config, config.net, config.trained_by, private, ledger)
-        state = {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
+        state = state_of(net)
         return Build(
             releases={config.name: ClassifierRelease(card=card, state=state)},
             record=_record(record, len(private)),
@@ -132,14 +133,10 @@ def _card(
     if ledger:
         epsilon, delta = sum(e.epsilon for e in ledger), sum(e.delta for e in ledger)
         guarantee = say("guarantee.dpsgd", epsilon=f"{epsilon:.2f}", delta=f"{delta:g}")
-    return Card(
-        kind=ClassifierRelease.kind,
-        spec=ClassifierSpec(net=net),
-        route=config.kind,
-        title=config.label,
-        what_leaves=config.what_leaves,
-        class_names=private.class_names,
-        image_shape=private.image_shape,
+    return card_for(
+        config,
+        private,
+        ClassifierSpec(net=net),
         settings=settings,
         # The sampling rate or the number of steps gives the size of the private set away.
         statistics=(
@@ -147,6 +144,4 @@ def _card(
         ),
         ledger=ledger,
         guarantee=guarantee,
-        data_name=private.name,
-        data_licence=private.licence,
     )

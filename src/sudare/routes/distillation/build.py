@@ -13,7 +13,7 @@ from sudare.data.images import ImageDataset
 from sudare.nets.normalisation import normalise
 from sudare.releases.card import Card, Statistic
 from sudare.releases.kinds import SamplesRelease, SamplesSpec
-from sudare.routes.base import Build, BuildRecord, Role, Route
+from sudare.routes.base import Build, BuildRecord, Role, Route, card_for
 from sudare.routes.context import BuildContext
 from sudare.routes.distillation.common import Distilled, Learning, start_images
 from sudare.routes.distillation.config import (
@@ -90,24 +90,18 @@ class DistillationRoute(Route[DistillationConfig]):
         settings |= {"net": str(config.net), "init": config.init}
         started = _STARTED[config.init]
         augmentation = ["dsa", "flip"] if config.flips else ["dsa"]
-        return Card(
-            kind=SamplesRelease.kind,
-            spec=SamplesSpec(
+        return card_for(
+            config,
+            private,
+            SamplesSpec(
                 initial=started,
                 factor=found.factor,
                 recipe={"augmentation": augmentation, **found.recipe},
             ),
-            route=config.kind,
-            title=config.label,
-            what_leaves=config.what_leaves,
-            class_names=private.class_names,
-            image_shape=private.image_shape,
             settings=settings,
             statistics=(
                 Statistic(name="pixels", value=f"learned, started from {started}", status="leak"),
             ),
-            data_name=private.name,
-            data_licence=private.licence,
         )
 
 

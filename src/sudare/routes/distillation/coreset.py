@@ -17,7 +17,7 @@ from sudare.nets.predict import predict
 from sudare.nets.random_features import RandomFeatures
 from sudare.releases.card import Card, Statistic
 from sudare.releases.kinds import SamplesRelease, SamplesSpec
-from sudare.routes.base import Build, BuildRecord, Role, Route
+from sudare.routes.base import Build, BuildRecord, Role, Route, card_for
 from sudare.routes.context import BuildContext
 from sudare.routes.distillation.config import CoresetConfig
 from sudare.training.loop import TrainingData, train
@@ -98,18 +98,12 @@ class CoresetRoute(Route[CoresetConfig]):
             told = "answers of a net trained on all private images"
             leaks.append(Statistic(name="soft labels", value=told, status="leak"))
             settings |= {f"recipe.{name}": str(value) for name, value in config.recipe}
-        return Card(
-            kind=SamplesRelease.kind,
-            spec=SamplesSpec(),
-            route=config.kind,
-            title=config.label,
-            what_leaves=config.what_leaves,
-            class_names=private.class_names,
-            image_shape=private.image_shape,
+        return card_for(
+            config,
+            private,
+            SamplesSpec(),
             settings=settings,
             statistics=tuple(leaks),
-            data_name=private.name,
-            data_licence=private.licence,
         )
 
 

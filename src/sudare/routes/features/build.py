@@ -14,7 +14,7 @@ from sudare.nets.extractors.features import FeatureStore, features_of
 from sudare.nets.extractors.make import make_extractor
 from sudare.releases.card import Card
 from sudare.releases.kinds import SamplerRelease, SamplerSpec
-from sudare.routes.base import Build, BuildRecord, Route
+from sudare.routes.base import Build, BuildRecord, Route, card_for
 from sudare.routes.context import BuildContext
 from sudare.routes.features.config import (
     CvaeConfig,
@@ -81,9 +81,10 @@ class FeaturesRoute(Route[FeaturesConfig]):
         settings |= {f"fit.{name}": value for name, value in fit.settings.items()}
         numbers = sum(value.numel() for value in fit.sampler.tensors().values())
         size = numbers * (2 if config.precision == "fp16" else 4)
-        return Card(
-            kind=SamplerRelease.kind,
-            spec=SamplerSpec(
+        return card_for(
+            config,
+            private,
+            SamplerSpec(
                 family=fit.sampler.family,
                 extractor=config.extractor,
                 fingerprint=extractor.fingerprint,
@@ -91,17 +92,10 @@ class FeaturesRoute(Route[FeaturesConfig]):
                 bounds=model.range_from if isinstance(model, CvaeConfig) else "none",
                 precision=config.precision,
             ),
-            route=config.kind,
-            title=config.label,
-            what_leaves=config.what_leaves,
-            class_names=private.class_names,
-            image_shape=private.image_shape,
             settings={**settings, "fit.cpu_s": f"{cpu_s:.1f}", "size_mb": f"{size / 1e6:.2f}"},
             statistics=fit.statistics,
             ledger=fit.ledger,
             guarantee=fit.guarantee,
-            data_name=private.name,
-            data_licence=private.licence,
         )
 
 

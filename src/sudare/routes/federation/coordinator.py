@@ -11,6 +11,7 @@ import torch
 from sudare.core.errors import DataError
 from sudare.core.progress import Progress
 from sudare.data.images import ImageDataset
+from sudare.nets.weights import state_of
 from sudare.releases.card import Card
 from sudare.releases.kinds.federation import FederationRelease, Statement
 from sudare.routes.federation.config import FederationConfig
@@ -162,8 +163,7 @@ class Coordinator:
         )
         # The last round is among those that are scored.
         model_of(self._net, states[-1])
-        final = {n: v.detach().cpu().clone() for n, v in self._net.state_dict().items()}
-        return FederationRelease(card=self._card(statements, like), state=final)
+        return FederationRelease(card=self._card(statements, like), state=state_of(self._net))
 
     def _card(self, statements: tuple[Statement, ...], like: ImageDataset) -> Card:
         valued, rehearsed = bool(len(self._public)), self.terms.rehearsed

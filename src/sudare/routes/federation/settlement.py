@@ -15,7 +15,8 @@ from sudare.core.seeds import generator, integer_seed
 from sudare.core.wording import say
 from sudare.nets.predict import predict
 from sudare.releases.card import Card, Statistic
-from sudare.releases.kinds.federation import FederationRelease, FederationSpec, Statement
+from sudare.releases.kinds.federation import FederationSpec, Statement
+from sudare.routes.base import card_for
 from sudare.routes.federation.owner import scores_entry, training_entry
 from sudare.valuation.contribution import coalitions, leave_one_out, shapley, ties
 from sudare.valuation.payouts import RULES, Contribution, pay
@@ -212,9 +213,10 @@ def card_of(
         )
     if not valued:
         settings["values"] = "not measured: no public images"
-    return Card(
-        kind=FederationRelease.kind,
-        spec=FederationSpec(
+    return card_for(
+        config,
+        like,
+        FederationSpec(
             net=config.net,
             rounds=config.rounds,
             rule=config.valuation.rule,
@@ -222,16 +224,9 @@ def card_of(
             score=config.valuation.score,
             statements=statements,
         ),
-        route=config.kind,
-        title=config.label,
-        what_leaves=config.what_leaves,
-        class_names=like.class_names,
-        image_shape=like.image_shape,
         settings=settings,
         statistics=tuple(statistics),
         # Of the owner who spends most: no record is in two of the owners' books.
         ledger=ledger,
         guarantee=guarantee,
-        data_name=like.name,
-        data_licence=like.licence,
     )

@@ -12,7 +12,7 @@ from sudare.core.seeds import generator
 from sudare.data.images import ImageDataset
 from sudare.releases.card import Card, Statistic
 from sudare.releases.kinds import SamplesRelease, SamplesSpec
-from sudare.routes.base import Build, BuildRecord, Role, Route
+from sudare.routes.base import Build, BuildRecord, Role, Route, card_for
 from sudare.routes.context import BuildContext
 from sudare.routes.subset.config import SubsetConfig
 
@@ -56,19 +56,13 @@ class SubsetRoute(Route[SubsetConfig]):
         return np.concatenate(chosen)
 
     def _card(self, private: ImageDataset) -> Card:
-        return Card(
-            kind=SamplesRelease.kind,
-            spec=SamplesSpec(),
-            route=self.config.kind,
-            title=self.config.label,
-            what_leaves=self.config.what_leaves,
-            class_names=private.class_names,
-            image_shape=private.image_shape,
+        return card_for(
+            self.config,
+            private,
+            SamplesSpec(),
             settings={
                 "images_per_class": str(self.config.images_per_class),
                 "classes": self.config.classes,
             },
             statistics=(Statistic(name="pixels", value="real private images", status="leak"),),
-            data_name=private.name,
-            data_licence=private.licence,
         )

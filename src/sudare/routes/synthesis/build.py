@@ -23,6 +23,7 @@ from sudare.data.images import ImageDataset
 from sudare.nets import build as build_net
 from sudare.nets.normalisation import normalise
 from sudare.nets.predict import predict
+from sudare.nets.weights import state_of
 from sudare.routes.base import Build, BuildRecord, Choice, Role, Route
 from sudare.routes.context import BuildContext
 from sudare.routes.synthesis.cards import SynthesisCards
@@ -144,10 +145,7 @@ class _Work:
                 label="teacher",
                 expected_runs=SURE_BUILDS,
             )
-            save_file(
-                {name: value.contiguous().cpu() for name, value in net.state_dict().items()},
-                folder / "teacher.safetensors",
-            )
+            save_file(state_of(net), folder / "teacher.safetensors")
 
         key: dict[str, Json] = {
             "net": self.config.net.model_dump(mode="json"),

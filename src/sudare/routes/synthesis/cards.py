@@ -9,9 +9,11 @@ import torch
 
 from sudare.data.images import ImageDataset
 from sudare.nets.predict import predict
+from sudare.nets.weights import state_of
 from sudare.releases.card import Card, Spec, Statistic
 from sudare.releases.kinds import ClassifierRelease, ClassifierSpec, SamplesRelease, SamplesSpec
 from sudare.releases.kinds.generator import GeneratorRelease, GeneratorSpec
+from sudare.routes.base import card_for
 from sudare.routes.synthesis.config import SynthesisConfig
 from sudare.routes.synthesis.gkd import Drawn, soft_targets
 from sudare.routes.synthesis.selection import Setting, filter_name
@@ -62,7 +64,7 @@ class SynthesisCards:
 
     def net(self, planned: PlannedRelease, net: torch.nn.Module) -> ClassifierRelease:
         """A net with its weights."""
-        state = {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
+        state = state_of(net)
         return ClassifierRelease(
             card=self._card(planned, ClassifierSpec(net=self.config.net)), state=state
         )
@@ -76,7 +78,7 @@ class SynthesisCards:
             sigma=self.setting.sigma,
             images=max(1, round(config.gkd.cardinality * len(self.private))),
         )
-        state = {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
+        state = state_of(net)
         card = self._card(planned, spec)
         told = Statistic(name="weights of the generator", value="as trained", status="leak")
         return GeneratorRelease(
@@ -119,16 +121,13 @@ class SynthesisCards:
                     status="leak",
                 )
             )
-        return Card(
+        return card_for(
+            config,
+            self.private,
+            spec,
             kind=planned.kind,
-            spec=spec,
-            route=config.kind,
             title=planned.label,
             what_leaves=planned.what_leaves,
-            class_names=self.private.class_names,
-            image_shape=self.private.image_shape,
             settings=settings,
             statistics=tuple(statistics),
-            data_name=self.private.name,
-            data_licence=self.private.licence,
         )

@@ -1,4 +1,4 @@
-"""Shapes of a net's weights, without the weights: what a card declares may be of any size."""
+"""A net's weights as tensors of their own, and their shapes without them."""
 
 from __future__ import annotations
 
@@ -16,3 +16,10 @@ def weight_shapes(make: Callable[[], torch.nn.Module]) -> dict[str, tuple[int, .
     with torch.device("meta"):
         net = make()
     return {name: tuple(value.shape) for name, value in net.state_dict().items()}
+
+
+def state_of(net: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Weights and buffers by name, as copies in main memory: what is saved or released."""
+    return {
+        name: value.detach().cpu().clone().contiguous() for name, value in net.state_dict().items()
+    }
