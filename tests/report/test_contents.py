@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -11,6 +12,7 @@ from sudare.core import AuditError, Finding, Status, SudareError, ThreatModel
 from sudare.core.runs import RunSummary
 from sudare.core.wording import catalogue, listed, say
 from sudare.report import ReportPaths, write_report
+from sudare.report.blocks import Block, Paragraph, Pictures
 from sudare.report.load import load_run
 from sudare.report.sections.exposed import galleries
 from sudare.report.sections.findings import findings_table, gates_table
@@ -239,3 +241,14 @@ def test_a_page_in_another_language_stands_beside_the_english_one(tmp_path: Path
     assert (folder / "report.html").read_text() == english
     with pytest.raises(SudareError, match="no report in 'xx'"):
         write_report(folder, languages=("xx",))
+
+
+def test_every_look_that_a_block_may_have_is_in_the_style_sheet():
+    """A class that nobody styles is a contact sheet of 100 pixels."""
+    style = (SOURCES / "templates" / "style.css").read_text()
+    for block, field, usual in ((Pictures, "size", "small"), (Paragraph, "style", "")):
+        for look in get_args(get_type_hints(block)[field]):
+            assert look == usual or f".{look} " in style, (block.__name__, look)
+    template = (SOURCES / "templates" / "blocks.html.j2").read_text()
+    shapes = {block.shape for block in Block.__subclasses__()}
+    assert shapes == set(re.findall(r'block\.shape == "(\w+)"', template))
