@@ -104,7 +104,7 @@ def test_owners_are_named_inside_and_only_rules_outside(run):
     assert "owner 1" in inside
     assert "owner 1" not in outside
     assert 'id="federation-federation-3-eps8"' in outside
-    assert "leave-one-out" in outside
+    assert "by what all would lose" in outside
 
 
 def test_each_owner_is_told_what_it_is_paid_and_why(run, capsys):
