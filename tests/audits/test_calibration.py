@@ -5,7 +5,12 @@ import pytest
 from pydantic import ValidationError
 from sklearn.metrics import brier_score_loss
 
-from sudare.audits.checks.calibration import CalibrationCheckConfig, squared_errors
+from sudare.audits.checks.calibration import (
+    CalibrationCheckConfig,
+    _scaled,
+    _where_sure,
+    squared_errors,
+)
 from sudare.audits.verify import export, verify
 from sudare.core.progress import Silent
 from sudare.report import write_report
@@ -63,3 +68,14 @@ def test_every_release_has_figures_a_row_and_words(run):
 def test_it_is_computed_again_from_the_evidence(run, tmp_path):
     folder, _ = run
     assert verify(export(folder, tmp_path / "evidence"), progress=Silent()).holds
+
+
+def test_intervals_count_test_images_too():
+    """Builds that answer alike know no more of the next image than one does."""
+    rng = np.random.default_rng(0)
+    alike = np.repeat((rng.random(40) < 0.8)[None, None], 8, axis=0)
+    told = _where_sure(np.ones((8, 1, 40), dtype=bool), alike)
+    assert told.high - told.low > 0.1
+    scaled = _scaled(alike.mean(axis=1) * 2.0, 0.0, 2.0)
+    assert scaled.value == pytest.approx(2 * alike.mean())
+    assert 0 <= scaled.low < scaled.value < scaled.high <= 2

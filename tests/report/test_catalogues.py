@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import re
 import string
 from collections.abc import Iterator
@@ -207,3 +208,12 @@ def test_another_package_s_figure_keeps_its_own_words():
 
 def test_every_section_of_the_registry_is_a_function_of_a_run():
     assert all(callable(SECTIONS.load(name)) for name in SECTIONS)
+
+
+def test_a_list_of_a_thousand_names_is_said_and_said_again():
+    names = [f"class {number}" for number in range(1000)]
+    told = listed(names)
+    assert told.startswith("class 0, class 1,")
+    with spoken("ja"):
+        assert reworded(told).count("\u3001") == 999
+    assert pickle.loads(pickle.dumps(told)).key == told.key

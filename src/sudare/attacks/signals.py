@@ -90,10 +90,14 @@ class Phi(Signal[LogitsView]):
     ) -> FloatArray:
         views = [images, images[:, :, :, ::-1]][: self.queries]
         columns = [
-            np.mean([logit_confidence(one, labels) for one in view.logits(query)], axis=0)
+            np.mean([self._of_logits(one, labels) for one in view.logits(query)], axis=0)
             for query in views
         ]
         return np.stack(columns, axis=1)
+
+    @staticmethod
+    def _of_logits(logits: FloatArray, labels: IntArray) -> FloatArray:
+        return logit_confidence(logits, labels)
 
 
 class LogPosterior(Signal[LogitsView]):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sudare.core.wording import say
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
@@ -28,6 +30,19 @@ class Estimate:
     level: float = 0.95
     reason: str = ""
     of_units: bool = True
+
+    @classmethod
+    def of_one_build(cls, value: float, *, level: float) -> Estimate:
+        """What one build gave: no interval."""
+        return cls(
+            value=value,
+            low=None,
+            high=None,
+            n=1,
+            method=say("method.one_build"),
+            level=level,
+            of_units=False,
+        )
 
     @classmethod
     def unresolvable(cls, *, n: int, method: str, reason: str, of_units: bool = True) -> Estimate:

@@ -49,9 +49,9 @@ class Said(str):
         said.key, said.fields = key, fields
         return said
 
-    def __getnewargs__(self) -> tuple[str, str, Mapping[str, str | int]]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[type[Said], tuple[str, str, Mapping[str, str | int]]]:
         """So that it crosses processes whole."""
-        return str(self), self.key, self.fields
+        return Said, (str(self), self.key, self.fields)
 
     def as_json(self) -> dict[str, Json]:
         """Text, key and fields, for a file."""
@@ -158,7 +158,8 @@ def listed(names: Sequence[str], *, most: int = 1000) -> str:
     long = "_long" if any("," in name or "\u3001" in name for name in names) else ""
     head = names[0]
     for name in names[1:-1]:
-        head = say(f"list_step{long}", first=head, last=name)
+        # Plain text: each step would else say all names before it once more.
+        head = str(say(f"list_step{long}", first=head, last=name))
     return _numbered(say(f"list_two{long}", first=head, last=names[-1]), _LIST, names)
 
 
@@ -169,7 +170,7 @@ def together(sentences: Sequence[str]) -> str:
         return "".join(told)
     head = told[0]
     for sentence in told[1:]:
-        head = say("and_then", first=head, then=sentence)
+        head = str(say("and_then", first=head, then=sentence))
     return _numbered(head, _ROW, told)
 
 

@@ -56,15 +56,7 @@ def crossed_share(
     weights = 1 / (len(sizes) * sizes[of_class])
     value = float((right @ weights).mean())
     if builds == 1:
-        return Estimate(
-            value=value,
-            low=None,
-            high=None,
-            n=1,
-            method=say("method.one_build"),
-            level=level,
-            of_units=False,
-        )
+        return Estimate.of_one_build(value, level=level)
     variance, heavier = _variance(right, weights, of_class, sizes, level)
     # No more than there are answers; no fewer than images where none differs from another.
     alike = 1 / float((weights**2).sum())

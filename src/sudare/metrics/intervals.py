@@ -37,15 +37,7 @@ def mean_over_builds(
         raise AuditError("a mean over builds needs finite values")
     mean, method = float(np.mean(values)), say("method.student")
     if len(values) == 1:
-        return Estimate(
-            value=mean,
-            low=None,
-            high=None,
-            n=1,
-            method=say("method.one_build"),
-            level=level,
-            of_units=False,
-        )
+        return Estimate.of_one_build(mean, level=level)
     # Equal values would give a width of rounding size; a degenerate interval says it better.
     spread = float(np.std(values, ddof=1)) / len(values) ** 0.5
     reach = float(t.ppf((1 + level) / 2, len(values) - 1)) * spread

@@ -16,6 +16,7 @@ from altair.utils.schemapi import debug_mode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from sudare.core.errors import SudareError
 from sudare.core.files import atomic_write
 from sudare.core.wording import catalogue, listed, reworded, say, spoken, together
 from sudare.report.drawing import dark_rules
@@ -111,6 +112,12 @@ def _page(run: Run, languages: Sequence[str], *, public: bool) -> str:
         _rendered(run, second, first, waiting, public=public)
         words = Words(waiting.said)
     title, body = _rendered(run, first, second, words, public=public)
+    if second and len(words.said) != len(waiting.said):
+        # Texts go by their place: one that only one language has would shift all after it.
+        raise SudareError(
+            f"the page has {len(words.said)} texts in {first} and {len(waiting.said)} in {second}",
+            fix=f"Write it in one language: --lang {first}.",
+        )
     environment = _environment()
     script = Markup("".join(environment.get_template(name).render() for name in _SCRIPTS))
     return environment.get_template("report.html.j2").render(

@@ -68,4 +68,6 @@ class Words:
 
     def _next(self, text: str) -> str | None:
         self.said.append(text)
-        return None if self._other is None else self._other[len(self.said) - 1]
+        # A text too many has no other reading; whoever renders both compares the numbers.
+        at = len(self.said) - 1
+        return self._other[at] if self._other is not None and at < len(self._other) else None

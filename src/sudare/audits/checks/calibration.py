@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -10,13 +11,13 @@ from pydantic import Field, field_validator
 from sudare.audits.checks.base import BuildResults, Check, CheckInput, Judgement, Measurement
 from sudare.audits.checks.config import CheckConfig
 from sudare.audits.finding_context import FindingContext
-from sudare.core.arrays import FloatArray, IntArray
+from sudare.core.arrays import BoolArray, FloatArray, IntArray
 from sudare.core.estimates import Estimate
 from sudare.core.figures import Figure
 from sudare.core.wording import say
-from sudare.metrics import mean_over_builds
+from sudare.metrics import crossed_share, mean_over_builds
 
-_LEAST_SURE = 20
+_LEAST_SURE, _IMAGE_DRAWS = 20, 50
 """Answers of a build that must be so sure before their accuracy is told."""
 
 
@@ -72,29 +73,61 @@ class CalibrationCheck(Check[CalibrationCheckConfig]):
         )
 
     def judge(self, stack: BuildResults, maker: FindingContext) -> Judgement:
-        """Means over builds; recipients of one build share its data, so their mean counts."""
+        """Over builds and test images; of a build's recipients, who share its data, the mean."""
         confidence, right = stack.arrays["confidence"].astype(np.float64), stack.arrays["right"]
+        # Builds share their test images: both were drawn.
         named = {
-            "brier": stack.arrays["squared"].astype(np.float64),
-            "overconfidence": confidence - right,
+            "brier": _scaled(stack.arrays["squared"].astype(np.float64).mean(axis=1), 0.0, 2.0),
+            "overconfidence": _scaled((confidence - right).mean(axis=1), -1.0, 1.0),
         }
-        findings = [
-            maker.finding(f"calibration.{name}", mean_over_builds(values.mean(axis=(1, 2))))
-            for name, values in named.items()
-        ]
+        findings = [maker.finding(f"calibration.{name}", told) for name, told in named.items()]
         for level in self.config.sure:
             sure = confidence >= level
-            share = mean_over_builds(sure.mean(axis=(1, 2)), bounds=(0.0, 1.0))
+            share = crossed_share(sure.mean(axis=1))
             findings.append(maker.finding(f"calibration.sure@{level:g}", share))
-            hits = (sure & right).sum(axis=(1, 2)) / np.maximum(sure.sum(axis=(1, 2)), 1)
-            told = mean_over_builds(hits, bounds=(0.0, 1.0))
+            told = _where_sure(sure, right)
             if sure.sum(axis=(1, 2)).min() < _LEAST_SURE:
                 reason = say("reason.few_sure", least=_LEAST_SURE)
                 told = Estimate.unresolvable(
-                    n=len(hits), method=told.method, reason=reason, of_units=False
+                    n=len(sure), method=told.method, reason=reason, of_units=False
                 )
             findings.append(maker.finding(f"calibration.accuracy@{level:g}", told))
         return Judgement(findings=findings)
+
+
+def _scaled(values: FloatArray, low: float, high: float) -> Estimate:
+    """Mean of numbers ``[N, n]`` between two ends, over builds and test images."""
+    told = crossed_share((values - low) / (high - low))
+
+    def back(share: float | None) -> float | None:
+        return None if share is None else low + (high - low) * share
+
+    return replace(told, value=back(told.value), low=back(told.low), high=back(told.high))
+
+
+def _where_sure(sure: BoolArray, right: BoolArray) -> Estimate:
+    """Share of right answers among the sure ones ``[N, R, n]``, over builds and test images."""
+
+    def accuracy(rows: IntArray) -> FloatArray:
+        of = sure[:, :, rows].sum(axis=(1, 2))
+        found: FloatArray = (sure & right)[:, :, rows].sum(axis=(1, 2)) / np.maximum(of, 1)
+        return found
+
+    images = sure.shape[2]
+    every: IntArray = np.arange(images)
+    told = mean_over_builds(accuracy(every), bounds=(0.0, 1.0))
+    if told.value is None or told.low is None or told.high is None:
+        return told
+    rng = np.random.default_rng(0)
+    rows: IntArray = rng.integers(images, size=(_IMAGE_DRAWS, images))
+    drawn = [float(accuracy(chosen).mean()) for chosen in rows]
+    of_images = 1.96 * float(np.std(drawn))
+    return replace(
+        told,
+        low=max(told.value - float(np.hypot(told.value - told.low, of_images)), 0.0),
+        high=min(told.value + float(np.hypot(told.high - told.value, of_images)), 1.0),
+        method=say("method.calibration"),
+    )
 
 
 def squared_errors(posterior: FloatArray, labels: IntArray) -> FloatArray:
